@@ -1,0 +1,110 @@
+//! The document and its routes.
+//!
+//! Owns what surrounds each page: head, navigation, footer, and the policy that the browser is to
+//! enforce. Every route is rendered whole before it is sent, so that it reads without JavaScript.
+
+use leptos::{nonce::use_nonce, prelude::*};
+use leptos_axum::ResponseOptions;
+use leptos_meta::{MetaTags, Title, provide_meta_context};
+use leptos_router::{
+    SsrMode,
+    components::{Route, Router, Routes},
+    path,
+};
+
+use crate::{
+    data::page_context,
+    islands::{clock::Clock, keys::Shortcuts, theme::ThemeSwitch},
+    pages::{
+        databases::DatabasesPage, delete_job::DeleteJobPage, job::JobPage, jobs::JobsPage,
+        not_found::NotFound, search::SearchPage,
+    },
+};
+
+/// Sets the theme before the first paint, so that the page never flashes in the wrong one.
+const THEME_SCRIPT: &str = "try{const t=localStorage.getItem('theme');if(t)document.documentElement.dataset.theme=t}catch{}";
+
+/// The document around the pages.
+#[must_use]
+pub fn shell(options: LeptosOptions) -> impl IntoView {
+    set_policy();
+    let css = format!("/{}/{}.css", options.site_pkg_dir, options.output_name);
+    view! {
+        <!DOCTYPE html>
+        <html lang="en">
+            <head>
+                <meta charset="utf-8"/>
+                <meta name="viewport" content="width=device-width, initial-scale=1"/>
+                <meta name="color-scheme" content="light dark"/>
+                <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
+                <link rel="stylesheet" href=css/>
+                <script nonce=use_nonce()>{THEME_SCRIPT}</script>
+                <HydrationScripts options=options islands=true/>
+                <MetaTags/>
+            </head>
+            <body>
+                <App/>
+            </body>
+        </html>
+    }
+}
+
+/// What the browser may load and run: only what this server sent with this answer.
+fn set_policy() {
+    let Some(options) = use_context::<ResponseOptions>() else {
+        return;
+    };
+    let nonce = use_nonce().map(|nonce| format!("'nonce-{nonce}' ")).unwrap_or_default();
+    let policy = format!(
+        "default-src 'none'; script-src {nonce}'strict-dynamic' 'wasm-unsafe-eval'; style-src 'self'; \
+         img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; \
+         object-src 'none'; frame-ancestors 'none'"
+    );
+    if let Ok(value) = axum::http::HeaderValue::from_str(&policy) {
+        options.insert_header(axum::http::header::CONTENT_SECURITY_POLICY, value);
+    }
+}
+
+/// Navigation, the page, footer.
+#[component]
+pub fn App() -> impl IntoView {
+    provide_meta_context();
+    let version = page_context().settings.version;
+    view! {
+        <Title formatter=|text: String| format!("{text} · BLAST searches")/>
+        <a class="skip" href="#main">"Skip to the content"</a>
+        <header class="top">
+            <a class="brand" href="/jobs">
+                <svg aria-hidden="true" viewBox="0 0 32 32" width="24" height="24">
+                    <path d="M6 8h20M6 16h13M6 24h17" stroke="currentColor" stroke-width="4" stroke-linecap="round"/>
+                </svg>
+                <span>"BLAST searches"</span>
+            </a>
+            <nav aria-label="Pages">
+                <a href="/search" class="primary">"New search"</a>
+                <a href="/jobs">"Searches"</a>
+                <a href="/databases">"Databases"</a>
+            </nav>
+            <ThemeSwitch/>
+        </header>
+        <Router>
+            <main id="main" tabindex="-1">
+                <Routes fallback=|| view! { <NotFound/> }>
+                    <Route path=path!("/") view=JobsPage ssr=SsrMode::Async/>
+                    <Route path=path!("/jobs") view=JobsPage ssr=SsrMode::Async/>
+                    <Route path=path!("/jobs/:id") view=JobPage ssr=SsrMode::Async/>
+                    <Route path=path!("/jobs/:id/delete") view=DeleteJobPage ssr=SsrMode::Async/>
+                    <Route path=path!("/search") view=SearchPage ssr=SsrMode::Async/>
+                    <Route path=path!("/databases") view=DatabasesPage ssr=SsrMode::Async/>
+                </Routes>
+            </main>
+        </Router>
+        <footer class="bottom">
+            <span>"elb-dashboard " {version}</span>
+            <a href="/api/openapi.json">"API"</a>
+            <a href="/api/health/ready">"Health"</a>
+            <Shortcuts/>
+            <Clock/>
+        </footer>
+    }
+}

@@ -1,0 +1,5 @@
+//! The parts that pages are made of, drawn alike on the server and in the browser.
+
+pub mod job_row;
+pub mod state;
+pub mod time;

@@ -1,0 +1,101 @@
+//! One row of the jobs list, drawn by the server for the page and by the browser for a change.
+
+use elb_core::{phase::Phase, text, time::Timestamp, view::JobRow};
+use leptos::prelude::*;
+
+use super::{
+    state::StateBadge,
+    time::{Lasting, When},
+};
+
+/// The row of one job.
+#[component]
+pub fn JobTableRow(
+    /// The job.
+    row: JobRow,
+    /// The time of drawing.
+    now: Timestamp,
+) -> impl IntoView {
+    let href = format!("/jobs/{}", row.id);
+    let active = row.phase.is_active();
+    let query = format!(
+        "{}, {} {}",
+        text::counted(row.query_records, "sequence", "sequences"),
+        text::count(row.query_letters),
+        row.program.query_molecule().unit()
+    );
+    let queued_since = (row.started_at.is_none() && row.completed_at.is_none()).then_some(row.created_at);
+    let running_since = row.started_at.filter(|_| row.completed_at.is_none());
+    let run = row.run_ms(now).map_or_else(
+        || view! { <span class="quiet">"–"</span> }.into_any(),
+        |ms| view! { <Lasting ms=ms since=running_since/> }.into_any(),
+    );
+    let hits = match row.hits {
+        Some(0) => view! { <span class="quiet">"no hits"</span> }.into_any(),
+        Some(hits) => view! { <span>{text::count(hits)}</span> }.into_any(),
+        None => view! { <span class="quiet">"–"</span> }.into_any(),
+    };
+    view! {
+        <tr
+            data-key=row.id.clone()
+            data-version=row.version.to_string()
+            data-status=row.status.as_str()
+            class=row.status.as_str()
+        >
+            <td class="c-title">
+                <a class="row-link" href=href.clone()>{row.title.clone()}</a>
+                <div class="sub">{query}</div>
+            </td>
+            <td class="c-program" data-label="Program">{row.program.as_str()}</td>
+            <td class="c-database" data-label="Database">{row.database.clone()}</td>
+            <td class="c-state" data-label="State"><StateCell row=row.clone()/></td>
+            <td class="c-created" data-label="Submitted"><When at=row.created_at/></td>
+            <td class="c-queued number" data-label="Queued"><Lasting ms=row.queued_ms(now) since=queued_since/></td>
+            <td class="c-run number" data-label="Run time">{run}</td>
+            <td class="c-hits number" data-label="Hits">{hits}</td>
+            <td class="c-menu"><RowMenu id=row.id.clone() title=row.title.clone() active=active/></td>
+        </tr>
+    }
+}
+
+#[component]
+fn StateCell(row: JobRow) -> impl IntoView {
+    let step = row.phase.is_active().then(|| {
+        format!("step {} of 8", row.step.number())
+    });
+    let attempt = (row.attempt > 1).then(|| format!("attempt {}", row.attempt));
+    let parts: Vec<String> = [step, attempt, row.state_note()].into_iter().flatten().collect();
+    let bar = (row.phase == Phase::Running && row.progress.batches_total > 0).then(|| {
+        view! {
+            <progress max="100" value=row.progress.percent().to_string() aria-label="Searched so far"></progress>
+        }
+    });
+    view! {
+        <StateBadge phase=row.phase/>
+        <div class="sub">{parts.join(" · ")}</div>
+        {bar}
+    }
+}
+
+#[component]
+fn RowMenu(id: String, title: String, active: bool) -> impl IntoView {
+    let label = format!("Actions for {title}");
+    view! {
+        <details class="menu" data-keep="open">
+            <summary aria-label=label>"⋯"</summary>
+            <div class="menu-items">
+                <a href=format!("/jobs/{id}")>"Open"</a>
+                <a href=format!("/search?from={id}")>"Duplicate"</a>
+                {active
+                    .then(|| {
+                        view! {
+                            <form method="post" action=format!("/jobs/{id}/cancel")>
+                                <button type="submit">"Cancel"</button>
+                            </form>
+                        }
+                    })}
+                <a class="danger" href=format!("/jobs/{id}/delete")>"Delete…"</a>
+            </div>
+        </details>
+    }
+}

@@ -1,0 +1,21 @@
+//! Pages and islands of elb-dashboard.
+//!
+//! Owns everything that a person sees. Pages are rendered on the server from data in hand and work
+//! without JavaScript; islands are the small parts that come to life in the browser. A row of the
+//! jobs list is drawn by the same component on both sides.
+
+pub mod components;
+pub mod islands;
+
+#[cfg(feature = "ssr")]
+pub mod app;
+#[cfg(feature = "ssr")]
+pub mod data;
+#[cfg(feature = "ssr")]
+pub mod pages;
+
+#[cfg(all(feature = "hydrate", target_arch = "wasm32"))]
+pub mod dom;
+
+#[cfg(feature = "ssr")]
+pub use app::{App, shell};

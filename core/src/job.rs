@@ -1,0 +1,230 @@
+//! The job: the small, hot row that the store keeps for each search.
+//!
+//! Owns its shape and the questions that can be answered from it alone. Large things (query text,
+//! archives, logs, hits) are objects beside it. It changes only through [`crate::transition`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error_code::JobError,
+    phase::Phase,
+    search::SearchSpec,
+    step::{Step, StepRecord, StepState},
+    time::Timestamp,
+};
+
+/// How many ended attempts keep their timeline in the row; older ones remain in the history.
+pub const MAX_PAST_ATTEMPTS: usize = 20;
+/// How many warnings are kept; BLAST+ repeats itself once per batch.
+pub const MAX_WARNINGS: usize = 20;
+/// The longest warning or reason that is kept, in characters.
+pub const MAX_NOTE: usize = 500;
+/// The longest title, in characters.
+pub const MAX_TITLE: usize = 200;
+
+/// What the job should come to. Recorded before anything is done about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Intent {
+    /// Run to the end.
+    #[default]
+    Run,
+    /// Stop, and stay visible as cancelled.
+    Cancel,
+    /// Stop, then become a tombstone.
+    Delete,
+}
+
+/// What was searched with, in figures.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct QueryFacts {
+    /// Number of query sequences.
+    pub records: u64,
+    /// Bases or residues of all of them together.
+    pub letters: u64,
+    /// Size of the stored FASTA in bytes.
+    pub bytes: u64,
+    /// Identifier of the first sequence.
+    pub first_id: String,
+}
+
+/// How far the search is. Work is counted in letters so that long sequences weigh more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Progress {
+    /// Batches that are done.
+    pub batches_done: u32,
+    /// All batches; 0 before the plan is made.
+    pub batches_total: u32,
+    /// Query letters in the batches that are done.
+    pub letters_done: u64,
+    /// Query letters in all batches.
+    pub letters_total: u64,
+}
+
+impl Progress {
+    /// Whole percent of the work that is done, weighted by letters.
+    #[must_use]
+    pub fn percent(&self) -> u8 {
+        if self.letters_total == 0 {
+            return 0;
+        }
+        let share = u128::from(self.letters_done.min(self.letters_total)) * 100
+            / u128::from(self.letters_total);
+        u8::try_from(share).unwrap_or(100)
+    }
+}
+
+/// What a finished search found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Query sequences with at least one hit.
+    pub queries_with_hits: u64,
+    /// Hits: subjects, counted per query.
+    pub hits: u64,
+    /// High-scoring segment pairs.
+    pub hsps: u64,
+    /// Size of the merged archive in bytes.
+    pub archive_bytes: u64,
+}
+
+/// The database as it was when the job was submitted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DatabaseFacts {
+    /// Title for people.
+    pub title: String,
+    /// Fingerprint of its files; a result whose database has changed says so.
+    pub version: String,
+    /// Number of sequences.
+    pub sequences: u64,
+    /// Bases or residues.
+    pub letters: u64,
+}
+
+/// An ended attempt and its timeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// From 1.
+    pub number: u32,
+    /// How it ended.
+    pub phase: Phase,
+    /// Its eight steps.
+    pub steps: Vec<StepRecord>,
+    /// Why it failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<JobError>,
+}
+
+/// One search, as the store keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Time-ordered identifier; the URL of the job is made from it.
+    pub id: String,
+    /// Who submitted it; empty for a job that was found on a cluster.
+    pub owner: String,
+    /// Title for people; never empty.
+    pub title: String,
+    /// What is searched, where and how.
+    pub spec: SearchSpec,
+    /// The query in figures.
+    pub query: QueryFacts,
+    /// The database in figures, as of the submission.
+    pub database: DatabaseFacts,
+    /// The single truth of where the job is.
+    pub phase: Phase,
+    /// What the job should come to.
+    #[serde(default)]
+    pub intent: Intent,
+    /// From 1; retry adds one.
+    pub attempt: u32,
+    /// The eight steps of this attempt.
+    pub steps: Vec<StepRecord>,
+    /// Ended attempts, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past_attempts: Vec<Attempt>,
+    /// How far the search is.
+    #[serde(default)]
+    pub progress: Progress,
+    /// When the row was stored.
+    pub created_at: Timestamp,
+    /// When this attempt left the queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When this attempt reached its end; never moved by later writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<Timestamp>,
+    /// When the row last changed.
+    pub updated_at: Timestamp,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<JobError>,
+    /// What BLAST+ or the validator warned of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// What was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// The exact argument vector of the search, as one batch runs it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    /// Identifier of the run with the executor, stored before the job is called submitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
+    /// Version of BLAST+ that ran it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blast_version: Option<String>,
+    /// Digest of the submission, for replays of the same idempotency key.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub digest: String,
+}
+
+impl Job {
+    /// The record of one step.
+    #[must_use]
+    pub fn step(&self, step: Step) -> Option<&StepRecord> {
+        self.steps.get(step.index())
+    }
+
+    /// The step that the job is in: the open one, else the one it ended in.
+    #[must_use]
+    pub fn current_step(&self) -> Step {
+        let open = self.steps.iter().find(|record| record.state.is_open());
+        let ended = || {
+            self.steps.iter().find(|record| {
+                matches!(record.state, StepState::Failed | StepState::Cancelled)
+            })
+        };
+        let last = || {
+            self.steps
+                .iter()
+                .rev()
+                .find(|record| record.state != StepState::NotReached)
+        };
+        open.or_else(ended)
+            .or_else(last)
+            .map_or(Step::Preparing, |record| record.key)
+    }
+
+    /// Why the job stands still, while it does.
+    #[must_use]
+    pub fn waiting_reason(&self) -> Option<&str> {
+        self.steps
+            .iter()
+            .find(|record| record.state == StepState::Waiting)
+            .and_then(|record| record.reason.as_deref())
+    }
+
+    /// Whether the pages may offer Cancel.
+    #[must_use]
+    pub const fn can_cancel(&self) -> bool {
+        self.phase.is_active() && !matches!(self.phase, Phase::Cancelling)
+    }
+
+    /// Whether the pages may offer Retry.
+    #[must_use]
+    pub const fn can_retry(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Failed | Phase::BrokerUnavailable | Phase::WorkerLost | Phase::Cancelled
+        )
+    }
+}

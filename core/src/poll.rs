@@ -1,0 +1,127 @@
+//! When to ask again: the intervals shared by the browser and the server, each with its source.
+//!
+//! Owns numbers and the two rules that pick one. Never waits itself. "S0", "S3" are the original
+//! system's change notes; "users" are its users' requests; "ours" is a decision of this project.
+
+use std::time::Duration;
+
+use crate::phase::Phase;
+
+/// Job page, phases that change within seconds, and no data yet (S3).
+pub const JOB_FAST: Duration = Duration::from_secs(1);
+/// Job page, phases that last (S3).
+pub const JOB_STEADY: Duration = Duration::from_secs(3);
+/// Jobs list without a live stream, nothing active (S0).
+pub const LIST_IDLE: Duration = Duration::from_secs(14);
+/// Jobs list without a live stream while a row is active (users).
+pub const LIST_ACTIVE: Duration = Duration::from_secs(5);
+/// Any page while its event stream is live: a slow conditional check (ours).
+pub const WHILE_LIVE: Duration = Duration::from_secs(60);
+/// How often the server looks at every active job, besides each event (S2).
+pub const RECONCILE_SWEEP: Duration = Duration::from_secs(60);
+/// Silence before `worker_lost` is considered (S2).
+pub const SILENCE_LIMIT: Duration = Duration::from_secs(600);
+/// The longest gap between two signs of life on the event stream (ours; proxies cut idle streams).
+pub const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Parallel object reads in a merge (S4).
+pub const MERGE_READERS: usize = 4;
+
+/// What a page knows when it decides when to ask again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PollContext {
+    /// The event stream is connected.
+    pub live: bool,
+    /// The tab is hidden: no polling, one refresh when it is shown again (users).
+    pub hidden: bool,
+}
+
+/// When the job page asks again; `None` means never (terminal or hidden).
+#[must_use]
+pub const fn job_interval(phase: Option<Phase>, context: PollContext) -> Option<Duration> {
+    if context.hidden {
+        return None;
+    }
+    let Some(phase) = phase else {
+        return Some(JOB_FAST);
+    };
+    if !phase.is_active() {
+        return None;
+    }
+    if context.live {
+        return Some(WHILE_LIVE);
+    }
+    Some(match phase {
+        Phase::Submitted | Phase::Running | Phase::ResultsPending | Phase::ExportingResults => {
+            JOB_STEADY
+        }
+        _ => JOB_FAST,
+    })
+}
+
+/// When the jobs list asks again; `None` means not while hidden.
+#[must_use]
+pub const fn list_interval(any_active: bool, context: PollContext) -> Option<Duration> {
+    if context.hidden {
+        return None;
+    }
+    if context.live {
+        return Some(WHILE_LIVE);
+    }
+    Some(if any_active { LIST_ACTIVE } else { LIST_IDLE })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLLING: PollContext = PollContext {
+        live: false,
+        hidden: false,
+    };
+
+    #[test]
+    fn a_job_that_has_ended_is_never_asked_for_again() {
+        for phase in Phase::ALL.into_iter().filter(|phase| !phase.is_active()) {
+            assert_eq!(job_interval(Some(phase), POLLING), None);
+        }
+    }
+
+    #[test]
+    fn fast_phases_are_asked_every_second_and_steady_ones_every_three() {
+        assert_eq!(job_interval(None, POLLING), Some(JOB_FAST));
+        for phase in Phase::ALL.into_iter().filter(|phase| phase.is_active()) {
+            let steady = matches!(
+                phase,
+                Phase::Submitted | Phase::Running | Phase::ResultsPending | Phase::ExportingResults
+            );
+            let expected = if steady { JOB_STEADY } else { JOB_FAST };
+            assert_eq!(job_interval(Some(phase), POLLING), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_hidden_tab_does_not_poll() {
+        let hidden = PollContext {
+            live: true,
+            hidden: true,
+        };
+        assert_eq!(job_interval(Some(Phase::Running), hidden), None);
+        assert_eq!(list_interval(true, hidden), None);
+    }
+
+    #[test]
+    fn a_live_stream_leaves_one_slow_check() {
+        let live = PollContext {
+            live: true,
+            hidden: false,
+        };
+        assert_eq!(job_interval(Some(Phase::Queued), live), Some(WHILE_LIVE));
+        assert_eq!(list_interval(false, live), Some(WHILE_LIVE));
+    }
+
+    #[test]
+    fn the_list_is_asked_more_often_while_a_row_is_active() {
+        assert_eq!(list_interval(true, POLLING), Some(LIST_ACTIVE));
+        assert_eq!(list_interval(false, POLLING), Some(LIST_IDLE));
+    }
+}

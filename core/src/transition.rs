@@ -1,0 +1,387 @@
+//! The only way in which a job changes: `apply(job, event, at)`.
+//!
+//! Owns which event is allowed when, and sets phase, steps, times and error together, so that no two
+//! of them can disagree. Terminal phases absorb: only retry and delete, asked for by a person, move
+//! a job that has ended. A step may begin only when every earlier one is done or skipped, and no step
+//! stays open behind an end.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{
+    error_code::{ErrorCode, JobError},
+    job::{Attempt, Intent, Job, MAX_NOTE, MAX_PAST_ATTEMPTS, MAX_WARNINGS, Outcome, Progress},
+    phase::Phase,
+    step::{Step, StepRecord, StepState, fresh_timeline},
+    text,
+    time::Timestamp,
+};
+
+/// Something that happened to a job, or that a person asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// Work began in this phase (a working phase, not a wait and not an end).
+    Enter {
+        /// The phase entered.
+        phase: Phase,
+    },
+    /// The job stands still for a reason that a person understands.
+    Wait {
+        /// `queued` or one of the `waiting_*` phases.
+        phase: Phase,
+        /// What it waits for.
+        reason: String,
+    },
+    /// A step is not needed.
+    Skip {
+        /// Which step; it must be the next one.
+        step: Step,
+        /// Why.
+        reason: String,
+    },
+    /// The search came further.
+    Progressed {
+        /// The new state; never less than the old one.
+        progress: Progress,
+    },
+    /// The run was written down.
+    Planned {
+        /// The exact argument vector.
+        command: Vec<String>,
+        /// Identifier of the run, stored before the run exists.
+        run_id: String,
+        /// Version of BLAST+.
+        blast_version: String,
+        /// The batches of the plan, none done (or those that an earlier attempt has done).
+        progress: Progress,
+    },
+    /// Something worth telling that is no error.
+    Warned {
+        /// The warning.
+        text: String,
+    },
+    /// Results are readable.
+    Completed {
+        /// What was found.
+        outcome: Outcome,
+    },
+    /// The attempt ended with an error.
+    Failed {
+        /// Which.
+        code: ErrorCode,
+        /// What happened.
+        message: String,
+    },
+    /// A person asked to stop the job; with `delete`, to remove it afterwards.
+    CancelAsked {
+        /// Whether the job shall become a tombstone once it has stopped.
+        delete: bool,
+    },
+    /// The run was seen to be gone.
+    CancelObserved,
+    /// A person asked for another attempt.
+    RetryAsked,
+    /// The job becomes a tombstone.
+    Deleted,
+}
+
+/// An event that the job's phase does not allow.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("a job that is {phase} cannot take this: {why}")]
+pub struct IllegalTransition {
+    /// The key of the phase that the job is in.
+    pub phase: &'static str,
+    /// What is wrong, for the log and for people.
+    pub why: String,
+}
+
+impl Job {
+    /// The job after the event. The receiver is untouched, whatever the outcome.
+    ///
+    /// # Errors
+    /// [`IllegalTransition`] if the phase does not allow the event.
+    pub fn apply(&self, event: &Event, at: Timestamp) -> Result<Self, IllegalTransition> {
+        let mut next = self.clone();
+        // Times in a row never run backwards, even if the machine's clock does.
+        let at = at.max(self.updated_at);
+        next.updated_at = at;
+        match event {
+            Event::Enter { phase } => next.enter(*phase, at)?,
+            Event::Wait { phase, reason } => next.wait(*phase, reason, at)?,
+            Event::Skip { step, reason } => next.skip(*step, reason, at)?,
+            Event::Progressed { progress } => next.progressed(*progress)?,
+            Event::Planned {
+                command,
+                run_id,
+                blast_version,
+                progress,
+            } => {
+                next.require_active("plan a run")?;
+                next.command.clone_from(command);
+                next.run_id = Some(run_id.clone());
+                next.blast_version = Some(blast_version.clone());
+                next.progress = *progress;
+            }
+            Event::Warned { text } => next.warned(text)?,
+            Event::Completed { outcome } => next.complete(*outcome, at)?,
+            Event::Failed { code, message } => next.fail(*code, message, at)?,
+            Event::CancelAsked { delete } => next.cancel_asked(*delete)?,
+            Event::CancelObserved => next.cancel_observed(at)?,
+            Event::RetryAsked => next.retry(at)?,
+            Event::Deleted => next.delete()?,
+        }
+        Ok(next)
+    }
+
+    fn illegal<T>(&self, why: impl Into<String>) -> Result<T, IllegalTransition> {
+        Err(IllegalTransition {
+            phase: self.phase.as_str(),
+            why: why.into(),
+        })
+    }
+
+    fn require_active(&self, what: &str) -> Result<(), IllegalTransition> {
+        if self.phase.is_active() {
+            Ok(())
+        } else {
+            self.illegal(format!("it has ended, so it cannot {what}"))
+        }
+    }
+
+    fn require_running(&self, what: &str) -> Result<(), IllegalTransition> {
+        self.require_active(what)?;
+        if self.phase == Phase::Cancelling {
+            return self.illegal(format!("it is being cancelled, so it cannot {what}"));
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, step: Step) -> Option<&mut StepRecord> {
+        self.steps.get_mut(step.index())
+    }
+
+    /// Opens `step`, closing the one before it. Every earlier step must be passed or open.
+    fn open(&mut self, step: Step, state: StepState, at: Timestamp) -> Result<(), IllegalTransition> {
+        let gap = self
+            .steps
+            .iter()
+            .take(step.index())
+            .find(|record| !record.state.is_passed() && !record.state.is_open());
+        if let Some(record) = gap {
+            let why = format!(
+                "step {} would be left out before {}",
+                record.key.as_str(),
+                step.as_str()
+            );
+            return self.illegal(why);
+        }
+        for record in self.steps.iter_mut().take(step.index()) {
+            if record.state.is_open() {
+                close(record, StepState::Done, at);
+            }
+        }
+        if let Some(record) = self.record(step) {
+            if !record.state.is_open() && record.state != StepState::NotReached {
+                let why = format!("step {} has ended already", step.as_str());
+                return self.illegal(why);
+            }
+            record.started_at.get_or_insert(at);
+            end_wait(record, at);
+            record.state = state;
+            record.reason = None;
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, phase: Phase, at: Timestamp) -> Result<(), IllegalTransition> {
+        self.require_running("go on")?;
+        let working = phase.is_active() && !phase.is_waiting() && phase != Phase::Cancelling;
+        let Some(step) = phase.step().filter(|_| working) else {
+            return self.illegal(format!("{} is not a working phase", phase.as_str()));
+        };
+        let backwards = self
+            .phase
+            .step()
+            .is_some_and(|now| now > step || (now == step && !self.phase.is_waiting() && self.phase > phase));
+        if backwards {
+            return self.illegal(format!("{} lies behind it", phase.as_str()));
+        }
+        self.open(step, StepState::Active, at)?;
+        self.phase = phase;
+        self.started_at.get_or_insert(at);
+        Ok(())
+    }
+
+    fn wait(&mut self, phase: Phase, reason: &str, at: Timestamp) -> Result<(), IllegalTransition> {
+        self.require_running("wait")?;
+        if !phase.is_waiting() {
+            return self.illegal(format!("{} is not a wait", phase.as_str()));
+        }
+        if phase == Phase::Queued && self.phase != Phase::Queued {
+            return self.illegal("it has left the queue");
+        }
+        let step = phase.step().unwrap_or_else(|| self.current_step());
+        if step < self.current_step() {
+            return self.illegal(format!("{} lies behind it", phase.as_str()));
+        }
+        let waiting_since = self
+            .step(step)
+            .filter(|record| record.state == StepState::Waiting)
+            .and_then(|record| record.waiting_since);
+        if waiting_since.is_none() {
+            self.open(step, StepState::Waiting, at)?;
+        }
+        if let Some(record) = self.record(step) {
+            record.reason = Some(text::cap(reason, MAX_NOTE));
+            record.waiting_since = Some(waiting_since.unwrap_or(at));
+        }
+        self.phase = phase;
+        Ok(())
+    }
+
+    fn skip(&mut self, step: Step, reason: &str, at: Timestamp) -> Result<(), IllegalTransition> {
+        self.require_running("skip a step")?;
+        if step == Step::Completed {
+            return self.illegal("the last step cannot be skipped");
+        }
+        self.open(step, StepState::Active, at)?;
+        if let Some(record) = self.record(step) {
+            close(record, StepState::Skipped, at);
+            record.reason = Some(text::cap(reason, MAX_NOTE));
+        }
+        Ok(())
+    }
+
+    fn progressed(&mut self, progress: Progress) -> Result<(), IllegalTransition> {
+        self.require_active("progress")?;
+        let less = progress.batches_done < self.progress.batches_done
+            || progress.letters_done < self.progress.letters_done;
+        if less {
+            return self.illegal("progress cannot go back");
+        }
+        self.progress = progress;
+        Ok(())
+    }
+
+    fn warned(&mut self, warning: &str) -> Result<(), IllegalTransition> {
+        self.require_active("be warned")?;
+        let warning = text::cap(warning.trim(), MAX_NOTE);
+        let known = warning.is_empty() || self.warnings.contains(&warning);
+        if !known && self.warnings.len() < MAX_WARNINGS {
+            self.warnings.push(warning);
+        }
+        Ok(())
+    }
+
+    fn complete(&mut self, outcome: Outcome, at: Timestamp) -> Result<(), IllegalTransition> {
+        self.require_running("complete")?;
+        self.open(Step::Completed, StepState::Active, at)?;
+        if let Some(record) = self.record(Step::Completed) {
+            close(record, StepState::Done, at);
+        }
+        self.phase = Phase::Completed;
+        self.outcome = Some(outcome);
+        self.completed_at = Some(at);
+        self.error = None;
+        Ok(())
+    }
+
+    fn fail(&mut self, code: ErrorCode, message: &str, at: Timestamp) -> Result<(), IllegalTransition> {
+        self.require_running("fail")?;
+        let step = self.current_step();
+        let error = JobError::new(code, message, step);
+        self.end_open_steps(StepState::Failed, Some(&error.message), at);
+        self.phase = match code {
+            ErrorCode::BrokerUnavailable => Phase::BrokerUnavailable,
+            ErrorCode::WorkerLost => Phase::WorkerLost,
+            _ => Phase::Failed,
+        };
+        self.error = Some(error);
+        self.completed_at = Some(at);
+        Ok(())
+    }
+
+    fn cancel_asked(&mut self, delete: bool) -> Result<(), IllegalTransition> {
+        self.require_active("be cancelled")?;
+        self.phase = Phase::Cancelling;
+        self.intent = match (delete, self.intent) {
+            (false, Intent::Delete) | (true, _) => Intent::Delete,
+            (false, _) => Intent::Cancel,
+        };
+        Ok(())
+    }
+
+    fn cancel_observed(&mut self, at: Timestamp) -> Result<(), IllegalTransition> {
+        if self.phase != Phase::Cancelling {
+            return self.illegal("nobody asked to cancel it");
+        }
+        self.end_open_steps(StepState::Cancelled, None, at);
+        self.phase = Phase::Cancelled;
+        self.completed_at = Some(at);
+        Ok(())
+    }
+
+    fn retry(&mut self, at: Timestamp) -> Result<(), IllegalTransition> {
+        if !self.can_retry() {
+            return self.illegal("only a failed or cancelled job can be tried again");
+        }
+        let ended = Attempt {
+            number: self.attempt,
+            phase: self.phase,
+            steps: std::mem::replace(&mut self.steps, fresh_timeline()),
+            error: self.error.take(),
+        };
+        self.past_attempts.push(ended);
+        let surplus = self.past_attempts.len().saturating_sub(MAX_PAST_ATTEMPTS);
+        self.past_attempts.drain(..surplus);
+        self.attempt = self.attempt.saturating_add(1);
+        self.phase = Phase::Queued;
+        self.intent = Intent::Run;
+        self.progress = Progress::default();
+        self.started_at = None;
+        self.completed_at = None;
+        self.outcome = None;
+        self.run_id = None;
+        self.warnings.clear();
+        self.wait(Phase::Queued, "in the queue", at)
+    }
+
+    fn delete(&mut self) -> Result<(), IllegalTransition> {
+        if self.phase.is_active() {
+            return self.illegal("it must be cancelled first");
+        }
+        if self.phase == Phase::Deleted {
+            return self.illegal("it is deleted already");
+        }
+        self.phase = Phase::Deleted;
+        self.intent = Intent::Delete;
+        Ok(())
+    }
+
+    fn end_open_steps(&mut self, state: StepState, reason: Option<&str>, at: Timestamp) {
+        let step = self.current_step();
+        for record in &mut self.steps {
+            if record.key == step || record.state.is_open() {
+                record.started_at.get_or_insert(at);
+                close(record, state, at);
+                record.reason = reason.map(|text| text::cap(text, MAX_NOTE));
+            }
+        }
+    }
+}
+
+fn end_wait(record: &mut StepRecord, at: Timestamp) {
+    if let Some(since) = record.waiting_since.take() {
+        record.waited_ms = record.waited_ms.saturating_add(at.since(since));
+    }
+}
+
+fn close(record: &mut StepRecord, state: StepState, at: Timestamp) {
+    end_wait(record, at);
+    record.state = state;
+    record.finished_at = Some(at);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,275 @@
+//! Sentences about the state machine, and properties over any sequence of events.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    job::{DatabaseFacts, QueryFacts},
+    search::{Program, SearchOptions, SearchSpec},
+};
+
+fn queued() -> Job {
+    let job = Job {
+        id: "job-1".into(),
+        owner: "local".into(),
+        title: "a search".into(),
+        spec: SearchSpec {
+            program: Program::Blastn,
+            task: None,
+            database: "16S".into(),
+            options: SearchOptions::default(),
+        },
+        query: QueryFacts::default(),
+        database: DatabaseFacts::default(),
+        phase: Phase::Queued,
+        intent: Intent::Run,
+        attempt: 1,
+        steps: fresh_timeline(),
+        past_attempts: Vec::new(),
+        progress: Progress::default(),
+        created_at: Timestamp(1_000),
+        started_at: None,
+        completed_at: None,
+        updated_at: Timestamp(1_000),
+        error: None,
+        warnings: Vec::new(),
+        outcome: None,
+        command: Vec::new(),
+        run_id: None,
+        blast_version: None,
+        digest: String::new(),
+    };
+    let wait = Event::Wait { phase: Phase::Queued, reason: "in the queue".into() };
+    job.apply(&wait, Timestamp(1_000)).unwrap()
+}
+
+fn enter(job: &Job, phase: Phase, at: i64) -> Job {
+    job.apply(&Event::Enter { phase }, Timestamp(at)).unwrap()
+}
+
+fn skip(job: &Job, step: Step, at: i64) -> Job {
+    let event = Event::Skip { step, reason: "already there".into() };
+    job.apply(&event, Timestamp(at)).unwrap()
+}
+
+fn searching() -> Job {
+    let mut job = enter(&queued(), Phase::Preparing, 2_000);
+    job = enter(&job, Phase::WarmingUp, 2_010);
+    job = enter(&job, Phase::Configuring, 2_020);
+    job = skip(&job, Step::StagingDb, 2_020);
+    job = enter(&job, Phase::Submitting, 2_030);
+    job = enter(&job, Phase::Submitted, 2_040);
+    enter(&job, Phase::Running, 2_050)
+}
+
+fn completed() -> Job {
+    let job = enter(&searching(), Phase::ExportingResults, 9_000);
+    let event = Event::Completed { outcome: Outcome::default() };
+    job.apply(&event, Timestamp(9_500)).unwrap()
+}
+
+#[test]
+fn a_completed_job_has_all_eight_steps_done_or_skipped_with_both_times() {
+    let job = completed();
+    assert_eq!(job.phase, Phase::Completed);
+    assert_eq!(job.completed_at, Some(Timestamp(9_500)));
+    for record in &job.steps {
+        assert!(record.state.is_passed(), "{:?}", record.key);
+        assert!(record.started_at <= record.finished_at && record.started_at.is_some());
+    }
+}
+
+#[test]
+fn a_step_that_took_no_time_is_recorded_all_the_same() {
+    let job = skip(&enter(&enter(&enter(&queued(), Phase::Preparing, 5), Phase::WarmingUp, 5), Phase::Configuring, 5), Step::StagingDb, 5);
+    let record = job.step(Step::StagingDb).unwrap();
+    assert_eq!(record.state, StepState::Skipped);
+    assert_eq!(record.duration_ms(Timestamp(99)), Some(0));
+    assert_eq!(record.reason.as_deref(), Some("already there"));
+}
+
+#[test]
+fn skipped_and_not_reached_are_never_the_same_after_a_failure() {
+    let event = Event::Failed { code: ErrorCode::BlastFailed, message: "exit 3".into() };
+    let job = searching().apply(&event, Timestamp(8_000)).unwrap();
+    let states: Vec<StepState> = job.steps.iter().map(|record| record.state).collect();
+    assert_eq!(states[Step::StagingDb.index()], StepState::Skipped);
+    assert_eq!(states[Step::Running.index()], StepState::Failed);
+    assert_eq!(states[Step::ExportingResults.index()], StepState::NotReached);
+    assert_eq!(states[Step::Completed.index()], StepState::NotReached);
+    assert_eq!(job.error.unwrap().step, Step::Running);
+}
+
+#[test]
+fn a_step_cannot_be_jumped_over() {
+    let job = enter(&queued(), Phase::Preparing, 2_000);
+    assert!(job.apply(&Event::Enter { phase: Phase::Running }, Timestamp(3_000)).is_err());
+}
+
+#[test]
+fn a_job_does_not_go_back_to_an_earlier_phase() {
+    let job = searching();
+    for phase in [Phase::Preparing, Phase::Submitting, Phase::Submitted] {
+        assert!(job.apply(&Event::Enter { phase }, Timestamp(3_000)).is_err());
+    }
+    let wait = Event::Wait { phase: Phase::Queued, reason: "again".into() };
+    assert!(job.apply(&wait, Timestamp(3_000)).is_err());
+}
+
+#[test]
+fn waiting_is_told_apart_from_working_in_the_time_of_a_step() {
+    let mut job = queued();
+    job = enter(&job, Phase::Preparing, 4_000);
+    job = enter(&job, Phase::WarmingUp, 4_500);
+    let record = job.step(Step::Preparing).unwrap();
+    assert_eq!(record.waited_ms, 3_000);
+    assert_eq!(record.duration_ms(Timestamp(0)), Some(3_500));
+}
+
+#[test]
+fn a_changed_reason_does_not_restart_the_wait() {
+    let wait = |reason: &str| Event::Wait { phase: Phase::Queued, reason: reason.into() };
+    let job = queued().apply(&wait("3 ahead"), Timestamp(2_000)).unwrap();
+    let job = job.apply(&wait("2 ahead"), Timestamp(3_000)).unwrap();
+    let job = enter(&job, Phase::Preparing, 5_000);
+    assert_eq!(job.step(Step::Preparing).unwrap().waited_ms, 4_000);
+}
+
+#[test]
+fn a_late_writer_cannot_move_a_cancelled_or_deleted_job() {
+    let cancelled = searching()
+        .apply(&Event::CancelAsked { delete: false }, Timestamp(3_000))
+        .unwrap()
+        .apply(&Event::CancelObserved, Timestamp(3_100))
+        .unwrap();
+    assert_eq!(cancelled.step(Step::Running).unwrap().state, StepState::Cancelled);
+    let deleted = cancelled.apply(&Event::Deleted, Timestamp(3_200)).unwrap();
+    for job in [cancelled, deleted] {
+        for phase in Phase::ALL {
+            assert!(job.apply(&Event::Enter { phase }, Timestamp(4_000)).is_err());
+        }
+        let event = Event::Completed { outcome: Outcome::default() };
+        assert!(job.apply(&event, Timestamp(4_000)).is_err());
+    }
+}
+
+#[test]
+fn an_active_job_cannot_become_a_tombstone_without_being_stopped() {
+    assert!(searching().apply(&Event::Deleted, Timestamp(3_000)).is_err());
+}
+
+#[test]
+fn a_retry_is_a_new_attempt_that_keeps_the_old_timeline() {
+    let event = Event::Failed { code: ErrorCode::DiskFull, message: "no space".into() };
+    let failed = searching().apply(&event, Timestamp(8_000)).unwrap();
+    let job = failed.apply(&Event::RetryAsked, Timestamp(9_000)).unwrap();
+    assert_eq!((job.attempt, job.phase), (2, Phase::Queued));
+    assert_eq!(job.past_attempts[0].steps, failed.steps);
+    assert_eq!(job.error, None);
+    assert_eq!(job.completed_at, None);
+}
+
+#[test]
+fn a_completed_job_carries_no_error_of_an_earlier_attempt() {
+    let event = Event::Failed { code: ErrorCode::WorkerLost, message: "silent".into() };
+    let lost = searching().apply(&event, Timestamp(8_000)).unwrap();
+    assert_eq!(lost.phase, Phase::WorkerLost);
+    let again = lost.apply(&Event::RetryAsked, Timestamp(9_000)).unwrap();
+    assert_eq!(again.error, None);
+}
+
+#[test]
+fn a_delete_that_was_asked_for_is_not_weakened_to_a_cancel() {
+    let job = searching()
+        .apply(&Event::CancelAsked { delete: true }, Timestamp(3_000))
+        .unwrap()
+        .apply(&Event::CancelAsked { delete: false }, Timestamp(3_001))
+        .unwrap();
+    assert_eq!(job.intent, Intent::Delete);
+}
+
+fn any_phase() -> impl Strategy<Value = Phase> {
+    prop::sample::select(Phase::ALL.to_vec())
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        4 => any_phase().prop_map(|phase| Event::Enter { phase }),
+        2 => any_phase().prop_map(|phase| Event::Wait { phase, reason: "because".into() }),
+        2 => prop::sample::select(Step::ALL.to_vec())
+            .prop_map(|step| Event::Skip { step, reason: "not needed".into() }),
+        1 => (0_u32..5).prop_map(|done| Event::Progressed {
+            progress: Progress { batches_done: done, batches_total: 4, letters_done: done.into(), letters_total: 4 },
+        }),
+        1 => Just(Event::Completed { outcome: Outcome::default() }),
+        1 => Just(Event::Failed { code: ErrorCode::Internal, message: "x".into() }),
+        1 => any::<bool>().prop_map(|delete| Event::CancelAsked { delete }),
+        1 => Just(Event::CancelObserved),
+        1 => Just(Event::RetryAsked),
+        1 => Just(Event::Deleted),
+        1 => Just(Event::Warned { text: "w".into() }),
+    ]
+}
+
+/// What must hold of every job that any sequence of events can produce.
+fn assert_sound(job: &Job) {
+    let open: Vec<&StepRecord> = job.steps.iter().filter(|record| record.state.is_open()).collect();
+    assert!(open.len() <= 1, "two steps are open");
+    assert_eq!(job.steps.len(), 8);
+    if !job.phase.is_active() {
+        assert!(open.is_empty(), "an end with an open step");
+    }
+    if !job.phase.is_active() && job.phase != Phase::Deleted {
+        assert!(job.completed_at.is_some());
+    }
+    assert_eq!(job.error.is_some() && job.phase != Phase::Deleted, job.phase.status() == crate::phase::Status::Failed);
+    let mut reached_end = false;
+    let mut last = Timestamp(0);
+    for record in &job.steps {
+        assert_eq!(record.started_at.is_some(), record.state != StepState::NotReached);
+        if let (Some(start), Some(end)) = (record.started_at, record.finished_at) {
+            assert!(start <= end && start >= last, "steps overlap");
+            last = end;
+        }
+        if reached_end {
+            assert_eq!(record.state, StepState::NotReached, "a step after the last reached one");
+        }
+        reached_end = reached_end || !record.state.is_passed();
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_sequence_of_events_breaks_a_job(events in prop::collection::vec((any_event(), 0_i64..50), 0..60)) {
+        let mut job = queued();
+        let mut now = 1_000;
+        for (event, step) in events {
+            now += step;
+            let before = job.clone();
+            if let Ok(next) = job.apply(&event, Timestamp(now)) {
+                let by_a_person = matches!(event, Event::RetryAsked | Event::Deleted);
+                prop_assert!(before.phase.is_active() || by_a_person, "an end was left by {event:?}");
+                job = next;
+            }
+            assert_sound(&job);
+        }
+    }
+
+    #[test]
+    fn a_job_without_an_error_can_always_be_cancelled_and_then_deleted(events in prop::collection::vec(any_event(), 0..30)) {
+        let mut job = queued();
+        for event in events {
+            job = job.apply(&event, Timestamp(2_000)).unwrap_or(job);
+        }
+        if job.phase.is_active() {
+            job = job.apply(&Event::CancelAsked { delete: true }, Timestamp(3_000)).unwrap();
+            job = job.apply(&Event::CancelObserved, Timestamp(3_000)).unwrap();
+        }
+        if job.phase != Phase::Deleted {
+            job = job.apply(&Event::Deleted, Timestamp(3_000)).unwrap();
+        }
+        prop_assert_eq!(job.phase, Phase::Deleted);
+    }
+}

@@ -1,0 +1,273 @@
+//! What the pages, the API and the event stream show of a job: one projection for all three.
+//!
+//! Owns the row of the jobs list and the detail of the job page. Both are made from [`Job`] alone, so
+//! that list, page and stream can never tell different stories.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error_code::{ErrorClass, JobError},
+    job::{Attempt, DatabaseFacts, Job, Outcome, Progress, QueryFacts},
+    phase::{Phase, Status},
+    search::{Program, SearchSpec},
+    step::{Step, StepRecord},
+    text,
+    time::Timestamp,
+};
+
+/// A job in the list: only what a row shows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobRow {
+    /// Identifier; the page is `/jobs/{id}`.
+    pub id: String,
+    /// Title for people.
+    pub title: String,
+    /// Program.
+    pub program: Program,
+    /// Name of the database.
+    pub database: String,
+    /// What the reader of the list sees.
+    pub status: Status,
+    /// Where the job is.
+    pub phase: Phase,
+    /// The timeline step it is in.
+    pub step: Step,
+    /// Why it stands still, while it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// How far the search is.
+    pub progress: Progress,
+    /// Query sequences.
+    pub query_records: u64,
+    /// Query bases or residues.
+    pub query_letters: u64,
+    /// From 1.
+    pub attempt: u32,
+    /// When it was submitted.
+    pub created_at: Timestamp,
+    /// When it left the queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<Timestamp>,
+    /// Hits found, once completed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hits: Option<u64>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<RowError>,
+    /// Version of the row in the store; grows with each change.
+    pub version: u64,
+}
+
+/// A failure, short enough for a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowError {
+    /// The code's key.
+    pub code: crate::error_code::ErrorCode,
+    /// The beginning of its text.
+    pub message: String,
+}
+
+/// How much of an error text a row shows, in characters.
+const ROW_ERROR: usize = 160;
+
+impl JobRow {
+    /// The projection of a stored job.
+    #[must_use]
+    pub fn of(job: &Job, version: u64) -> Self {
+        Self {
+            id: job.id.clone(),
+            title: job.title.clone(),
+            program: job.spec.program,
+            database: job.spec.database.clone(),
+            status: job.phase.status(),
+            phase: job.phase,
+            step: job.current_step(),
+            reason: job.waiting_reason().map(str::to_owned),
+            progress: job.progress,
+            query_records: job.query.records,
+            query_letters: job.query.letters,
+            attempt: job.attempt,
+            created_at: job.created_at,
+            started_at: job.started_at,
+            completed_at: job.completed_at,
+            hits: job.outcome.map(|outcome| outcome.hits),
+            error: job.error.as_ref().map(|error| RowError {
+                code: error.code,
+                message: text::cap(&error.message, ROW_ERROR),
+            }),
+            version,
+        }
+    }
+
+    /// Milliseconds in the queue: until the start, the end or `now`.
+    #[must_use]
+    pub fn queued_ms(&self, now: Timestamp) -> u64 {
+        let until = self.started_at.or(self.completed_at).unwrap_or(now);
+        until.since(self.created_at)
+    }
+
+    /// Milliseconds from the start to the end (or `now`); `None` before the start.
+    #[must_use]
+    pub fn run_ms(&self, now: Timestamp) -> Option<u64> {
+        let started = self.started_at?;
+        Some(self.completed_at.unwrap_or(now).since(started))
+    }
+
+    /// One line under the state: what it waits for, how far it is, or why it failed.
+    #[must_use]
+    pub fn state_note(&self) -> Option<String> {
+        if let Some(error) = &self.error {
+            return Some(error.message.clone());
+        }
+        if self.phase == Phase::Running && self.progress.batches_total > 0 {
+            return Some(format!(
+                "{}\u{a0}% · {} of {}",
+                self.progress.percent(),
+                self.progress.batches_done,
+                text::counted(self.progress.batches_total.into(), "batch", "batches")
+            ));
+        }
+        self.reason.clone()
+    }
+}
+
+/// Everything the job page shows but results, log and history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobDetail {
+    /// The same projection as in the list.
+    #[serde(flatten)]
+    pub row: JobRow,
+    /// Who submitted it.
+    pub owner: String,
+    /// What is searched, where and how.
+    pub spec: SearchSpec,
+    /// The query in figures.
+    pub query: QueryFacts,
+    /// The database in figures, as of the submission.
+    pub database_facts: DatabaseFacts,
+    /// The eight steps of this attempt.
+    pub steps: Vec<StepRecord>,
+    /// Ended attempts, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past_attempts: Vec<Attempt>,
+    /// Why it failed, in full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// What was warned of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// What was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// The exact command, as one batch runs it; before the run as it will.
+    pub command: Vec<String>,
+    /// Version of BLAST+ that ran it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blast_version: Option<String>,
+    /// Whether the page offers Cancel.
+    pub can_cancel: bool,
+    /// Whether the page offers Retry.
+    pub can_retry: bool,
+}
+
+/// A failure with its class and remedy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Code, text and step.
+    #[serde(flatten)]
+    pub error: JobError,
+    /// Whether trying again can help, and where to look.
+    pub class: ErrorClass,
+    /// What the reader can do.
+    pub remedy: String,
+}
+
+impl JobDetail {
+    /// The projection of a stored job.
+    #[must_use]
+    pub fn of(job: &Job, version: u64) -> Self {
+        Self {
+            row: JobRow::of(job, version),
+            owner: job.owner.clone(),
+            spec: job.spec.clone(),
+            query: job.query.clone(),
+            database_facts: job.database.clone(),
+            steps: job.steps.clone(),
+            past_attempts: job.past_attempts.clone(),
+            failure: job.error.as_ref().map(|error| Failure {
+                error: error.clone(),
+                class: error.code.class(),
+                remedy: error.code.remedy().to_owned(),
+            }),
+            warnings: job.warnings.clone(),
+            outcome: job.outcome,
+            command: job.command.clone(),
+            blast_version: job.blast_version.clone(),
+            can_cancel: job.can_cancel(),
+            can_retry: job.can_retry(),
+        }
+    }
+}
+
+/// One transition, as history and API show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// Version of the row that the transition made; orders the history.
+    pub version: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// The phase after the transition.
+    pub phase: Phase,
+    /// What happened, in one line.
+    pub note: String,
+    /// Who asked for it; empty when the engine did it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub actor: String,
+}
+
+/// One line of a job's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Position in the log, from 1; `Last-Event-ID` continues after it.
+    pub number: u64,
+    /// When.
+    pub at: Timestamp,
+    /// The step in which it was written.
+    pub step: Step,
+    /// How serious it is.
+    pub level: LogLevel,
+    /// The text, one line.
+    pub text: String,
+}
+
+/// How serious a log line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// What was done.
+    Info,
+    /// A command line.
+    Command,
+    /// BLAST+ or the validator warned.
+    Warning,
+    /// Something failed.
+    Error,
+}
+
+impl LogLevel {
+    /// The key, also the CSS class of the line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Command => "command",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The port to whatever runs a search: this machine now, a cluster behind the same trait.
+//!
+//! Owns the contract: every call is safe to repeat after a crash at any point, and "cancelled" means
+//! that the run was seen to be gone. Truth about a run comes from [`Executor::observe`] alone.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use elb_core::{
+    error_code::ErrorCode,
+    job::{Job, Outcome, Progress},
+};
+use thiserror::Error;
+
+pub mod local;
+
+/// Why a step failed, in the words of the job's error.
+#[derive(Debug, Clone, Error)]
+#[error("{message}")]
+pub struct ExecutorError {
+    /// Which error.
+    pub code: ErrorCode,
+    /// What happened and what to do.
+    pub message: String,
+}
+
+impl ExecutorError {
+    /// An error with a code and a text.
+    #[must_use]
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+}
+
+/// What a step that may be unnecessary came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// The work was done.
+    Done,
+    /// There was nothing to do, for this reason.
+    Unneeded(String),
+    /// It cannot go on yet, for this reason.
+    Waiting(String),
+}
+
+/// A run as it was written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The argument vector, with the placeholders of one batch.
+    pub command: Vec<String>,
+    /// Version of BLAST+.
+    pub blast_version: String,
+    /// Batches; those that an earlier attempt has done count as done.
+    pub progress: Progress,
+}
+
+/// What can be seen of a run.
+#[derive(Debug, Clone)]
+pub enum Observation {
+    /// Accepted; no process has started yet.
+    Accepted,
+    /// Processes are searching.
+    Running {
+        /// How far they are.
+        progress: Progress,
+        /// Warnings of BLAST+ since the run began, without repetition.
+        warnings: Vec<String>,
+    },
+    /// Every batch is done; the results can be exported.
+    Succeeded {
+        /// All batches.
+        progress: Progress,
+        /// Warnings of BLAST+.
+        warnings: Vec<String>,
+    },
+    /// The run ended with an error, and nothing of it is running any more.
+    Failed(ExecutorError),
+    /// There is no such run; submit it.
+    Gone,
+}
+
+/// Runs searches.
+#[async_trait]
+pub trait Executor: Send + Sync {
+    /// Reads the stored query and splits it into batches.
+    async fn prepare(&self, job: &Job) -> Result<(), ExecutorError>;
+    /// Checks that the database can be read where the search will run, in the version that the job
+    /// was submitted for.
+    async fn warm_up(&self, job: &Job) -> Result<Readiness, ExecutorError>;
+    /// Writes the run down.
+    async fn plan(&self, job: &Job) -> Result<Plan, ExecutorError>;
+    /// Brings the database to where the search runs.
+    async fn stage(&self, job: &Job) -> Result<Readiness, ExecutorError>;
+    /// Starts the run unless it is running; batches that are done are not run again.
+    async fn submit(&self, job: &Job) -> Result<(), ExecutorError>;
+    /// The state of the run. Returns at once the first time, then when something has changed since
+    /// `seen` (the count of changes that the last call returned).
+    async fn observe(&self, job: &Job, seen: u64) -> (u64, Observation);
+    /// Merges, formats and indexes the results; they are readable when it returns.
+    async fn export(&self, job: &Job) -> Result<Outcome, ExecutorError>;
+    /// Stops the run. Returns when nothing of it is left.
+    async fn cancel(&self, job: &Job) -> Result<(), ExecutorError>;
+    /// Removes what the run left behind but its results.
+    async fn cleanup(&self, job_id: &str) -> Result<(), ExecutorError>;
+}
+
+/// Limits of a search. Each is a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunLimits {
+    /// BLAST+ processes at once, over all searches.
+    pub processes: usize,
+    /// The longest time that the search step may take.
+    pub wall_time: std::time::Duration,
+    /// The most bytes that a search may write.
+    pub output_bytes: u64,
+}
+
+/// Where the local executor works.
+#[derive(Debug, Clone)]
+pub struct LocalFolders {
+    /// One folder a job, removed when the job has ended.
+    pub work: PathBuf,
+}

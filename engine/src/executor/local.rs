@@ -1,0 +1,235 @@
+//! The local executor: NCBI BLAST+ as child processes on this machine.
+//!
+//! Owns the work folder of each job: `query` split into batches, a folder for each try of a batch,
+//! and `done/`, where a batch appears by atomic rename when it is whole. A batch that is in `done/`
+//! is never run again, whatever happened to this process meanwhile.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use elb_core::{
+    error_code::ErrorCode,
+    job::{Job, Outcome},
+    search,
+};
+use tokio::sync::Semaphore;
+
+use super::{Executor, ExecutorError, LocalFolders, Observation, Plan, Readiness, RunLimits};
+use crate::{databases::Catalogue, joblog::JobLogs, objects::Objects, toolkit::Toolkit};
+
+mod batches;
+mod export;
+mod process;
+mod run;
+mod workdir;
+
+use run::Run;
+use workdir::WorkDir;
+
+/// Runs searches on this machine.
+pub struct LocalExecutor {
+    folders: LocalFolders,
+    limits: RunLimits,
+    toolkit: Toolkit,
+    catalogue: Arc<Catalogue>,
+    objects: Objects,
+    logs: JobLogs,
+    /// One permit a BLAST+ process, over all searches.
+    processes: Arc<Semaphore>,
+    /// Runs of this process, by job id.
+    runs: Mutex<HashMap<String, Arc<Run>>>,
+}
+
+impl LocalExecutor {
+    /// An executor that works in `folders`.
+    #[must_use]
+    pub fn new(
+        folders: LocalFolders,
+        limits: RunLimits,
+        toolkit: Toolkit,
+        catalogue: Arc<Catalogue>,
+        objects: Objects,
+        logs: JobLogs,
+    ) -> Self {
+        Self {
+            folders,
+            limits,
+            toolkit,
+            catalogue,
+            objects,
+            logs,
+            processes: Arc::new(Semaphore::new(limits.processes.max(1))),
+            runs: Mutex::default(),
+        }
+    }
+
+    fn work_dir(&self, job_id: &str) -> WorkDir {
+        WorkDir::new(self.folders.work.join(job_id))
+    }
+
+    fn find_run(&self, job_id: &str) -> Option<Arc<Run>> {
+        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.get(job_id).map(Arc::clone)
+    }
+
+    fn forget_run(&self, job_id: &str) {
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.remove(job_id);
+    }
+
+    /// The database's path for `-db`, if it is still there in a readable state.
+    async fn database_path(&self, job: &Job) -> Result<PathBuf, ExecutorError> {
+        let name = &job.spec.database;
+        let Some(database) = self.catalogue.get(name).await else {
+            return Err(ExecutorError::new(
+                ErrorCode::DatabaseMissing,
+                format!("the database {name} is no longer there"),
+            ));
+        };
+        if let Some(problem) = database.problem {
+            return Err(ExecutorError::new(
+                ErrorCode::DatabaseUnreadable,
+                format!("the database {name} cannot be read: {problem}"),
+            ));
+        }
+        self.catalogue.path_of(name).await.ok_or_else(|| {
+            ExecutorError::new(
+                ErrorCode::DatabaseMissing,
+                format!("the files of the database {name} are no longer there"),
+            )
+        })
+    }
+
+    /// The argument vector of one batch.
+    async fn argv(&self, job: &Job, query: &str, out: &str) -> Result<Vec<String>, ExecutorError> {
+        let database = self.database_path(job).await?;
+        let checked = search::Search::new(job.spec.clone()).map_err(|problems| {
+            let text: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
+            ExecutorError::new(ErrorCode::OptionRejected, text.join("; "))
+        })?;
+        Ok(search::argv(
+            &checked,
+            &search::RunPaths {
+                database: &database.to_string_lossy(),
+                query,
+                out,
+            },
+        ))
+    }
+}
+
+#[async_trait]
+impl Executor for LocalExecutor {
+    async fn prepare(&self, job: &Job) -> Result<(), ExecutorError> {
+        let work = self.work_dir(&job.id);
+        process::end_leftovers(work.root()).await?;
+        batches::split(&work, &self.objects, job, self.limits.processes).await?;
+        let batches = work.read_batches()?;
+        self.logs.append(
+            &job.id,
+            elb_core::step::Step::Preparing,
+            elb_core::view::LogLevel::Info,
+            &[format!(
+                "query: {} sequences, {} {}, in {} batches",
+                job.query.records,
+                job.query.letters,
+                job.spec.program.query_molecule().unit(),
+                batches.len()
+            )],
+        );
+        Ok(())
+    }
+
+    async fn warm_up(&self, job: &Job) -> Result<Readiness, ExecutorError> {
+        self.database_path(job).await?;
+        let current = self.catalogue.get(&job.spec.database).await;
+        let version = current.map(|database| database.version).unwrap_or_default();
+        let work = self.work_dir(&job.id);
+        if version == job.database.version {
+            return Ok(Readiness::Done);
+        }
+        if work.any_done()? {
+            return Err(ExecutorError::new(
+                ErrorCode::DatabaseChanged,
+                format!("the database {} has changed since batches of this search were run", job.spec.database),
+            ));
+        }
+        Err(ExecutorError::new(
+            ErrorCode::DatabaseChanged,
+            format!("the database {} has changed since the search was submitted", job.spec.database),
+        ))
+    }
+
+    async fn plan(&self, job: &Job) -> Result<Plan, ExecutorError> {
+        let work = self.work_dir(&job.id);
+        let command = self.argv(job, "batch_NNN.fa", "batch_NNN.asn").await?;
+        Ok(Plan {
+            command,
+            blast_version: self.toolkit.version().to_owned(),
+            progress: work.progress(&work.read_batches()?),
+        })
+    }
+
+    async fn stage(&self, _job: &Job) -> Result<Readiness, ExecutorError> {
+        Ok(Readiness::Unneeded(
+            "the database is on this machine's disk already".to_owned(),
+        ))
+    }
+
+    async fn submit(&self, job: &Job) -> Result<(), ExecutorError> {
+        if self.find_run(&job.id).is_some() {
+            return Ok(());
+        }
+        let work = self.work_dir(&job.id);
+        process::end_leftovers(work.root()).await?;
+        if !work.has_batches() {
+            // The folder went away with the machine's temporary files, or an operator removed it.
+            self.prepare(job).await?;
+        }
+        let template = self.argv(job, run::QUERY, run::OUT).await?;
+        let run = Run::start(run::Setup {
+            job: job.id.clone(),
+            batches: work.read_batches()?,
+            work,
+            program: job.spec.program,
+            max_target_seqs: job.spec.options.max_target_seqs,
+            template,
+            toolkit: self.toolkit.clone(),
+            processes: Arc::clone(&self.processes),
+            limits: self.limits,
+            logs: self.logs.clone(),
+        });
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.insert(job.id.clone(), run);
+        Ok(())
+    }
+
+    async fn observe(&self, job: &Job, seen: u64) -> (u64, Observation) {
+        match self.find_run(&job.id) {
+            Some(run) => run.observe(seen).await,
+            None => (0, Observation::Gone),
+        }
+    }
+
+    async fn export(&self, job: &Job) -> Result<Outcome, ExecutorError> {
+        self.forget_run(&job.id);
+        export::export(self, job).await
+    }
+
+    async fn cancel(&self, job: &Job) -> Result<(), ExecutorError> {
+        if let Some(run) = self.find_run(&job.id) {
+            run.stop().await;
+            self.forget_run(&job.id);
+        }
+        process::end_leftovers(self.work_dir(&job.id).root()).await
+    }
+
+    async fn cleanup(&self, job_id: &str) -> Result<(), ExecutorError> {
+        self.forget_run(job_id);
+        self.work_dir(job_id).remove()
+    }
+}

@@ -1,0 +1,193 @@
+//! From finished batches to readable results.
+//!
+//! Owns the merge: archives are concatenated in query order into one object, and the tables of hits
+//! are read once into the index that the pages read. Both are stored whole or not at all, so that a
+//! job is completed only when its results can be read.
+
+use std::{
+    fs,
+    io::{BufReader, Read},
+    path::PathBuf,
+};
+
+use elb_core::{
+    batch::Batch,
+    error_code::ErrorCode,
+    job::{Job, Outcome},
+    search::Program,
+    step::Step,
+    text,
+    view::LogLevel,
+};
+use futures::StreamExt;
+
+use super::{
+    LocalExecutor,
+    run::{ARCHIVE, TABLE},
+    workdir::disk_error,
+};
+use crate::{
+    executor::ExecutorError,
+    objects::{Kind, ObjectError},
+    results::{IndexBuilder, IndexMeta, QueryInput, ResultsError, Totals},
+};
+
+fn stored(error: ObjectError) -> ExecutorError {
+    match error {
+        ObjectError::Io(error) => disk_error("the results cannot be stored", &error),
+        other => {
+            let message = other.to_string();
+            let full = message.contains("No space left") || message.contains("StorageFull");
+            let code = if full { ErrorCode::DiskFull } else { ErrorCode::ExportFailed };
+            ExecutorError::new(code, format!("the results cannot be stored: {message}"))
+        }
+    }
+}
+
+/// Merges, indexes and stores the results of a run whose batches are all done.
+pub(super) async fn export(executor: &LocalExecutor, job: &Job) -> Result<Outcome, ExecutorError> {
+    let work = executor.work_dir(&job.id);
+    let batches = work.read_batches()?;
+    if let Some(missing) = batches.iter().find(|batch| !work.is_done(batch)) {
+        let message = format!("{} is not done, so there is nothing to collect yet", missing.name());
+        return Err(ExecutorError::new(ErrorCode::Internal, message));
+    }
+    let folders: Vec<PathBuf> = batches.iter().map(|batch| work.done_batch(batch)).collect();
+    let archives: Vec<PathBuf> = folders.iter().map(|folder| folder.join(ARCHIVE)).collect();
+    let tables: Vec<PathBuf> = folders.iter().map(|folder| folder.join(TABLE)).collect();
+    let queries = batches.iter().map(|batch| work.query(batch)).collect();
+
+    let index = work.root().join("hits.sqlite");
+    let meta = index_meta(job);
+    let target = index.clone();
+    let indexing = tokio::task::spawn_blocking(move || build_index(&target, meta, queries, tables));
+    let joined = async {
+        let source = Concatenated::open(archives).await?;
+        let put = executor.objects.put(&job.id, Kind::Archive, source).await;
+        put.map_err(stored)
+    };
+    let (totals, archive_bytes) = tokio::join!(indexing, joined);
+    let totals = totals
+        .map_err(|error| ExecutorError::new(ErrorCode::Internal, error.to_string()))?
+        .map_err(|error| index_error(&error))?;
+    let archive_bytes = archive_bytes?;
+
+    let file = tokio::fs::File::open(&index).await;
+    let file = file.map_err(|error| disk_error("the index of the hits cannot be read", &error))?;
+    executor.objects.put(&job.id, Kind::Hits, file).await.map_err(stored)?;
+    executor.logs.append(
+        &job.id,
+        Step::ExportingResults,
+        LogLevel::Info,
+        &[format!(
+            "{} in {}, archive of {}",
+            text::counted(totals.hits, "hit", "hits"),
+            text::counted(totals.hsps, "HSP", "HSPs"),
+            text::bytes(archive_bytes)
+        )],
+    );
+    Ok(Outcome {
+        queries_with_hits: totals.queries_with_hits,
+        hits: totals.hits,
+        hsps: totals.hsps,
+        archive_bytes,
+    })
+}
+
+fn index_error(error: &ResultsError) -> ExecutorError {
+    let message = error.to_string();
+    let full = message.contains("disk is full") || message.contains("No space left");
+    let code = if full { ErrorCode::DiskFull } else { ErrorCode::ExportFailed };
+    ExecutorError::new(code, format!("the hits cannot be indexed: {message}"))
+}
+
+fn index_meta(job: &Job) -> IndexMeta {
+    let matrix = match job.spec.program {
+        Program::Blastn => None,
+        _ => Some(job.spec.matrix_name().to_owned()),
+    };
+    IndexMeta {
+        program: job.spec.program.as_str().to_owned(),
+        matrix,
+    }
+}
+
+/// Reads the batches' query files for the list of queries and their tables for the hits, in order.
+fn build_index(
+    target: &std::path::Path,
+    meta: IndexMeta,
+    queries: Vec<PathBuf>,
+    tables: Vec<PathBuf>,
+) -> Result<Totals, ResultsError> {
+    let mut builder = IndexBuilder::create(target, &meta)?;
+    for path in queries {
+        let mut checker = elb_core::fasta::Checker::new(
+            elb_core::fasta::Expect::Any,
+            elb_core::fasta::Limits::unlimited(),
+        );
+        let mut file = fs::File::open(path)?;
+        let mut buffer = vec![0_u8; 64 * 1_024];
+        loop {
+            let read = file.read(&mut buffer)?;
+            let Some(piece) = buffer.get(..read).filter(|piece| !piece.is_empty()) else {
+                break;
+            };
+            checker.push(piece, &mut |_: &[u8]| {});
+        }
+        let report = checker.finish(&mut |_: &[u8]| {});
+        builder.add_queries(report.records.into_iter().map(|record| QueryInput {
+            id: record.id,
+            title: record.title,
+            letters: record.letters,
+        }))?;
+    }
+    for path in tables {
+        builder.read_tabular(BufReader::new(fs::File::open(path)?))?;
+    }
+    builder.finish()
+}
+
+/// Several files read as one.
+struct Concatenated {
+    rest: std::vec::IntoIter<PathBuf>,
+    current: Option<tokio::fs::File>,
+}
+
+impl Concatenated {
+    async fn open(paths: Vec<PathBuf>) -> Result<impl tokio::io::AsyncRead + Unpin + Send, ExecutorError> {
+        let mut this = Self {
+            rest: paths.into_iter(),
+            current: None,
+        };
+        this.advance().await.map_err(|error| disk_error("an archive cannot be read", &error))?;
+        let pieces = futures::stream::unfold(Some(this), |state| async move {
+            let mut this = state?;
+            match this.next_piece().await {
+                Ok(Some(piece)) => Some((Ok(piece), Some(this))),
+                Ok(None) => None,
+                Err(error) => Some((Err(error), None)),
+            }
+        });
+        Ok(tokio_util::io::StreamReader::new(pieces.boxed()))
+    }
+
+    async fn advance(&mut self) -> std::io::Result<()> {
+        self.current = match self.rest.next() {
+            Some(path) => Some(tokio::fs::File::open(path).await?),
+            None => None,
+        };
+        Ok(())
+    }
+
+    async fn next_piece(&mut self) -> std::io::Result<Option<bytes::Bytes>> {
+        use tokio::io::AsyncReadExt;
+        while let Some(file) = &mut self.current {
+            let mut buffer = bytes::BytesMut::with_capacity(1 << 20);
+            if file.read_buf(&mut buffer).await? > 0 {
+                return Ok(Some(buffer.freeze()));
+            }
+            self.advance().await?;
+        }
+        Ok(None)
+    }
+}

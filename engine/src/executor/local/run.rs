@@ -1,0 +1,347 @@
+//! One run: its batches as child processes, watched until the last one has ended.
+//!
+//! Owns the processes of the run, its limits and what can be observed of it. Each try of a batch
+//! writes to a folder of its own, and appears in `done/` by one rename when both its archive and its
+//! table of hits are whole. A failed, stopped or dropped run leaves no process behind.
+
+use std::{
+    fs,
+    path::Path,
+    process::ExitStatus,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use elb_core::{
+    batch::Batch,
+    error_code::ErrorCode,
+    hits::TABULAR_FIELDS,
+    search::Program,
+    step::Step,
+    text,
+    view::LogLevel,
+};
+use rustix::process::Pid;
+use tokio::{
+    process::Command,
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    process,
+    workdir::{WorkDir, disk_error},
+};
+use crate::{
+    executor::{ExecutorError, Observation, RunLimits},
+    joblog::JobLogs,
+    toolkit::{Tool, Toolkit, exit},
+};
+
+/// Stands for the batch's query file in the argument template.
+pub(super) const QUERY: &str = "{query}";
+/// Stands for the batch's archive in the argument template.
+pub(super) const OUT: &str = "{out}";
+
+/// How often the size of the output is looked at.
+const LOOK_AT_OUTPUT: Duration = Duration::from_millis(500);
+/// How much of a process's error output is kept, in bytes.
+const STDERR_CAP: u64 = 64 * 1_024;
+/// The archive within a batch's folder.
+pub(super) const ARCHIVE: &str = "archive.asn";
+/// The table of hits within a batch's folder.
+pub(super) const TABLE: &str = "hits.tsv";
+
+/// What a run needs.
+pub(super) struct Setup {
+    pub job: String,
+    pub work: WorkDir,
+    pub batches: Vec<Batch>,
+    pub program: Program,
+    pub max_target_seqs: Option<u32>,
+    pub template: Vec<String>,
+    pub toolkit: Toolkit,
+    pub processes: Arc<Semaphore>,
+    pub limits: RunLimits,
+    pub logs: JobLogs,
+}
+
+impl Setup {
+    fn log(&self, level: LogLevel, line: String) {
+        self.logs.append(&self.job, Step::Running, level, &[line]);
+    }
+}
+
+/// A run under way or ended.
+pub(super) struct Run {
+    state: watch::Sender<(u64, Observation)>,
+    stop: CancellationToken,
+    ended: CancellationToken,
+}
+
+/// How one batch ended, when not well.
+enum BatchEnd {
+    Stopped,
+    Failed(ExecutorError),
+}
+
+impl From<ExecutorError> for BatchEnd {
+    fn from(error: ExecutorError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Run {
+    /// Starts the run.
+    pub(super) fn start(setup: Setup) -> Arc<Self> {
+        let run = Arc::new(Self {
+            state: watch::channel((1, Observation::Accepted)).0,
+            stop: CancellationToken::new(),
+            ended: CancellationToken::new(),
+        });
+        let handle = Arc::clone(&run);
+        tokio::spawn(async move {
+            // Dropped on every way out, a panic included: whoever waits is never left waiting.
+            let _ended = handle.ended.clone().drop_guard();
+            let last = supervise(Arc::new(setup), &handle).await;
+            handle.show(last);
+        });
+        run
+    }
+
+    fn show(&self, observation: Observation) {
+        self.state.send_modify(|(changes, current)| {
+            *changes += 1;
+            *current = observation;
+        });
+    }
+
+    /// The state of the run, once it is newer than `seen`.
+    pub(super) async fn observe(&self, seen: u64) -> (u64, Observation) {
+        let mut state = self.state.subscribe();
+        tokio::select! {
+            changed = state.wait_for(|(changes, _)| *changes > seen) => {
+                if let Ok(state) = changed {
+                    return state.clone();
+                }
+            }
+            () = self.ended.cancelled() => {}
+        }
+        let (changes, last) = self.state.borrow().clone();
+        let over = matches!(last, Observation::Succeeded { .. } | Observation::Failed(_));
+        if over {
+            return (changes, last);
+        }
+        let message = "the run ended without saying how; please report this";
+        (changes, Observation::Failed(ExecutorError::new(ErrorCode::Internal, message)))
+    }
+
+    /// Stops every process of the run and returns when they are gone.
+    pub(super) async fn stop(&self) {
+        self.stop.cancel();
+        self.ended.cancelled().await;
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn supervise(setup: Arc<Setup>, run: &Run) -> Observation {
+    let halt = run.stop.child_token();
+    let warnings: Arc<Mutex<Vec<String>>> = Arc::default();
+    let mut tries = JoinSet::new();
+    for batch in &setup.batches {
+        if !setup.work.is_done(batch) {
+            let (setup, batch) = (Arc::clone(&setup), *batch);
+            let (halt, warnings) = (halt.clone(), Arc::clone(&warnings));
+            tries.spawn(async move { search_batch(&setup, &batch, &halt, &warnings).await });
+        }
+    }
+    let known = |warnings: &Mutex<Vec<String>>| {
+        warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    };
+    run.show(Observation::Running {
+        progress: setup.work.progress(&setup.batches),
+        warnings: Vec::new(),
+    });
+    let wall_time = tokio::time::sleep(setup.limits.wall_time);
+    tokio::pin!(wall_time);
+    let mut look = tokio::time::interval(LOOK_AT_OUTPUT);
+    let mut failure: Option<ExecutorError> = None;
+    let mut timed_out = false;
+    loop {
+        tokio::select! {
+            ended = tries.join_next() => match ended {
+                None => break,
+                Some(Ok(Ok(()))) => run.show(Observation::Running {
+                    progress: setup.work.progress(&setup.batches),
+                    warnings: known(&warnings),
+                }),
+                Some(Ok(Err(BatchEnd::Stopped))) => {}
+                Some(Ok(Err(BatchEnd::Failed(error)))) => {
+                    failure.get_or_insert(error);
+                    halt.cancel();
+                }
+                Some(Err(error)) => {
+                    let message = format!("a batch ended in a fault of this program: {error}");
+                    failure.get_or_insert(ExecutorError::new(ErrorCode::Internal, message));
+                    halt.cancel();
+                }
+            },
+            () = &mut wall_time, if !timed_out => {
+                timed_out = true;
+                let limit = text::duration(u64::try_from(setup.limits.wall_time.as_millis()).unwrap_or(u64::MAX));
+                let message = format!("the search took longer than the limit of {limit} (ELB_WALL_TIME)");
+                failure.get_or_insert(ExecutorError::new(ErrorCode::TimeLimit, message));
+                halt.cancel();
+            }
+            _ = look.tick(), if failure.is_none() => {
+                if folder_size(setup.work.root()) > setup.limits.output_bytes {
+                    let limit = text::bytes(setup.limits.output_bytes);
+                    let message = format!("the results grew larger than the limit of {limit} (ELB_MAX_OUTPUT)");
+                    failure = Some(ExecutorError::new(ErrorCode::OutputLimit, message));
+                    halt.cancel();
+                }
+            }
+        }
+    }
+    let progress = setup.work.progress(&setup.batches);
+    match failure {
+        Some(error) => {
+            setup.log(LogLevel::Error, error.message.clone());
+            Observation::Failed(error)
+        }
+        None if progress.batches_done < progress.batches_total => Observation::Gone,
+        None => Observation::Succeeded {
+            progress,
+            warnings: known(&warnings),
+        },
+    }
+}
+
+async fn search_batch(
+    setup: &Setup,
+    batch: &Batch,
+    halt: &CancellationToken,
+    warnings: &Mutex<Vec<String>>,
+) -> Result<(), BatchEnd> {
+    let permit = tokio::select! {
+        permit = setup.processes.acquire() => permit,
+        () = halt.cancelled() => return Err(BatchEnd::Stopped),
+    };
+    if permit.is_err() || halt.is_cancelled() {
+        return Err(BatchEnd::Stopped);
+    }
+    let name = batch.name();
+    let total = setup.batches.len();
+    let label = format!("batch {} of {total}", batch.index + 1);
+    // A fresh folder for each try: what an interrupted one left can never be taken for a result.
+    let folder = setup.work.tries().join(format!("{name}-{}", uuid::Uuid::new_v4().simple()));
+    fs::create_dir_all(&folder).map_err(|error| disk_error("a batch folder cannot be made", &error))?;
+    setup.log(
+        LogLevel::Info,
+        format!("{label}: {}, started", text::counted(batch.records, "sequence", "sequences")),
+    );
+    let started = std::time::Instant::now();
+    let (archive, table) = (folder.join(ARCHIVE), folder.join(TABLE));
+    let mut blast = setup.toolkit.command(Tool::of_program(setup.program));
+    for argument in setup.template.iter().skip(1) {
+        match argument.as_str() {
+            QUERY => blast.arg(setup.work.query(batch)),
+            OUT => blast.arg(&archive),
+            plain => blast.arg(plain),
+        };
+    }
+    let stderr = run_to_end(blast, halt).await?;
+    note_warnings(setup, &label, &stderr, warnings);
+    let mut formatter = setup.toolkit.command(Tool::BlastFormatter);
+    formatter.arg("-archive").arg(&archive).arg("-out").arg(&table);
+    formatter.args(["-outfmt", &format!("6 {TABULAR_FIELDS}")]);
+    if let Some(most) = setup.max_target_seqs {
+        formatter.args(["-max_target_seqs", &most.to_string()]);
+    }
+    run_to_end(formatter, halt).await?;
+    let renamed = fs::rename(&folder, setup.work.done_batch(batch));
+    if let Err(error) = renamed {
+        if !setup.work.is_done(batch) {
+            return Err(disk_error("a finished batch cannot be kept", &error).into());
+        }
+    }
+    let took = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    setup.log(LogLevel::Info, format!("{label}: done in {}", text::duration_fine(took)));
+    Ok(())
+}
+
+fn note_warnings(setup: &Setup, label: &str, stderr: &str, warnings: &Mutex<Vec<String>>) {
+    for warning in exit::warnings(stderr) {
+        setup.log(LogLevel::Warning, format!("{label}: {warning}"));
+        let mut known = warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.contains(&warning) && known.len() < elb_core::job::MAX_WARNINGS {
+            known.push(warning);
+        }
+    }
+}
+
+/// Runs a process to its end and gives its error output.
+async fn run_to_end(mut command: Command, halt: &CancellationToken) -> Result<String, BatchEnd> {
+    command.stdout(std::process::Stdio::null());
+    command.stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().map_err(|error| {
+        let message = format!("BLAST+ cannot be started: {error}");
+        ExecutorError::new(ErrorCode::BlastMissing, message)
+    })?;
+    let leader = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).unwrap_or(0)));
+    let stderr = child.stderr.take();
+    let reading = tokio::spawn(read_capped(stderr));
+    let status: Option<ExitStatus> = tokio::select! {
+        status = child.wait() => {
+            Some(status.map_err(|error| disk_error("BLAST+ cannot be waited for", &error))?)
+        }
+        () = halt.cancelled() => None,
+    };
+    let Some(status) = status else {
+        if let Some(leader) = leader {
+            // Waiting at the same time reaps the process, so that the group is seen to be gone.
+            let (_, _) = tokio::join!(process::stop_group(leader), child.wait());
+        }
+        return Err(BatchEnd::Stopped);
+    };
+    let stderr = reading.await.unwrap_or_default();
+    if status.success() {
+        return Ok(stderr);
+    }
+    let failure = exit::explain(status, &stderr);
+    Err(BatchEnd::Failed(ExecutorError::new(failure.error_code(), failure.to_string())))
+}
+
+async fn read_capped(stderr: Option<tokio::process::ChildStderr>) -> String {
+    use tokio::io::AsyncReadExt;
+    let Some(mut stderr) = stderr else {
+        return String::new();
+    };
+    let mut kept = Vec::new();
+    // What goes over the cap is read and dropped: a full pipe would stop the process.
+    let _ = (&mut stderr).take(STDERR_CAP).read_to_end(&mut kept).await;
+    let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
+    String::from_utf8_lossy(&kept).into_owned()
+}
+
+/// Bytes of all files under a folder; what vanishes meanwhile counts as nothing.
+fn folder_size(folder: &Path) -> u64 {
+    let mut size = 0;
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(meta) if meta.is_dir() => folders.push(entry.path()),
+                Ok(meta) => size += meta.len(),
+                Err(_) => {}
+            }
+        }
+    }
+    size
+}

@@ -1,0 +1,126 @@
+//! The work folder of one job: its names, and what can be read off it.
+//!
+//! Owns the layout. `batches.json` lists the batches and appears last, by rename: whoever sees it
+//! sees all query parts. `done/` holds the finished batches. Nothing here starts a process.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use elb_core::{batch::Batch, error_code::ErrorCode, job::Progress};
+
+use crate::executor::ExecutorError;
+
+/// The work folder of one job.
+#[derive(Debug, Clone)]
+pub(super) struct WorkDir {
+    root: PathBuf,
+}
+
+/// Turns an error of the file system into one of the job: a full disk is told apart.
+pub(super) fn disk_error(what: &str, error: &io::Error) -> ExecutorError {
+    let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    let code = if full { ErrorCode::DiskFull } else { ErrorCode::Internal };
+    ExecutorError::new(code, format!("{what}: {error}"))
+}
+
+impl WorkDir {
+    pub(super) const fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn queries(&self) -> PathBuf {
+        self.root.join("queries")
+    }
+
+    pub(super) fn query(&self, batch: &Batch) -> PathBuf {
+        self.queries().join(format!("{}.fa", batch.name()))
+    }
+
+    pub(super) fn tries(&self) -> PathBuf {
+        self.root.join("tries")
+    }
+
+    fn done(&self) -> PathBuf {
+        self.root.join("done")
+    }
+
+    /// The folder of a finished batch: its archive and its table of hits.
+    pub(super) fn done_batch(&self, batch: &Batch) -> PathBuf {
+        self.done().join(batch.name())
+    }
+
+    fn batch_list(&self) -> PathBuf {
+        self.root.join("batches.json")
+    }
+
+    pub(super) fn has_batches(&self) -> bool {
+        self.batch_list().is_file()
+    }
+
+    pub(super) fn make(&self) -> Result<(), ExecutorError> {
+        for folder in [self.queries(), self.tries(), self.done()] {
+            fs::create_dir_all(&folder)
+                .map_err(|error| disk_error("the work folder cannot be made", &error))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_batches(&self, batches: &[Batch]) -> Result<(), ExecutorError> {
+        let json = serde_json::to_vec(batches)
+            .map_err(|error| ExecutorError::new(ErrorCode::Internal, error.to_string()))?;
+        let draft = self.root.join("batches.json.new");
+        fs::write(&draft, json)
+            .and_then(|()| fs::rename(&draft, self.batch_list()))
+            .map_err(|error| disk_error("the list of batches cannot be written", &error))
+    }
+
+    pub(super) fn read_batches(&self) -> Result<Vec<Batch>, ExecutorError> {
+        let json = fs::read(self.batch_list())
+            .map_err(|error| disk_error("the list of batches cannot be read", &error))?;
+        serde_json::from_slice(&json).map_err(|error| {
+            let message = format!("the list of batches is damaged: {error}");
+            ExecutorError::new(ErrorCode::Internal, message)
+        })
+    }
+
+    pub(super) fn is_done(&self, batch: &Batch) -> bool {
+        self.done_batch(batch).is_dir()
+    }
+
+    pub(super) fn any_done(&self) -> Result<bool, ExecutorError> {
+        match fs::read_dir(self.done()) {
+            Ok(mut entries) => Ok(entries.next().is_some()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(disk_error("the work folder cannot be read", &error)),
+        }
+    }
+
+    /// What is done, as the folder shows it.
+    pub(super) fn progress(&self, batches: &[Batch]) -> Progress {
+        let mut progress = Progress {
+            batches_total: u32::try_from(batches.len()).unwrap_or(u32::MAX),
+            letters_total: batches.iter().map(|batch| batch.letters).sum(),
+            ..Progress::default()
+        };
+        for batch in batches.iter().filter(|batch| self.is_done(batch)) {
+            progress.batches_done += 1;
+            progress.letters_done += batch.letters;
+        }
+        progress
+    }
+
+    pub(super) fn remove(&self) -> Result<(), ExecutorError> {
+        match fs::remove_dir_all(&self.root) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(disk_error("the work folder cannot be removed", &error))
+            }
+            _ => Ok(()),
+        }
+    }
+}

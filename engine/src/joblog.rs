@@ -1,0 +1,140 @@
+//! The log of each job: one line a fact, numbered, appended, followed.
+//!
+//! Owns the files under `logs/` and the signal that wakes those who follow. A reader gets lines by
+//! number, so that whoever was away continues where he stopped. A job's log is bounded: past the
+//! limit one last line says so.
+
+use std::{
+    collections::HashMap,
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use elb_core::{
+    step::Step,
+    text,
+    view::{LogLevel, LogLine},
+};
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+
+/// The most lines that a job's log holds.
+pub const MAX_LINES: u64 = 20_000;
+/// The longest line, in characters.
+const MAX_LINE: usize = 2_000;
+
+/// The logs of all jobs.
+#[derive(Clone)]
+pub struct JobLogs {
+    folder: PathBuf,
+    clock: Arc<dyn Clock>,
+    open: Arc<Mutex<HashMap<String, Arc<watch::Sender<u64>>>>>,
+}
+
+impl JobLogs {
+    /// Logs as files under `folder`, which is made if needed.
+    ///
+    /// # Errors
+    /// If the folder cannot be made.
+    pub fn in_folder(folder: &Path, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            clock,
+            open: Arc::default(),
+        })
+    }
+
+    fn path(&self, job: &str) -> PathBuf {
+        self.folder.join(format!("{job}.jsonl"))
+    }
+
+    fn counter(&self, job: &str) -> Arc<watch::Sender<u64>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = open.entry(job.to_owned());
+        Arc::clone(entry.or_insert_with(|| {
+            let lines = std::fs::File::open(self.path(job))
+                .map_or(0, |file| BufReader::new(file).lines().count() as u64);
+            Arc::new(watch::channel(lines).0)
+        }))
+    }
+
+    /// Appends lines. A log that cannot be written is reported on the server's own log and does not
+    /// stop the job.
+    pub fn append(&self, job: &str, step: Step, level: LogLevel, texts: &[String]) {
+        if texts.is_empty() {
+            return;
+        }
+        let counter = self.counter(job);
+        let at = self.clock.now();
+        let outcome = counter.send_if_modified(|lines| {
+            let mut written = String::new();
+            for line in texts.iter().flat_map(|text| text.lines()) {
+                if *lines >= MAX_LINES {
+                    break;
+                }
+                *lines += 1;
+                let text = if *lines == MAX_LINES {
+                    "the log is full; later lines are left out".to_owned()
+                } else {
+                    text::cap(line, MAX_LINE)
+                };
+                let line = LogLine { number: *lines, at, step, level, text };
+                if let Ok(json) = serde_json::to_string(&line) {
+                    written.push_str(&json);
+                    written.push('\n');
+                }
+            }
+            let file = std::fs::OpenOptions::new().create(true).append(true).open(self.path(job));
+            if let Err(error) = file.and_then(|mut file| file.write_all(written.as_bytes())) {
+                tracing::error!(job, %error, "the job's log cannot be written");
+            }
+            !written.is_empty()
+        });
+        if !outcome {
+            tracing::debug!(job, "the job's log is full");
+        }
+    }
+
+    /// Up to `limit` lines after number `after`. A job without a log has none.
+    ///
+    /// # Errors
+    /// If the file is there and cannot be read.
+    pub fn read(&self, job: &str, after: u64, limit: usize) -> std::io::Result<Vec<LogLine>> {
+        let file = match std::fs::File::open(self.path(job)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let skip = usize::try_from(after).unwrap_or(usize::MAX);
+        let mut lines = Vec::new();
+        for line in BufReader::new(file).lines().skip(skip).take(limit) {
+            // A line cut short by a crash is not a line.
+            if let Ok(line) = serde_json::from_str(&line?) {
+                lines.push(line);
+            }
+        }
+        Ok(lines)
+    }
+
+    /// The number of the newest line, and every change of it.
+    #[must_use]
+    pub fn follow(&self, job: &str) -> watch::Receiver<u64> {
+        self.counter(job).subscribe()
+    }
+
+    /// Removes a job's log; one that is gone already is no error.
+    ///
+    /// # Errors
+    /// If the file cannot be removed.
+    pub fn remove(&self, job: &str) -> std::io::Result<()> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.remove(job);
+        match std::fs::remove_file(self.path(job)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}

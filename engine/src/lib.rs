@@ -1,0 +1,20 @@
+//! Everything of elb-dashboard that touches the world.
+//!
+//! Owns the store of jobs, the read model, the objects, the databases, the executors and the
+//! lifecycle that moves a job through its phases. [`JobService`] is the only door: pages and API call
+//! it and nothing below it.
+
+pub mod clock;
+pub mod databases;
+pub mod executor;
+pub mod joblog;
+pub mod jobs;
+pub mod lifecycle;
+pub mod objects;
+pub mod read_model;
+pub mod repository;
+pub mod results;
+pub mod service;
+pub mod toolkit;
+
+pub use service::JobService;

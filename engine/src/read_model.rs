@@ -1,0 +1,326 @@
+//! All rows of the jobs list in memory, with a revision: a list is served without asking the store.
+//!
+//! Owns the projections, the order and the stream of changes. Never writes to the store. A row only
+//! ever moves to a higher version, so that two writers that finish in the wrong order do no harm, and
+//! every change has its own revision, in order.
+
+use std::{
+    cmp::{Ordering, Reverse},
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use elb_core::{
+    list::{Cursor, ListPage, ListQuery, SortKey, Totals},
+    phase::{Phase, Status},
+    time::Timestamp,
+    view::{JobDetail, JobRow},
+};
+use serde::Serialize;
+use tokio::sync::broadcast;
+
+use crate::repository::Stored;
+
+/// How many changes a reader of the stream may lag behind before it must ask for a snapshot.
+pub const DELTA_RING: usize = 1_024;
+
+/// A change of one row.
+#[derive(Debug, Clone, Serialize)]
+pub struct Delta {
+    /// Revision of the list after the change.
+    pub revision: u64,
+    /// Who may see it; empty means everyone with access.
+    #[serde(skip)]
+    pub owner: String,
+    /// Which job.
+    pub id: String,
+    /// The row, or `None` when the job is no longer listed.
+    pub row: Option<Arc<JobRow>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    row: Arc<JobRow>,
+    detail: Arc<JobDetail>,
+    owner: String,
+}
+
+type Key = (Reverse<Timestamp>, Reverse<String>);
+
+#[derive(Debug, Default)]
+struct State {
+    revision: u64,
+    newest_first: BTreeMap<Key, String>,
+    entries: HashMap<String, Entry>,
+    /// Versions of tombstones, so that a late writer cannot bring one back.
+    deleted: HashMap<String, u64>,
+    /// The newest changes, oldest first, for readers that come back.
+    ring: VecDeque<Arc<Delta>>,
+}
+
+/// The rows of the list.
+#[derive(Debug)]
+pub struct ReadModel {
+    state: RwLock<State>,
+    deltas: broadcast::Sender<Arc<Delta>>,
+}
+
+impl Default for ReadModel {
+    fn default() -> Self {
+        Self::starting_at(0)
+    }
+}
+
+/// Whether the caller may see what belongs to `owner`: his own and the shared.
+fn visible(owner: &str, caller: &str) -> bool {
+    owner.is_empty() || owner == caller
+}
+
+impl ReadModel {
+    /// An empty list whose first change has the revision after `revision`.
+    #[must_use]
+    pub fn starting_at(revision: u64) -> Self {
+        let state = State {
+            revision,
+            ..State::default()
+        };
+        Self {
+            state: RwLock::new(state),
+            deltas: broadcast::channel(DELTA_RING).0,
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the newest version of a row and tells the readers of the stream.
+    pub fn apply(&self, stored: &Stored) {
+        let mut state = self.write();
+        let id = &stored.job.id;
+        let known = state
+            .entries
+            .get(id)
+            .map(|entry| entry.row.version)
+            .or_else(|| state.deleted.get(id).copied());
+        if known.is_some_and(|version| version >= stored.version) {
+            return;
+        }
+        state.revision += 1;
+        let row = if stored.job.phase == Phase::Deleted {
+            let key = key_of(stored.job.created_at, id);
+            state.newest_first.remove(&key);
+            state.entries.remove(id);
+            state.deleted.insert(id.clone(), stored.version);
+            None
+        } else {
+            let row = Arc::new(JobRow::of(&stored.job, stored.version));
+            let entry = Entry {
+                row: Arc::clone(&row),
+                detail: Arc::new(JobDetail::of(&stored.job, stored.version)),
+                owner: stored.job.owner.clone(),
+            };
+            let key = key_of(stored.job.created_at, id);
+            state.newest_first.insert(key, id.clone());
+            state.entries.insert(id.clone(), entry);
+            Some(row)
+        };
+        let delta = Delta {
+            revision: state.revision,
+            owner: stored.job.owner.clone(),
+            id: id.clone(),
+            row,
+        };
+        let delta = Arc::new(delta);
+        if state.ring.len() == DELTA_RING {
+            state.ring.pop_front();
+        }
+        state.ring.push_back(Arc::clone(&delta));
+        // Sent under the lock, so that the order on the stream is the order of the revisions. An
+        // error only says that nobody listens.
+        let _ = self.deltas.send(delta);
+    }
+
+    /// Every change from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Delta>> {
+        self.deltas.subscribe()
+    }
+
+    /// Every change after `revision` together with those from now on, without a gap between them;
+    /// `None` in the first place if that revision is too old or not of this model.
+    #[must_use]
+    pub fn replay(
+        &self,
+        revision: u64,
+    ) -> (Option<Vec<Arc<Delta>>>, broadcast::Receiver<Arc<Delta>>) {
+        let state = self.read();
+        let oldest = state.ring.front().map_or(state.revision + 1, |delta| delta.revision);
+        let known = revision + 1 >= oldest && revision <= state.revision;
+        let missed = known.then(|| {
+            let newer = state.ring.iter().filter(|delta| delta.revision > revision);
+            newer.map(Arc::clone).collect()
+        });
+        // Subscribed under the same lock: a change is either in the replay or on the stream.
+        (missed, self.deltas.subscribe())
+    }
+
+    /// The revision of the list.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.read().revision
+    }
+
+    /// The detail of one job, if the caller may see it.
+    #[must_use]
+    pub fn detail(&self, caller: &str, id: &str) -> Option<Arc<JobDetail>> {
+        let state = self.read();
+        let entry = state.entries.get(id)?;
+        visible(&entry.owner, caller).then(|| Arc::clone(&entry.detail))
+    }
+
+    /// The phase of a listed job.
+    #[must_use]
+    pub fn phase(&self, id: &str) -> Option<Phase> {
+        let state = self.read();
+        state.entries.get(id).map(|entry| entry.row.phase)
+    }
+
+    /// Answers a list question for one caller.
+    #[must_use]
+    pub fn list(&self, caller: &str, query: &ListQuery, now: Timestamp) -> ListPage {
+        let state = self.read();
+        let mut totals = Totals::default();
+        let mut rows: Vec<&Arc<JobRow>> = Vec::new();
+        for id in state.newest_first.values() {
+            let Some(entry) = state.entries.get(id) else {
+                continue;
+            };
+            if !visible(&entry.owner, caller) || !query.matches_but_status(&entry.row) {
+                continue;
+            }
+            totals.add(entry.row.status);
+            if query.status.is_none_or(|status| status == entry.row.status) {
+                rows.push(&entry.row);
+            }
+        }
+        order(&mut rows, query);
+        let begin = query.cursor.as_ref().map_or(0, |cursor| begin_after(&rows, query, cursor, &state));
+        let page: Vec<&Arc<JobRow>> = rows.iter().skip(begin).take(query.limit).copied().collect();
+        let more = begin + page.len() < rows.len();
+        ListPage {
+            next_cursor: page
+                .last()
+                .filter(|_| more)
+                .map(|row| Cursor::at(row).to_string()),
+            jobs: page.into_iter().map(|row| JobRow::clone(row)).collect(),
+            totals,
+            continued: begin > 0,
+            revision: state.revision,
+            as_of: now,
+        }
+    }
+
+    /// Ids of every job that is not at its end, oldest first.
+    #[must_use]
+    pub fn active(&self) -> Vec<String> {
+        let state = self.read();
+        let rows = state.newest_first.values().rev();
+        rows.filter_map(|id| state.entries.get(id))
+            .filter(|entry| entry.row.phase.is_active())
+            .map(|entry| entry.row.id.clone())
+            .collect()
+    }
+
+    /// The names of all databases that listed jobs used, for the filter.
+    #[must_use]
+    pub fn databases(&self, caller: &str) -> Vec<String> {
+        let state = self.read();
+        let mut names: Vec<String> = state
+            .entries
+            .values()
+            .filter(|entry| visible(&entry.owner, caller))
+            .map(|entry| entry.row.database.clone())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+fn key_of(created_at: Timestamp, id: &str) -> Key {
+    (Reverse(created_at), Reverse(id.to_owned()))
+}
+
+/// Sorts rows that are newest first already; the sort is stable, so that is the order among equals.
+fn order(rows: &mut [&Arc<JobRow>], query: &ListQuery) {
+    if query.sort == SortKey::Created {
+        if !query.descending {
+            rows.reverse();
+        }
+        return;
+    }
+    rows.sort_by(|left, right| compare(left, right, query));
+}
+
+fn compare(left: &JobRow, right: &JobRow, query: &ListQuery) -> Ordering {
+    let directed = |ordering: Ordering| {
+        if query.descending { ordering.reverse() } else { ordering }
+    };
+    match query.sort {
+        SortKey::Created => directed((left.created_at, &left.id).cmp(&(right.created_at, &right.id))),
+        SortKey::Title => directed(left.title.to_lowercase().cmp(&right.title.to_lowercase())),
+        SortKey::Program => directed(left.program.as_str().cmp(right.program.as_str())),
+        SortKey::Database => directed(left.database.cmp(&right.database)),
+        SortKey::Status => directed(rank(left.status).cmp(&rank(right.status))),
+        SortKey::Runtime => {
+            let finished = |row: &JobRow| row.completed_at.and_then(|_| row.run_ms(row.created_at));
+            values_first(finished(left), finished(right), directed)
+        }
+        SortKey::Hits => values_first(left.hits, right.hits, directed),
+    }
+}
+
+/// Rows without a value come last, whatever the direction.
+fn values_first(
+    left: Option<u64>,
+    right: Option<u64>,
+    directed: impl Fn(Ordering) -> Ordering,
+) -> Ordering {
+    match (left, right) {
+        (Some(left), Some(right)) => directed(left.cmp(&right)),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+        (None, None) => Ordering::Equal,
+    }
+}
+
+fn rank(status: Status) -> usize {
+    Status::LISTED
+        .into_iter()
+        .position(|listed| listed == status)
+        .unwrap_or(usize::MAX)
+}
+
+/// Where the page begins: behind the row of the cursor. If that row has left the list meanwhile, a
+/// list by time goes on where it stood; another order begins anew.
+fn begin_after(rows: &[&Arc<JobRow>], query: &ListQuery, cursor: &Cursor, state: &State) -> usize {
+    if query.sort == SortKey::Created {
+        let position = (cursor.created_at, cursor.id.as_str());
+        return rows.partition_point(|row| {
+            let here = (row.created_at, row.id.as_str());
+            if query.descending { here >= position } else { here <= position }
+        });
+    }
+    if let Some(found) = rows.iter().position(|row| row.id == cursor.id) {
+        return found + 1;
+    }
+    let Some(anchor) = state.entries.get(&cursor.id) else {
+        return 0;
+    };
+    rows.partition_point(|row| compare(row, &anchor.row, query) != Ordering::Greater)
+}

@@ -1,0 +1,354 @@
+//! `JobService`: the only door to the engine, for pages, API and event stream alike.
+//!
+//! Owns the rules of who may see and do what. A job belongs to who submitted it; another's is as
+//! missing as one that never was. Every request that changes something is stored before it is
+//! acknowledged.
+
+use std::{sync::Arc, time::Duration};
+
+use elb_core::{
+    list::{ListPage, ListQuery},
+    search::OptionProblem,
+    transition::{Event, IllegalTransition},
+    view::{HistoryEntry, JobDetail, LogLine},
+};
+use thiserror::Error;
+use tokio::sync::{broadcast, watch};
+
+use crate::{
+    databases::Catalogue,
+    jobs::{ChangeError, Jobs},
+    lifecycle::{Context, Lifecycle},
+    objects::{ObjectError, Objects},
+    read_model::Delta,
+    repository::{RepositoryError, Stored},
+    results::ResultsError,
+    toolkit::Toolkit,
+};
+
+mod download;
+mod receive;
+mod results;
+mod submit;
+
+pub use download::{Download, Format};
+pub use receive::{ReceivedQuery, receive_query};
+pub use submit::{Submission, Submitted};
+
+/// The most history entries of one answer.
+pub const MAX_HISTORY: usize = 500;
+/// The most log lines of one answer.
+pub const MAX_LOG: usize = 2_000;
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Stable identifier; owner of what he submits.
+    pub id: String,
+    /// Name for people.
+    pub name: String,
+}
+
+impl Caller {
+    /// The one user of the embedded default.
+    #[must_use]
+    pub fn local() -> Self {
+        Self {
+            id: "local".to_owned(),
+            name: "local user".to_owned(),
+        }
+    }
+}
+
+/// Limits of what a caller may send. Each is a setting.
+#[derive(Debug, Clone, Copy)]
+pub struct ServiceLimits {
+    /// The largest query, in bytes as sent and after decompression.
+    pub query_bytes: u64,
+    /// The most jobs that may be waiting or running at once.
+    pub active_jobs: usize,
+    /// How long an idempotency key counts.
+    pub key_life: Duration,
+}
+
+/// Why a request was not carried out.
+#[derive(Debug, Error)]
+pub enum ServiceError {
+    /// There is no such job for this caller.
+    #[error("there is no job {0}; it may have been deleted")]
+    NoSuchJob(String),
+    /// The input is not acceptable; every problem is listed.
+    #[error("the search cannot be accepted: {}", .0.first().map_or("", |problem| problem.message.as_str()))]
+    Invalid(Vec<OptionProblem>),
+    /// The key was used for something else.
+    #[error("this idempotency key was used for another search; send a new key with a new search")]
+    KeyReused,
+    /// The job's state does not allow it.
+    #[error(transparent)]
+    NotNow(#[from] IllegalTransition),
+    /// There are no results to read.
+    #[error("{0}")]
+    NoResults(String),
+    /// The engine takes no jobs.
+    #[error("the search was not started: {0}")]
+    BrokerUnavailable(String),
+    /// The store is away or refuses.
+    #[error(transparent)]
+    Store(RepositoryError),
+    /// The objects are away or refuse.
+    #[error(transparent)]
+    Objects(#[from] ObjectError),
+    /// The hit index cannot be read.
+    #[error(transparent)]
+    Results(#[from] ResultsError),
+    /// A request that makes no sense.
+    #[error("{0}")]
+    BadRequest(String),
+    /// Something in this program is wrong.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<RepositoryError> for ServiceError {
+    fn from(error: RepositoryError) -> Self {
+        match error {
+            RepositoryError::Missing(id) => Self::NoSuchJob(id),
+            other => Self::Store(other),
+        }
+    }
+}
+
+impl From<ChangeError> for ServiceError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Illegal(error) => Self::NotNow(error),
+            ChangeError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// The door to the engine.
+#[derive(Clone)]
+pub struct JobService {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    jobs: Arc<Jobs>,
+    lifecycle: Arc<Lifecycle>,
+    objects: Objects,
+    logs: crate::joblog::JobLogs,
+    catalogue: Arc<Catalogue>,
+    toolkit: Toolkit,
+    limits: ServiceLimits,
+    scratch: std::path::PathBuf,
+}
+
+impl JobService {
+    /// Puts the engine together and takes up every job that has not ended.
+    #[must_use]
+    pub fn start(
+        context: Context,
+        catalogue: Arc<Catalogue>,
+        toolkit: Toolkit,
+        limits: ServiceLimits,
+        scratch: std::path::PathBuf,
+    ) -> Self {
+        let (jobs, objects) = (Arc::clone(&context.jobs), context.objects.clone());
+        let logs = context.logs.clone();
+        let lifecycle = Lifecycle::new(context);
+        lifecycle.resume();
+        Self {
+            inner: Arc::new(Inner {
+                jobs,
+                lifecycle,
+                objects,
+                logs,
+                catalogue,
+                toolkit,
+                limits,
+                scratch,
+            }),
+        }
+    }
+
+    /// The databases that can be searched.
+    #[must_use]
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.inner.catalogue
+    }
+
+    /// The BLAST+ programs in use.
+    #[must_use]
+    pub fn toolkit(&self) -> &Toolkit {
+        &self.inner.toolkit
+    }
+
+    /// The limits in force.
+    #[must_use]
+    pub fn limits(&self) -> ServiceLimits {
+        self.inner.limits
+    }
+
+    /// Answers a list question from memory.
+    #[must_use]
+    pub fn list(&self, caller: &Caller, query: &ListQuery) -> ListPage {
+        let now = self.inner.jobs.clock().now();
+        self.inner.jobs.model().list(&caller.id, query, now)
+    }
+
+    /// The databases that the caller's jobs used, for the list's filter.
+    #[must_use]
+    pub fn searched_databases(&self, caller: &Caller) -> Vec<String> {
+        self.inner.jobs.model().databases(&caller.id)
+    }
+
+    /// One job, from memory.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoSuchJob`] if it is not there or another's.
+    pub fn detail(&self, caller: &Caller, id: &str) -> Result<Arc<JobDetail>, ServiceError> {
+        let found = self.inner.jobs.model().detail(&caller.id, id);
+        found.ok_or_else(|| ServiceError::NoSuchJob(id.to_owned()))
+    }
+
+    /// Every change of a row from now on; the reader filters by [`Self::may_see`].
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Delta>> {
+        self.inner.jobs.model().subscribe()
+    }
+
+    /// What was missed since a revision (`None`: too long ago, ask for a list), and all that follows.
+    #[must_use]
+    pub fn replay(
+        &self,
+        revision: u64,
+    ) -> (Option<Vec<Arc<Delta>>>, broadcast::Receiver<Arc<Delta>>) {
+        self.inner.jobs.model().replay(revision)
+    }
+
+    /// Whether a change concerns the caller.
+    #[must_use]
+    pub fn may_see(caller: &Caller, delta: &Delta) -> bool {
+        delta.owner.is_empty() || delta.owner == caller.id
+    }
+
+    /// The revision of the list.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.inner.jobs.model().revision()
+    }
+
+    /// The engine's time.
+    #[must_use]
+    pub fn now(&self) -> elb_core::time::Timestamp {
+        self.inner.jobs.clock().now()
+    }
+
+    /// A page of a job's history, newest first.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoSuchJob`], or the store's.
+    pub async fn history(
+        &self,
+        caller: &Caller,
+        id: &str,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<HistoryEntry>, ServiceError> {
+        self.detail(caller, id)?;
+        let limit = limit.clamp(1, MAX_HISTORY);
+        Ok(self.inner.jobs.repository().history(id, before, limit).await?)
+    }
+
+    /// Lines of a job's log after number `after`.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoSuchJob`], or if the log cannot be read.
+    pub async fn logs(
+        &self,
+        caller: &Caller,
+        id: &str,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<LogLine>, ServiceError> {
+        self.detail(caller, id)?;
+        let (logs, id) = (self.inner.logs.clone(), id.to_owned());
+        let limit = limit.clamp(1, MAX_LOG);
+        let reading = tokio::task::spawn_blocking(move || logs.read(&id, after, limit));
+        let lines = reading.await.map_err(|error| ServiceError::Internal(error.to_string()))?;
+        lines.map_err(|error| ServiceError::Internal(format!("the log cannot be read: {error}")))
+    }
+
+    /// Tells when a job's log has grown.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoSuchJob`].
+    pub fn follow_log(&self, caller: &Caller, id: &str) -> Result<watch::Receiver<u64>, ServiceError> {
+        self.detail(caller, id)?;
+        Ok(self.inner.logs.follow(id))
+    }
+
+    /// Asks for the end of a job. Asking twice is asking once.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotNow`] if it has ended already.
+    pub async fn cancel(&self, caller: &Caller, id: &str) -> Result<Stored, ServiceError> {
+        self.act(caller, id, &Event::CancelAsked { delete: false }).await
+    }
+
+    /// Asks for another attempt of a failed or cancelled job.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotNow`] if it is neither.
+    pub async fn retry(&self, caller: &Caller, id: &str) -> Result<Stored, ServiceError> {
+        if !self.inner.lifecycle.accepts() {
+            return Err(ServiceError::BrokerUnavailable("the server is shutting down".to_owned()));
+        }
+        self.act(caller, id, &Event::RetryAsked).await
+    }
+
+    /// Removes a job: one that is still active is cancelled first, and removed when it has stopped.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoSuchJob`], or the store's.
+    pub async fn delete(&self, caller: &Caller, id: &str) -> Result<Stored, ServiceError> {
+        let detail = self.detail(caller, id)?;
+        let first = if detail.row.phase.is_active() {
+            Event::CancelAsked { delete: true }
+        } else {
+            Event::Deleted
+        };
+        match self.act(caller, id, &first).await {
+            // It ended, or was tried again, between the look and the write.
+            Err(ServiceError::NotNow(_)) => {
+                let second = match first {
+                    Event::Deleted => Event::CancelAsked { delete: true },
+                    _ => Event::Deleted,
+                };
+                self.act(caller, id, &second).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn act(&self, caller: &Caller, id: &str, event: &Event) -> Result<Stored, ServiceError> {
+        self.detail(caller, id)?;
+        let stored = self.inner.jobs.change(id, event, &caller.id).await?;
+        self.inner.lifecycle.wake(id);
+        Ok(stored)
+    }
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn check_store(&self) -> Result<(), ServiceError> {
+        Ok(self.inner.jobs.repository().check().await?)
+    }
+
+    /// Takes no more work and ends every driver; active jobs go on at the next start.
+    pub async fn shut_down(&self) {
+        self.inner.lifecycle.shut_down().await;
+    }
+}

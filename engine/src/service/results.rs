@@ -1,0 +1,52 @@
+//! Reading hits: pages of the index, away from the async threads.
+//!
+//! Owns who may read which index. The index is opened for each request: it is one file, and opening
+//! it costs less than keeping thousands open.
+
+use elb_core::view::JobDetail;
+
+use super::{Caller, JobService, ServiceError, download::require_results};
+use crate::{
+    objects::{Kind, ObjectError},
+    results::{ResultsError, ResultsIndex},
+};
+
+impl JobService {
+    /// Runs `read` on the job's index of hits.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoResults`] while there are none, else the index's.
+    pub async fn hits<T: Send + 'static>(
+        &self,
+        caller: &Caller,
+        id: &str,
+        read: impl FnOnce(&ResultsIndex) -> Result<T, ResultsError> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        let detail = self.detail(caller, id)?;
+        require_results(&detail)?;
+        let path = self.inner.objects.path(id, Kind::Hits).map_err(|error| match error {
+            ObjectError::Missing { .. } => {
+                ServiceError::NoResults("the results are no longer stored".to_owned())
+            }
+            other => other.into(),
+        })?;
+        let reading = tokio::task::spawn_blocking(move || read(&ResultsIndex::open(&path)?));
+        let outcome = reading.await.map_err(|error| ServiceError::Internal(error.to_string()))?;
+        Ok(outcome?)
+    }
+
+    /// What has become of the database since the search, if it is not as it was.
+    pub async fn database_note(&self, detail: &JobDetail) -> Option<String> {
+        let name = &detail.row.database;
+        match self.inner.catalogue.get(name).await {
+            None => Some(format!(
+                "The database {name} is no longer there. These hits were found in its version of the time; formats that BLAST+ writes from the database cannot be downloaded any more."
+            )),
+            Some(database) if database.version != detail.database_facts.version => Some(format!(
+                "The database {name} has changed since this search. These hits are of the older version; search again for the new one."
+            )),
+            Some(_) => None,
+        }
+    }
+}
+

@@ -1,0 +1,264 @@
+//! Submitting a search: everything is checked, then stored, then acknowledged.
+//!
+//! Owns the order: query object, row (with the idempotency key), hand-over. What fails before the row
+//! leaves nothing behind; a row that the engine cannot take becomes `broker_unavailable`, never a
+//! perpetual "queued".
+
+use elb_core::{
+    error_code::ErrorCode,
+    job::{DatabaseFacts, Intent, Job, MAX_TITLE, Progress, QueryFacts},
+    phase::Phase,
+    search::{OptionProblem, SearchSpec},
+    step::{Step, fresh_timeline},
+    text,
+    time::Timestamp,
+    transition::Event,
+    view::LogLevel,
+};
+use sha2::{Digest, Sha256};
+
+use super::{Caller, JobService, ReceivedQuery, ServiceError};
+use crate::{
+    jobs::ENGINE,
+    objects::Kind,
+    repository::{Created, IdempotencyKey, Stored},
+};
+
+/// The longest idempotency key, in characters.
+const MAX_KEY: usize = 200;
+
+/// A search as somebody wants it.
+#[derive(Debug)]
+pub struct Submission {
+    /// What, where and how.
+    pub spec: SearchSpec,
+    /// Title for people; made from the query if empty.
+    pub title: String,
+    /// The query, received and checked.
+    pub query: ReceivedQuery,
+    /// The client's key.
+    pub key: Option<String>,
+}
+
+/// What became of it.
+#[derive(Debug, Clone)]
+pub struct Submitted {
+    /// The job, new or the one of the same key.
+    pub stored: Stored,
+    /// Whether the key was known and nothing new was made.
+    pub replayed: bool,
+}
+
+impl JobService {
+    /// Every reason why the search could not be accepted, and what to warn of.
+    pub async fn check(&self, spec: &SearchSpec) -> (Vec<OptionProblem>, Vec<String>) {
+        let database = self.inner.catalogue.get(&spec.database).await;
+        let Some(database) = database else {
+            let message = if spec.database.is_empty() {
+                "Choose a database.".to_owned()
+            } else {
+                format!("There is no database {}. Choose one from the list.", spec.database)
+            };
+            return (vec![OptionProblem::new("database", message)], Vec::new());
+        };
+        if let Some(problem) = &database.problem {
+            let message = format!("The database {} cannot be read: {problem}", spec.database);
+            return (vec![OptionProblem::new("database", message)], Vec::new());
+        }
+        match spec.check(Some(&database.traits())) {
+            Ok(checked) => (Vec::new(), checked.warnings),
+            Err(problems) => (problems, Vec::new()),
+        }
+    }
+
+    /// Stores and starts a search.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] with every problem, [`ServiceError::KeyReused`],
+    /// [`ServiceError::BrokerUnavailable`] if the engine takes no jobs, or the store's.
+    pub async fn submit(
+        &self,
+        caller: &Caller,
+        submission: Submission,
+    ) -> Result<Submitted, ServiceError> {
+        let Submission { spec, title, query, key } = submission;
+        let (mut problems, mut warnings) = self.check(&spec).await;
+        problems.extend(query.report.problems.iter().map(|problem| {
+            let message = format!("line {}: {} {}", problem.line, problem.message, problem.fix);
+            OptionProblem::new("query", message)
+        }));
+        let unlisted = query.report.problems_total.saturating_sub(query.report.problems.len() as u64);
+        if unlisted > 0 {
+            let message = format!("… and {} more", text::counted(unlisted, "problem", "problems"));
+            problems.push(OptionProblem::new("query", message));
+        }
+        if title.chars().count() > MAX_TITLE {
+            let message = format!("The title is longer than {MAX_TITLE} characters.");
+            problems.push(OptionProblem::new("title", message));
+        }
+        let key = self.key_of(caller, key, &mut problems);
+        if !problems.is_empty() {
+            return Err(ServiceError::Invalid(problems));
+        }
+        warnings.extend(query.report.warnings.iter().map(|warning| {
+            format!("query line {}: {}", warning.line, warning.message)
+        }));
+        let mut job = self.new_job(caller, spec, &title, &query).await;
+        warnings.truncate(elb_core::job::MAX_WARNINGS);
+        job.warnings = warnings;
+
+        if self.inner.jobs.model().active().len() >= self.inner.limits.active_jobs {
+            let message = format!(
+                "{} searches are waiting or running already; try again when some have ended",
+                self.inner.limits.active_jobs
+            );
+            return Err(ServiceError::BrokerUnavailable(message));
+        }
+        let file = tokio::fs::File::from_std(query.file.reopen().map_err(|error| {
+            ServiceError::Internal(format!("the query cannot be read back: {error}"))
+        })?);
+        self.inner.objects.put(&job.id, Kind::Query, file).await?;
+        let created = self.inner.jobs.create(&job, key.as_ref(), &caller.id).await;
+        match created {
+            Ok(Created::New(stored)) => self.hand_over(stored).await,
+            Ok(Created::Existing(stored)) => {
+                self.drop_query(&job.id).await;
+                if stored.job.digest != job.digest {
+                    return Err(ServiceError::KeyReused);
+                }
+                Ok(Submitted { stored, replayed: true })
+            }
+            Err(error) => {
+                self.drop_query(&job.id).await;
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn hand_over(&self, stored: Stored) -> Result<Submitted, ServiceError> {
+        let job = &stored.job;
+        let line = format!("submitted: {} against {}", job.spec.program.as_str(), job.spec.database);
+        self.inner.logs.append(&job.id, Step::Preparing, LogLevel::Info, &[line]);
+        for warning in &job.warnings {
+            let line = std::slice::from_ref(warning);
+            self.inner.logs.append(&job.id, Step::Preparing, LogLevel::Warning, line);
+        }
+        if self.inner.lifecycle.accepts() {
+            self.inner.lifecycle.wake(&job.id);
+            return Ok(Submitted { stored, replayed: false });
+        }
+        let message = "the server is shutting down".to_owned();
+        let event = Event::Failed {
+            code: ErrorCode::BrokerUnavailable,
+            message: message.clone(),
+        };
+        self.inner.jobs.change(&job.id, &event, ENGINE).await?;
+        Err(ServiceError::BrokerUnavailable(message))
+    }
+
+    /// Removes the query of a row that was not made. A failure leaves a file that nothing refers to.
+    async fn drop_query(&self, id: &str) {
+        if let Err(error) = self.inner.objects.remove_all(id).await {
+            tracing::warn!(job = id, %error, "the query of a job that was not made stays behind");
+        }
+    }
+
+    fn key_of(
+        &self,
+        caller: &Caller,
+        key: Option<String>,
+        problems: &mut Vec<OptionProblem>,
+    ) -> Option<IdempotencyKey> {
+        let key = key.filter(|key| !key.is_empty())?;
+        let plain = key.chars().all(|letter| letter.is_ascii_graphic());
+        if key.len() > MAX_KEY || !plain {
+            let message = format!("An idempotency key is at most {MAX_KEY} visible ASCII characters.");
+            problems.push(OptionProblem::new("idempotency_key", message));
+            return None;
+        }
+        let life = i64::try_from(self.inner.limits.key_life.as_millis()).unwrap_or(i64::MAX);
+        Some(IdempotencyKey {
+            owner: caller.id.clone(),
+            key,
+            expires_at: self.now().plus_ms(life),
+        })
+    }
+
+    async fn new_job(
+        &self,
+        caller: &Caller,
+        spec: SearchSpec,
+        title: &str,
+        query: &ReceivedQuery,
+    ) -> Job {
+        let now: Timestamp = self.now();
+        let database = self.inner.catalogue.get(&spec.database).await;
+        let database = database.map_or_else(DatabaseFacts::default, |database| DatabaseFacts {
+            title: database.title,
+            version: database.version,
+            sequences: database.sequences,
+            letters: database.letters,
+        });
+        let first_id = query.report.records.first().map(|record| record.id.clone());
+        let facts = QueryFacts {
+            records: query.report.records.len() as u64,
+            letters: query.report.letters,
+            bytes: query.bytes,
+            first_id: text::cap(&first_id.unwrap_or_default(), 80),
+        };
+        let job = Job {
+            id: uuid::Uuid::now_v7().to_string(),
+            owner: caller.id.clone(),
+            title: title_for(title, &facts),
+            digest: digest_of(&spec, title, &query.digest),
+            spec,
+            query: facts,
+            database,
+            phase: Phase::Queued,
+            intent: Intent::Run,
+            attempt: 1,
+            steps: fresh_timeline(),
+            past_attempts: Vec::new(),
+            progress: Progress::default(),
+            created_at: now,
+            started_at: None,
+            completed_at: None,
+            updated_at: now,
+            error: None,
+            warnings: Vec::new(),
+            outcome: None,
+            command: Vec::new(),
+            run_id: None,
+            blast_version: None,
+        };
+        let wait = Event::Wait {
+            phase: Phase::Queued,
+            reason: "in the queue".to_owned(),
+        };
+        // A fresh job can always wait; should that ever change, the job as it is tells the truth too.
+        job.apply(&wait, now).unwrap_or(job)
+    }
+}
+
+/// The title, or one made from the query.
+fn title_for(title: &str, query: &QueryFacts) -> String {
+    let title = title.trim();
+    if !title.is_empty() {
+        return title.to_owned();
+    }
+    match query.records {
+        0 | 1 => query.first_id.clone(),
+        more => format!("{} and {} more", query.first_id, text::count(more - 1)),
+    }
+}
+
+/// What tells two submissions with the same key apart.
+fn digest_of(spec: &SearchSpec, title: &str, query: &str) -> String {
+    let mut hash = Sha256::new();
+    // A spec always serialises; an empty text would only make two keys look alike.
+    hash.update(serde_json::to_vec(spec).unwrap_or_default());
+    hash.update(title.trim().as_bytes());
+    hash.update([0]);
+    hash.update(query.as_bytes());
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
