@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod databases;
 pub mod executor;
+pub mod intake;
 pub mod joblog;
 pub mod jobs;
 pub mod lifecycle;

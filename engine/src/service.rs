@@ -7,7 +7,9 @@
 use std::{sync::Arc, time::Duration};
 
 use elb_core::{
+    fasta::{Checker, Expect, Limits},
     list::{ListPage, ListQuery},
+    molecule::Molecule,
     search::OptionProblem,
     transition::{Event, IllegalTransition},
     view::{HistoryEntry, JobDetail, LogLine},
@@ -17,6 +19,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::{
     databases::Catalogue,
+    intake::{self, Intake, IntakeError},
     jobs::{ChangeError, Jobs},
     lifecycle::{Context, Lifecycle},
     objects::{ObjectError, Objects},
@@ -27,12 +30,10 @@ use crate::{
 };
 
 mod download;
-mod receive;
 mod results;
 mod submit;
 
 pub use download::{Download, Format};
-pub use receive::{ReceivedQuery, receive_query};
 pub use submit::{Submission, Submitted};
 
 /// The most history entries of one answer.
@@ -174,7 +175,7 @@ impl JobService {
 
     /// The databases that can be searched.
     #[must_use]
-    pub fn catalogue(&self) -> &Catalogue {
+    pub fn catalogue(&self) -> &Arc<Catalogue> {
         &self.inner.catalogue
     }
 
@@ -237,6 +238,25 @@ impl JobService {
     #[must_use]
     pub fn revision(&self) -> u64 {
         self.inner.jobs.model().revision()
+    }
+
+    /// Takes in a query: streamed, checked and normalised.
+    ///
+    /// # Errors
+    /// [`ServiceError::BadRequest`] if it is too large, damaged or broken off.
+    pub async fn receive_query(
+        &self,
+        source: impl tokio::io::AsyncRead + Unpin + Send,
+        molecule: Molecule,
+    ) -> Result<Intake, ServiceError> {
+        let limit = self.inner.limits.query_bytes;
+        let limits = Limits { bytes: limit, ..Limits::default() };
+        let checker = Checker::new(Expect::Query(molecule), limits);
+        let received = intake::receive(source, checker, limit, &self.inner.scratch, |_| {}).await;
+        received.map_err(|error| match error {
+            IntakeError::Unacceptable(message) => ServiceError::BadRequest(message),
+            IntakeError::Io(_) => ServiceError::Internal(error.to_string()),
+        })
     }
 
     /// The engine's time.

@@ -82,9 +82,9 @@ impl LocalExecutor {
     }
 
     /// The database's path for `-db`, if it is still there in a readable state.
-    async fn database_path(&self, job: &Job) -> Result<PathBuf, ExecutorError> {
+    fn database_path(&self, job: &Job) -> Result<PathBuf, ExecutorError> {
         let name = &job.spec.database;
-        let Some(database) = self.catalogue.get(name).await else {
+        let Some(database) = self.catalogue.get(name) else {
             return Err(ExecutorError::new(
                 ErrorCode::DatabaseMissing,
                 format!("the database {name} is no longer there"),
@@ -96,7 +96,7 @@ impl LocalExecutor {
                 format!("the database {name} cannot be read: {problem}"),
             ));
         }
-        self.catalogue.path_of(name).await.ok_or_else(|| {
+        self.catalogue.path_of(name).ok_or_else(|| {
             ExecutorError::new(
                 ErrorCode::DatabaseMissing,
                 format!("the files of the database {name} are no longer there"),
@@ -105,14 +105,10 @@ impl LocalExecutor {
     }
 
     /// The argument vector of one batch.
-    async fn argv(&self, job: &Job, query: &str, out: &str) -> Result<Vec<String>, ExecutorError> {
-        let database = self.database_path(job).await?;
-        let checked = search::Search::new(job.spec.clone()).map_err(|problems| {
-            let text: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
-            ExecutorError::new(ErrorCode::OptionRejected, text.join("; "))
-        })?;
+    fn argv(&self, job: &Job, query: &str, out: &str) -> Result<Vec<String>, ExecutorError> {
+        let database = self.database_path(job)?;
         Ok(search::argv(
-            &checked,
+            &job.spec,
             &search::RunPaths {
                 database: &database.to_string_lossy(),
                 query,
@@ -145,18 +141,10 @@ impl Executor for LocalExecutor {
     }
 
     async fn warm_up(&self, job: &Job) -> Result<Readiness, ExecutorError> {
-        self.database_path(job).await?;
-        let current = self.catalogue.get(&job.spec.database).await;
-        let version = current.map(|database| database.version).unwrap_or_default();
-        let work = self.work_dir(&job.id);
-        if version == job.database.version {
+        self.database_path(job)?;
+        let version = self.catalogue.version_now(&job.spec.database);
+        if version.as_deref() == Some(job.database.version.as_str()) {
             return Ok(Readiness::Done);
-        }
-        if work.any_done()? {
-            return Err(ExecutorError::new(
-                ErrorCode::DatabaseChanged,
-                format!("the database {} has changed since batches of this search were run", job.spec.database),
-            ));
         }
         Err(ExecutorError::new(
             ErrorCode::DatabaseChanged,
@@ -166,7 +154,7 @@ impl Executor for LocalExecutor {
 
     async fn plan(&self, job: &Job) -> Result<Plan, ExecutorError> {
         let work = self.work_dir(&job.id);
-        let command = self.argv(job, "batch_NNN.fa", "batch_NNN.asn").await?;
+        let command = self.argv(job, "batch_NNN.fa", "batch_NNN.asn")?;
         Ok(Plan {
             command,
             blast_version: self.toolkit.version().to_owned(),
@@ -190,7 +178,7 @@ impl Executor for LocalExecutor {
             // The folder went away with the machine's temporary files, or an operator removed it.
             self.prepare(job).await?;
         }
-        let template = self.argv(job, run::QUERY, run::OUT).await?;
+        let template = self.argv(job, run::QUERY, run::OUT)?;
         let run = Run::start(run::Setup {
             job: job.id.clone(),
             batches: work.read_batches()?,

@@ -193,7 +193,7 @@ impl JobService {
             let (size, pieces) = self.inner.objects.get(id, Kind::Archive).await?;
             return Ok(Download { file_name, media_type, size: Some(size), pieces });
         }
-        self.require_database(&detail).await?;
+        self.require_database(&detail)?;
         let mut command = self.inner.toolkit.command(Tool::BlastFormatter);
         command.arg("-archive").arg(self.archive_path(id)?);
         command.args(["-outfmt", &format.number().to_string()]);
@@ -210,9 +210,9 @@ impl JobService {
     }
 
     /// Formatting reads the subjects from the database: it must be there, as it was searched.
-    async fn require_database(&self, detail: &JobDetail) -> Result<(), ServiceError> {
+    fn require_database(&self, detail: &JobDetail) -> Result<(), ServiceError> {
         let name = &detail.row.database;
-        let current = self.inner.catalogue.get(name).await;
+        let current = self.inner.catalogue.get(name);
         let why = match current {
             None => "is no longer there",
             Some(database) if database.version != detail.database_facts.version => {

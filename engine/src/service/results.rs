@@ -36,9 +36,10 @@ impl JobService {
     }
 
     /// What has become of the database since the search, if it is not as it was.
-    pub async fn database_note(&self, detail: &JobDetail) -> Option<String> {
+    #[must_use]
+    pub fn database_note(&self, detail: &JobDetail) -> Option<String> {
         let name = &detail.row.database;
-        match self.inner.catalogue.get(name).await {
+        match self.inner.catalogue.get(name) {
             None => Some(format!(
                 "The database {name} is no longer there. These hits were found in its version of the time; formats that BLAST+ writes from the database cannot be downloaded any more."
             )),

@@ -17,8 +17,9 @@ use elb_core::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{Caller, JobService, ReceivedQuery, ServiceError};
+use super::{Caller, JobService, ServiceError};
 use crate::{
+    intake::Intake,
     jobs::ENGINE,
     objects::Kind,
     repository::{Created, IdempotencyKey, Stored},
@@ -35,7 +36,7 @@ pub struct Submission {
     /// Title for people; made from the query if empty.
     pub title: String,
     /// The query, received and checked.
-    pub query: ReceivedQuery,
+    pub query: Intake,
     /// The client's key.
     pub key: Option<String>,
 }
@@ -51,8 +52,9 @@ pub struct Submitted {
 
 impl JobService {
     /// Every reason why the search could not be accepted, and what to warn of.
-    pub async fn check(&self, spec: &SearchSpec) -> (Vec<OptionProblem>, Vec<String>) {
-        let database = self.inner.catalogue.get(&spec.database).await;
+    #[must_use]
+    pub fn check(&self, spec: &SearchSpec) -> (Vec<OptionProblem>, Vec<String>) {
+        let database = self.inner.catalogue.get(&spec.database);
         let Some(database) = database else {
             let message = if spec.database.is_empty() {
                 "Choose a database.".to_owned()
@@ -82,7 +84,7 @@ impl JobService {
         submission: Submission,
     ) -> Result<Submitted, ServiceError> {
         let Submission { spec, title, query, key } = submission;
-        let (mut problems, mut warnings) = self.check(&spec).await;
+        let (mut problems, mut warnings) = self.check(&spec);
         problems.extend(query.report.problems.iter().map(|problem| {
             let message = format!("line {}: {} {}", problem.line, problem.message, problem.fix);
             OptionProblem::new("query", message)
@@ -103,7 +105,7 @@ impl JobService {
         warnings.extend(query.report.warnings.iter().map(|warning| {
             format!("query line {}: {}", warning.line, warning.message)
         }));
-        let mut job = self.new_job(caller, spec, &title, &query).await;
+        let mut job = self.new_job(caller, spec, &title, &query);
         warnings.truncate(elb_core::job::MAX_WARNINGS);
         job.warnings = warnings;
 
@@ -184,15 +186,15 @@ impl JobService {
         })
     }
 
-    async fn new_job(
+    fn new_job(
         &self,
         caller: &Caller,
         spec: SearchSpec,
         title: &str,
-        query: &ReceivedQuery,
+        query: &Intake,
     ) -> Job {
         let now: Timestamp = self.now();
-        let database = self.inner.catalogue.get(&spec.database).await;
+        let database = self.inner.catalogue.get(&spec.database);
         let database = database.map_or_else(DatabaseFacts::default, |database| DatabaseFacts {
             title: database.title,
             version: database.version,
@@ -201,7 +203,7 @@ impl JobService {
         });
         let first_id = query.report.records.first().map(|record| record.id.clone());
         let facts = QueryFacts {
-            records: query.report.records.len() as u64,
+            records: query.report.records_total,
             letters: query.report.letters,
             bytes: query.bytes,
             first_id: text::cap(&first_id.unwrap_or_default(), 80),

@@ -11,10 +11,8 @@ use std::{
 };
 
 use elb_core::{
-    batch::Batch,
     error_code::ErrorCode,
     job::{Job, Outcome},
-    search::Program,
     step::Step,
     text,
     view::LogLevel,
@@ -102,13 +100,9 @@ fn index_error(error: &ResultsError) -> ExecutorError {
 }
 
 fn index_meta(job: &Job) -> IndexMeta {
-    let matrix = match job.spec.program {
-        Program::Blastn => None,
-        _ => Some(job.spec.matrix_name().to_owned()),
-    };
     IndexMeta {
         program: job.spec.program.as_str().to_owned(),
-        matrix,
+        matrix: job.spec.matrix().map(|matrix| matrix.as_str().to_owned()),
     }
 }
 

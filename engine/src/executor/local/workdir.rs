@@ -93,14 +93,6 @@ impl WorkDir {
         self.done_batch(batch).is_dir()
     }
 
-    pub(super) fn any_done(&self) -> Result<bool, ExecutorError> {
-        match fs::read_dir(self.done()) {
-            Ok(mut entries) => Ok(entries.next().is_some()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(disk_error("the work folder cannot be read", &error)),
-        }
-    }
-
     /// What is done, as the folder shows it.
     pub(super) fn progress(&self, batches: &[Batch]) -> Progress {
         let mut progress = Progress {

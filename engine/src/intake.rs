@@ -1,7 +1,7 @@
-//! Receiving a query: streamed, decompressed, checked and normalised on its way to a scratch file.
+//! Taking in a FASTA file: streamed, decompressed, checked and normalised on its way to a file.
 //!
-//! Owns the byte limit on both sides of the decompression. Never holds the query in memory; the
-//! scratch file vanishes with the value unless the query is submitted.
+//! Owns the byte limit on both sides of the decompression. Never holds the sequences in memory; the
+//! file vanishes with the value unless it is kept. Queries and databases come in through here alike.
 
 use std::{
     io::{self, Write},
@@ -9,16 +9,14 @@ use std::{
 };
 
 use elb_core::{
-    fasta::{Checker, Expect, Limits, Report},
-    molecule::Molecule,
+    fasta::{Checker, Report},
     text,
 };
 use flate2::write::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
+use thiserror::Error;
 use tokio::{io::AsyncReadExt, sync::mpsc};
-
-use super::ServiceError;
 
 /// How much is read at once, in bytes.
 const CHUNK: usize = 64 * 1_024;
@@ -26,9 +24,9 @@ const CHUNK: usize = 64 * 1_024;
 const CHUNKS_UNDER_WAY: usize = 8;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// A query that has arrived.
+/// A FASTA file that has arrived.
 #[derive(Debug)]
-pub struct ReceivedQuery {
+pub struct Intake {
     /// The normalised FASTA.
     pub file: NamedTempFile,
     /// What the checker found.
@@ -37,6 +35,17 @@ pub struct ReceivedQuery {
     pub bytes: u64,
     /// SHA-256 of the normalised FASTA, in hexadecimal.
     pub digest: String,
+}
+
+/// Why it did not arrive.
+#[derive(Debug, Error)]
+pub enum IntakeError {
+    /// Too large, damaged, or broken off.
+    #[error("{0}")]
+    Unacceptable(String),
+    /// It cannot be written down.
+    #[error("the upload cannot be written down: {0}")]
+    Io(#[from] io::Error),
 }
 
 /// The checker with the file that it writes to.
@@ -50,13 +59,12 @@ struct Sink {
     failed: Option<io::Error>,
 }
 
-impl Sink {
-    fn keep(file: &mut impl Write, hash: &mut Sha256, written: &mut u64, failed: &mut Option<io::Error>, bytes: &[u8]) {
-        if failed.is_none() {
-            hash.update(bytes);
-            *written += bytes.len() as u64;
-            *failed = file.write_all(bytes).err();
-        }
+/// Writes a normalised piece down, until the first error.
+fn keep(file: &mut impl Write, hash: &mut Sha256, written: &mut u64, failed: &mut Option<io::Error>, bytes: &[u8]) {
+    if failed.is_none() {
+        hash.update(bytes);
+        *written += bytes.len() as u64;
+        *failed = file.write_all(bytes).err();
     }
 }
 
@@ -65,11 +73,11 @@ impl Write for Sink {
         self.accepted += chunk.len() as u64;
         if self.accepted > self.limit {
             let limit = text::bytes(self.limit);
-            let message = format!("the query is larger than {limit}; split it into several searches");
+            let message = format!("The file is larger than {limit}. Split it into several parts.");
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
         }
         let Self { checker, file, hash, written, failed, .. } = self;
-        checker.push(chunk, &mut |bytes: &[u8]| Self::keep(file, hash, written, failed, bytes));
+        checker.push(chunk, &mut |bytes: &[u8]| keep(file, hash, written, failed, bytes));
         match self.failed.take() {
             Some(error) => Err(error),
             None => Ok(chunk.len()),
@@ -82,13 +90,13 @@ impl Write for Sink {
 }
 
 /// Plain or gzip, decided by the first two bytes and not by a name.
-enum Intake {
+enum Reader {
     Undecided(Sink, Vec<u8>),
     Plain(Sink),
     Gzip(Box<MultiGzDecoder<Sink>>),
 }
 
-impl Intake {
+impl Reader {
     fn push(self, chunk: &[u8]) -> io::Result<Self> {
         match self {
             Self::Undecided(sink, mut first) => {
@@ -126,46 +134,46 @@ impl Intake {
     }
 }
 
-/// Reads `source` to its end. Problems of the FASTA are in the report and no error here.
+/// Reads `source` to its end; `progress` hears of the bytes that have arrived. Problems of the FASTA
+/// are in the report and no error here.
 ///
 /// # Errors
-/// [`ServiceError::BadRequest`] if it is too large or its compression is damaged, and
-/// [`ServiceError::Internal`] if it cannot be written down.
-pub async fn receive_query(
+/// [`IntakeError::Unacceptable`] if it is too large, damaged or broken off, else what writing said.
+pub async fn receive(
     mut source: impl tokio::io::AsyncRead + Unpin + Send,
-    molecule: Molecule,
+    checker: Checker,
     limit: u64,
-    scratch: &Path,
-) -> Result<ReceivedQuery, ServiceError> {
-    let limits = Limits {
-        bytes: limit,
-        ..Limits::default()
-    };
+    folder: &Path,
+    mut progress: impl FnMut(u64),
+) -> Result<Intake, IntakeError> {
     let (chunks, mut arriving) = mpsc::channel::<Vec<u8>>(CHUNKS_UNDER_WAY);
-    let folder = scratch.to_owned();
+    let file = NamedTempFile::new_in(folder)?;
     let checking = tokio::task::spawn_blocking(move || -> io::Result<Sink> {
         let sink = Sink {
-            checker: Checker::new(Expect::Query(molecule), limits),
-            file: io::BufWriter::new(NamedTempFile::new_in(folder)?),
+            checker,
+            file: io::BufWriter::new(file),
             hash: Sha256::new(),
             written: 0,
             accepted: 0,
             limit,
             failed: None,
         };
-        let mut intake = Intake::Undecided(sink, Vec::new());
+        let mut reader = Reader::Undecided(sink, Vec::new());
         while let Some(chunk) = arriving.blocking_recv() {
-            intake = intake.push(&chunk)?;
+            reader = reader.push(&chunk)?;
         }
-        intake.finish()
+        reader.finish()
     });
     let mut broken = None;
+    let mut arrived = 0_u64;
     loop {
         let mut chunk = Vec::with_capacity(CHUNK);
         match source.read_buf(&mut chunk).await {
             Ok(0) => break,
-            // The other end is gone only when it has met an error, which it returns below.
-            Ok(_) => {
+            Ok(read) => {
+                arrived += read as u64;
+                progress(arrived);
+                // The other end is gone only when it has met an error, which it returns below.
                 if chunks.send(chunk).await.is_err() {
                     break;
                 }
@@ -177,37 +185,33 @@ pub async fn receive_query(
         }
     }
     drop(chunks);
-    let checked = checking.await.map_err(|error| ServiceError::Internal(error.to_string()))?;
-    if let Some(error) = broken {
-        return Err(ServiceError::BadRequest(format!("the query did not arrive whole: {error}")));
-    }
+    let checked = checking.await.map_err(io::Error::other)?;
     let sink = checked.map_err(|error| match error.kind() {
-        io::ErrorKind::FileTooLarge => ServiceError::BadRequest(error.to_string()),
+        io::ErrorKind::FileTooLarge => IntakeError::Unacceptable(error.to_string()),
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-            ServiceError::BadRequest(format!("the gzip file is damaged: {error}"))
+            IntakeError::Unacceptable(format!("The gzip file is damaged: {error}. Compress it again."))
         }
-        _ => ServiceError::Internal(format!("the query cannot be written down: {error}")),
-    })?;
-    finish(sink)
+        _ => IntakeError::Io(error),
+    });
+    if let Some(error) = broken {
+        return Err(IntakeError::Unacceptable(format!("The file did not arrive whole: {error}. Send it again.")));
+    }
+    finish(sink?)
 }
 
-fn finish(sink: Sink) -> Result<ReceivedQuery, ServiceError> {
+fn finish(sink: Sink) -> Result<Intake, IntakeError> {
     let Sink { checker, mut file, mut hash, mut written, mut failed, .. } = sink;
     let report = checker.finish(&mut |bytes: &[u8]| {
-        Sink::keep(&mut file, &mut hash, &mut written, &mut failed, bytes);
+        keep(&mut file, &mut hash, &mut written, &mut failed, bytes);
     });
-    let unwritten = |error: &io::Error| {
-        ServiceError::Internal(format!("the query cannot be written down: {error}"))
-    };
     if let Some(error) = failed {
-        return Err(unwritten(&error));
+        return Err(error.into());
     }
-    let file = file.into_inner().map_err(|error| unwritten(error.error()))?;
-    let digest = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(ReceivedQuery {
+    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    Ok(Intake {
         file,
         report,
         bytes: written,
-        digest,
+        digest: hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
     })
 }

@@ -1,0 +1,317 @@
+//! The catalogue of BLAST databases: found, made, and described from memory.
+//!
+//! Owns what is known of each database and who may change it: only uploaded ones can be removed. A
+//! list never starts a process; the folders are looked at again when their files change.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use elb_core::database::{Build, BuildState, Database, Origin};
+use thiserror::Error;
+use tokio::sync::{Mutex, watch};
+
+use crate::{
+    clock::Clock,
+    toolkit::{Tool, Toolkit, ToolkitError},
+};
+
+mod examples;
+mod make;
+mod scan;
+
+pub use make::UploadRequest;
+
+/// How often the folders' files are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How much of a database is shown as an example query, in bytes.
+const EXAMPLE_BYTES: usize = 20_000;
+/// Sequences of an example query.
+const EXAMPLE_RECORDS: usize = 3;
+/// Builds that are remembered.
+const MAX_BUILDS: usize = 50;
+
+/// What went wrong with a database.
+#[derive(Debug, Error)]
+pub enum DatabaseError {
+    /// The request is not acceptable.
+    #[error("{0}")]
+    Refused(String),
+    /// There is no such database.
+    #[error("there is no database {0}")]
+    Missing(String),
+    /// BLAST+ refused.
+    #[error(transparent)]
+    Toolkit(#[from] ToolkitError),
+    /// A file cannot be read or written.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// Where databases are and what may be uploaded.
+#[derive(Debug, Clone)]
+pub struct CatalogueConfig {
+    /// Folder for examples and uploads.
+    pub own: PathBuf,
+    /// Folders of others, never written to.
+    pub folders: Vec<PathBuf>,
+    /// The largest upload, in bytes as sent and after decompression.
+    pub max_upload_bytes: u64,
+    /// Whether the examples are made at the first start.
+    pub examples: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    database: Database,
+    path: PathBuf,
+}
+
+/// The databases.
+pub struct Catalogue {
+    config: CatalogueConfig,
+    toolkit: Toolkit,
+    clock: Arc<dyn Clock>,
+    entries: RwLock<Arc<BTreeMap<String, Entry>>>,
+    builds: RwLock<Vec<Build>>,
+    changes: watch::Sender<u64>,
+    /// One look at the folders at a time.
+    scanning: Mutex<u64>,
+}
+
+impl Catalogue {
+    /// Looks at all folders once. [`Self::keep_up`] goes on looking.
+    ///
+    /// # Errors
+    /// If the own folder cannot be made. Folders of others that cannot be read are reported on the log.
+    pub async fn open(config: CatalogueConfig, toolkit: Toolkit, clock: Arc<dyn Clock>) -> Result<Arc<Self>, DatabaseError> {
+        std::fs::create_dir_all(config.own.join("uploaded"))?;
+        std::fs::create_dir_all(config.own.join("examples"))?;
+        make::clear_drafts(&config.own)?;
+        let catalogue = Arc::new(Self {
+            config,
+            toolkit,
+            clock,
+            entries: RwLock::default(),
+            builds: RwLock::default(),
+            changes: watch::channel(0).0,
+            scanning: Mutex::new(0),
+        });
+        catalogue.refresh().await;
+        Ok(catalogue)
+    }
+
+    /// Makes the examples if they are missing, and looks at the folders for as long as the catalogue
+    /// is used.
+    pub fn keep_up(self: &Arc<Self>) {
+        if self.config.examples {
+            let this = Arc::clone(self);
+            tokio::spawn(async move { examples::make_missing(&this).await });
+        }
+        let this = Arc::downgrade(self);
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(LOOK_EVERY);
+            ticks.tick().await;
+            loop {
+                ticks.tick().await;
+                let Some(catalogue) = this.upgrade() else {
+                    return;
+                };
+                catalogue.refresh().await;
+            }
+        });
+    }
+
+    fn folders(&self) -> impl Iterator<Item = &Path> {
+        let own = std::iter::once(self.config.own.as_path());
+        own.chain(self.config.folders.iter().map(PathBuf::as_path))
+    }
+
+    /// Looks at the folders, and reads them anew if any database file has changed.
+    pub async fn refresh(&self) {
+        let mut known = self.scanning.lock().await;
+        let folders: Vec<PathBuf> = self.folders().map(Path::to_owned).collect();
+        let stamp = scan::stamp(&folders);
+        if stamp == *known {
+            return;
+        }
+        let mut entries = BTreeMap::new();
+        for folder in &folders {
+            match scan::read_folder(&self.toolkit, folder).await {
+                Ok(found) => {
+                    for (database, path) in found {
+                        let entry = self.described(database, path, folder);
+                        let name = free_name(&entries, &entry.database.name, folder);
+                        let database = Database { name: name.clone(), ..entry.database };
+                        entries.insert(name, Entry { database, ..entry });
+                    }
+                }
+                Err(error) => tracing::warn!(folder = %folder.display(), %error, "databases cannot be listed"),
+            }
+        }
+        *known = stamp;
+        *self.entries.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(entries);
+        self.announce();
+    }
+
+    /// Names and origins of own databases come from their place, those of others from their folder.
+    fn described(&self, mut database: Database, path: PathBuf, folder: &Path) -> Entry {
+        let uploaded = self.config.own.join("uploaded");
+        if path.starts_with(&uploaded) {
+            let at = make::made_at(&path).unwrap_or_else(|| self.clock.now());
+            database.origin = Origin::Uploaded { at };
+        } else if path.starts_with(&self.config.own) {
+            if let Some(origin) = examples::origin_of(&path) {
+                database.origin = origin;
+            }
+        } else {
+            database.origin = Origin::Folder { path: folder.display().to_string() };
+        }
+        if path.starts_with(&self.config.own) {
+            if let Some(stem) = path.file_name() {
+                database.name = stem.to_string_lossy().into_owned();
+            }
+        }
+        Entry { database, path }
+    }
+
+    fn announce(&self) {
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    /// Tells when databases or builds have changed.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn snapshot(&self) -> Arc<BTreeMap<String, Entry>> {
+        Arc::clone(&self.entries.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// All databases by name.
+    #[must_use]
+    pub fn list(&self) -> Vec<Database> {
+        self.snapshot().values().map(|entry| entry.database.clone()).collect()
+    }
+
+    /// One database.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Database> {
+        self.snapshot().get(name).map(|entry| entry.database.clone())
+    }
+
+    /// The path for `-db`.
+    #[must_use]
+    pub fn path_of(&self, name: &str) -> Option<PathBuf> {
+        self.snapshot().get(name).map(|entry| entry.path.clone())
+    }
+
+    /// The fingerprint of a database's files as they are on disk at this moment.
+    #[must_use]
+    pub fn version_now(&self, name: &str) -> Option<String> {
+        let path = self.path_of(name)?;
+        scan::fingerprint(&path)
+    }
+
+    /// Databases that are being made, newest first.
+    #[must_use]
+    pub fn builds(&self) -> Vec<Build> {
+        let builds = self.builds.read().unwrap_or_else(PoisonError::into_inner);
+        builds.iter().rev().cloned().collect()
+    }
+
+    fn begin_build(&self, name: &str, title: &str, state: BuildState) -> String {
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        let build = Build {
+            id: id.clone(),
+            name: name.to_owned(),
+            title: title.to_owned(),
+            started_at: self.clock.now(),
+            state,
+        };
+        let mut builds = self.builds.write().unwrap_or_else(PoisonError::into_inner);
+        builds.retain(|known| known.name != name || !matches!(known.state, BuildState::Failed { .. }));
+        builds.push(build);
+        let surplus = builds.len().saturating_sub(MAX_BUILDS);
+        builds.drain(..surplus);
+        drop(builds);
+        self.announce();
+        id
+    }
+
+    fn set_build(&self, id: &str, state: BuildState) {
+        let mut builds = self.builds.write().unwrap_or_else(PoisonError::into_inner);
+        if state == BuildState::Done {
+            // From now on the catalogue itself shows it.
+            builds.retain(|build| build.id != id);
+        } else if let Some(build) = builds.iter_mut().find(|build| build.id == id) {
+            build.state = state;
+        }
+        drop(builds);
+        self.announce();
+    }
+
+    /// A real query for the search form: the first sequences of the database.
+    ///
+    /// # Errors
+    /// If there is no such database or it cannot be read.
+    pub async fn example_query(&self, name: &str) -> Result<String, DatabaseError> {
+        let path = self.path_of(name).ok_or_else(|| DatabaseError::Missing(name.to_owned()))?;
+        scan::first_records(&self.toolkit, &path, EXAMPLE_RECORDS, EXAMPLE_BYTES).await
+    }
+
+    /// Whole sequences by their identifiers, as FASTA.
+    ///
+    /// # Errors
+    /// If the database is gone or has no identifiers.
+    pub async fn entries(&self, name: &str, ids: &[String]) -> Result<Vec<u8>, DatabaseError> {
+        let database = self.get(name).ok_or_else(|| DatabaseError::Missing(name.to_owned()))?;
+        let path = self.path_of(name).ok_or_else(|| DatabaseError::Missing(name.to_owned()))?;
+        if !database.has_ids {
+            let message = format!("{name} was made without identifiers, so single sequences cannot be read from it; take the aligned sequences instead");
+            return Err(DatabaseError::Refused(message));
+        }
+        let mut command = self.toolkit.command(Tool::BlastDbCmd);
+        command.arg("-db").arg(scan::quoted(&path)).arg("-entry").arg(ids.join(","));
+        Ok(self.toolkit.ask(command, Tool::BlastDbCmd).await?.stdout)
+    }
+
+    /// Removes an uploaded database.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Refused`] for any other.
+    pub async fn delete(&self, name: &str) -> Result<(), DatabaseError> {
+        let database = self.get(name).ok_or_else(|| DatabaseError::Missing(name.to_owned()))?;
+        if !matches!(database.origin, Origin::Uploaded { .. }) {
+            let message = format!("{name} was not uploaded here; remove its files where it comes from");
+            return Err(DatabaseError::Refused(message));
+        }
+        make::remove_uploaded(&self.config.own, name)?;
+        self.refresh().await;
+        Ok(())
+    }
+
+    /// The settings.
+    #[must_use]
+    pub const fn config(&self) -> &CatalogueConfig {
+        &self.config
+    }
+}
+
+/// The name, or the first free one that says from which folder it is.
+fn free_name(taken: &BTreeMap<String, Entry>, name: &str, folder: &Path) -> String {
+    if !taken.contains_key(name) {
+        return name.to_owned();
+    }
+    let place = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let named = format!("{place}/{name}");
+    if !taken.contains_key(&named) {
+        return named;
+    }
+    let numbered = (2..).map(|number| format!("{named}-{number}"));
+    numbered.into_iter().find(|name| !taken.contains_key(name)).unwrap_or(named)
+}

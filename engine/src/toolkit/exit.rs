@@ -1,0 +1,149 @@
+//! What the exit codes of BLAST+ mean, in words that a reader can act on.
+//!
+//! The table was measured on BLAST+ 2.12: 1 query or options, 2 database, 3 engine, 255 formats and
+//! filters, 134/139 signals that mostly mean a full disk or damaged database files.
+
+use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
+
+use elb_core::{error_code::ErrorCode, text};
+use thiserror::Error;
+
+/// How much of BLAST+'s own words is shown, in characters.
+const MAX_WORDS: usize = 1_200;
+
+/// A process that ended with an error.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct ToolFailure {
+    code: ErrorCode,
+    message: String,
+}
+
+impl ToolFailure {
+    /// The error of a job that ends with it.
+    #[must_use]
+    pub const fn error_code(&self) -> ErrorCode {
+        self.code
+    }
+}
+
+/// Reads status and error output together.
+#[must_use]
+pub fn explain(status: ExitStatus, stderr: &str) -> ToolFailure {
+    let words = own_words(stderr);
+    let (code, what) = match (status.code(), status.signal()) {
+        (_, Some(signal)) => by_signal(signal),
+        (Some(code @ (134 | 137 | 139 | 141 | 143 | 153)), None) => by_signal(code - 128),
+        (Some(1), None) => by_words(&words, ErrorCode::OptionRejected, "BLAST+ refused the query or an option (exit code 1)"),
+        (Some(2), None) => by_words(&words, ErrorCode::DatabaseUnreadable, "BLAST+ cannot read the database (exit code 2)"),
+        (Some(4), None) => (ErrorCode::OutOfMemory, "BLAST+ ran out of memory (exit code 4)".to_owned()),
+        (Some(code), None) => by_words(&words, ErrorCode::BlastFailed, &format!("BLAST+ failed (exit code {code})")),
+        (None, None) => (ErrorCode::BlastFailed, "BLAST+ ended in an unknown way".to_owned()),
+    };
+    let message = if words.is_empty() { format!("{what}.") } else { format!("{what}: {words}") };
+    ToolFailure { code, message }
+}
+
+fn by_signal(signal: i32) -> (ErrorCode, String) {
+    match signal {
+        9 => (ErrorCode::OutOfMemory, "BLAST+ was killed (signal 9), most likely for lack of memory".to_owned()),
+        6 => (ErrorCode::DiskFull, "BLAST+ gave up (signal 6), most likely because the disk is full".to_owned()),
+        11 | 7 => (ErrorCode::DatabaseUnreadable, format!("BLAST+ crashed (signal {signal}), most likely on damaged database files")),
+        25 => (ErrorCode::OutputLimit, "BLAST+ wrote more than is allowed (signal 25)".to_owned()),
+        other => (ErrorCode::BlastFailed, format!("BLAST+ was ended from outside (signal {other})")),
+    }
+}
+
+/// Some messages say more than their exit code.
+fn by_words(words: &str, code: ErrorCode, what: &str) -> (ErrorCode, String) {
+    let lower = words.to_lowercase();
+    let has = |part: &str| lower.contains(part);
+    let code = if has("no space left") || has("disk full") {
+        ErrorCode::DiskFull
+    } else if has("no alias or index file found") || has("database memory map file error") {
+        ErrorCode::DatabaseMissing
+    } else if has("cannot memory map") || has("out of memory") || has("bad_alloc") {
+        ErrorCode::OutOfMemory
+    } else {
+        code
+    };
+    (code, what.to_owned())
+}
+
+/// BLAST+'s own message without its usage text and its warnings.
+fn own_words(stderr: &str) -> String {
+    let lines = stderr.lines().map(str::trim).filter(|line| {
+        let noise = line.is_empty()
+            || line.starts_with("USAGE")
+            || line.starts_with("DESCRIPTION")
+            || line.starts_with("Use '-help'")
+            || line.starts_with("Please refer to the BLAST+ user manual")
+            || line.starts_with("Warning:")
+            || line.starts_with('[')
+            || line.starts_with("====");
+        !noise && !line.starts_with("Nucleotide-") && !line.starts_with("Protein-")
+    });
+    // The last lines carry the reason; the ones before are usage.
+    let lines: Vec<&str> = lines.collect();
+    let tail = lines.len().saturating_sub(6);
+    let words = lines.get(tail..).unwrap_or_default().join(" ");
+    text::cap(&words, MAX_WORDS)
+}
+
+/// What BLAST+ warned of, without the program's name and without repetition.
+#[must_use]
+pub fn warnings(stderr: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for line in stderr.lines() {
+        let Some(warning) = line.trim().strip_prefix("Warning:") else {
+            continue;
+        };
+        let warning = warning.trim();
+        let warning = match warning.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((_, rest)) => rest.trim(),
+            None => warning,
+        };
+        if !warning.is_empty() && !found.iter().any(|known| known == warning) {
+            found.push(warning.to_owned());
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exit(code: i32) -> ExitStatus {
+        ExitStatus::from_raw(code << 8)
+    }
+
+    #[test]
+    fn a_missing_database_is_named_as_such() {
+        let stderr = "BLAST Database error: No alias or index file found for nucleotide database [nope] in search path [/tmp::]\n";
+        let failure = explain(exit(2), stderr);
+        assert_eq!(failure.error_code(), ErrorCode::DatabaseMissing);
+        assert!(failure.to_string().contains("[nope]"));
+    }
+
+    #[test]
+    fn signals_are_explained_by_what_mostly_causes_them() {
+        assert_eq!(explain(ExitStatus::from_raw(9), "").error_code(), ErrorCode::OutOfMemory);
+        assert_eq!(explain(ExitStatus::from_raw(11), "").error_code(), ErrorCode::DatabaseUnreadable);
+        assert_eq!(explain(exit(134), "").error_code(), ErrorCode::DiskFull);
+        assert_eq!(explain(exit(137), "").error_code(), ErrorCode::OutOfMemory);
+    }
+
+    #[test]
+    fn an_unknown_failure_keeps_its_code_and_words() {
+        let failure = explain(exit(3), "BLAST engine error: Something new\n");
+        assert_eq!(failure.error_code(), ErrorCode::BlastFailed);
+        assert_eq!(failure.to_string(), "BLAST+ failed (exit code 3): BLAST engine error: Something new");
+    }
+
+    #[test]
+    fn warnings_are_told_once_and_without_the_program() {
+        let stderr = "Warning: [blastn] Examining 5 or more matches is recommended\nWarning: [blastn] Examining 5 or more matches is recommended\nWarning: [blastn] Query_1 a: Could not calculate\n";
+        assert_eq!(warnings(stderr), ["Examining 5 or more matches is recommended", "Query_1 a: Could not calculate"]);
+    }
+}
