@@ -36,7 +36,11 @@ impl Batch {
     /// For people: `batch 1: 12 sequences`.
     #[must_use]
     pub fn label(&self) -> String {
-        format!("batch {}: {}", self.index + 1, text::counted(self.records, "sequence", "sequences"))
+        format!(
+            "batch {}: {}",
+            self.index + 1,
+            text::counted(self.records, "sequence", "sequences")
+        )
     }
 }
 
@@ -66,7 +70,11 @@ pub fn plan(unit: u64, lengths: impl IntoIterator<Item = u64>, processes: u32) -
     let mut batches: Vec<Batch> = Vec::new();
     let mut open: Option<Batch> = None;
     for unit in units {
-        let batch = open.get_or_insert(Batch { records: 0, letters: 0, ..unit });
+        let batch = open.get_or_insert(Batch {
+            records: 0,
+            letters: 0,
+            ..unit
+        });
         batch.records += unit.records;
         batch.letters += unit.letters;
         if batch.letters >= target {
@@ -116,7 +124,11 @@ impl BatchSplitter {
     #[must_use]
     pub fn new(batches: &[Batch]) -> Self {
         Self {
-            starts: batches.iter().skip(1).map(|batch| batch.first_record).collect(),
+            starts: batches
+                .iter()
+                .skip(1)
+                .map(|batch| batch.first_record)
+                .collect(),
             records: 0,
             line_start: true,
         }
@@ -137,7 +149,10 @@ impl BatchSplitter {
             }
             let index = self.current();
             // Up to the next header: a ">" that begins a line of this chunk.
-            let next = rest.windows(2).position(|pair| pair == b"\n>").map_or(rest.len(), |end| end + 1);
+            let next = rest
+                .windows(2)
+                .position(|pair| pair == b"\n>")
+                .map_or(rest.len(), |end| end + 1);
             let (piece, after) = rest.split_at(next);
             take(index, piece);
             self.line_start = piece.last() == Some(&b'\n');
@@ -157,7 +172,10 @@ mod tests {
     #[test]
     fn a_unit_closes_after_the_record_that_fills_it() {
         let batches = plan(10, [4, 4, 4, 9, 1, 30], 1_000);
-        let cut: Vec<(u64, u64)> = batches.iter().map(|batch| (batch.records, batch.letters)).collect();
+        let cut: Vec<(u64, u64)> = batches
+            .iter()
+            .map(|batch| (batch.records, batch.letters))
+            .collect();
         assert_eq!(cut, [(3, 12), (2, 10), (1, 30)]);
     }
 

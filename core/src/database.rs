@@ -123,7 +123,10 @@ pub fn check_name(name: &str) -> Result<(), String> {
     if name.is_empty() {
         return Err("Give the database a name.".to_owned());
     }
-    if name.len() > MAX_NAME || !name.chars().all(plain) || !name.starts_with(|letter: char| letter.is_ascii_alphanumeric()) {
+    if name.len() > MAX_NAME
+        || !name.chars().all(plain)
+        || !name.starts_with(|letter: char| letter.is_ascii_alphanumeric())
+    {
         return Err(format!(
             "A name is at most {MAX_NAME} letters, digits, points, hyphens and underscores, and begins with a letter or digit."
         ));
@@ -137,8 +140,11 @@ pub fn check_name(name: &str) -> Result<(), String> {
 /// What the title must be.
 pub fn check_title(title: &str) -> Result<(), String> {
     let title = title.trim();
-    if title.is_empty() || title.chars().count() > MAX_TITLE || title.chars().any(char::is_control) {
-        return Err(format!("A title is one line of 1 to {MAX_TITLE} characters."));
+    if title.is_empty() || title.chars().count() > MAX_TITLE || title.chars().any(char::is_control)
+    {
+        return Err(format!(
+            "A title is one line of 1 to {MAX_TITLE} characters."
+        ));
     }
     Ok(())
 }
@@ -149,7 +155,16 @@ mod tests {
 
     #[test]
     fn a_name_cannot_leave_its_folder_or_look_like_an_option() {
-        for name in ["", "-x", ".hidden", "../x", "a/b", "a b", "ü", &"x".repeat(65)] {
+        for name in [
+            "",
+            "-x",
+            ".hidden",
+            "../x",
+            "a/b",
+            "a b",
+            "ü",
+            &"x".repeat(65),
+        ] {
             assert!(check_name(name).is_err(), "{name}");
         }
         for name in ["16S", "my_db-2.1", "x"] {

@@ -159,7 +159,12 @@ impl Checker {
         }
         self.end_record();
         if self.report.records_total == 0 && self.report.problems_total == 0 {
-            self.problem(ProblemKind::Empty, 1, None, "There is no sequence.".to_owned());
+            self.problem(
+                ProblemKind::Empty,
+                1,
+                None,
+                "There is no sequence.".to_owned(),
+            );
         }
         self.report.bytes = self.bytes;
         self.report.settle(self.expect);
@@ -175,7 +180,11 @@ impl Checker {
         let rest = head.strip_prefix(problem::UTF8_BOM);
         if rest.is_some() {
             self.bytes += problem::UTF8_BOM.len() as u64;
-            self.warning(ProblemKind::ByteOrderMark, 1, "The file begins with a byte order mark, which is left out.".to_owned());
+            self.warning(
+                ProblemKind::ByteOrderMark,
+                1,
+                "The file begins with a byte order mark, which is left out.".to_owned(),
+            );
         }
         self.scan(rest.unwrap_or(head), sink);
     }
@@ -188,12 +197,17 @@ impl Checker {
             }
             // The bulk of any input: a run of legal letters within a line.
             if self.place == Place::Sequence && !self.pending_cr && self.legal.is_legal(byte) {
-                let run = rest.iter().position(|byte| !self.legal.is_legal(*byte)).unwrap_or(rest.len());
+                let run = rest
+                    .iter()
+                    .position(|byte| !self.legal.is_legal(*byte))
+                    .unwrap_or(rest.len());
                 let (letters, after) = rest.split_at(run);
                 if !self.count(run) {
                     return;
                 }
-                self.column = self.column.saturating_add(u32::try_from(run).unwrap_or(u32::MAX));
+                self.column = self
+                    .column
+                    .saturating_add(u32::try_from(run).unwrap_or(u32::MAX));
                 self.letters(letters, sink);
                 rest = after;
                 continue;
@@ -213,7 +227,12 @@ impl Checker {
             return true;
         }
         let limit = text::bytes(self.limits.bytes);
-        self.problem(ProblemKind::TooLarge, self.line, None, format!("The input is larger than {limit}."));
+        self.problem(
+            ProblemKind::TooLarge,
+            self.line,
+            None,
+            format!("The input is larger than {limit}."),
+        );
         self.place = Place::Stopped;
         false
     }
@@ -226,14 +245,23 @@ impl Checker {
             }
             if !self.report.seen(ProblemKind::CarriageReturn) {
                 let message = "Lines end with a carriage return alone (old Mac style); they are read as lines.";
-                self.warning(ProblemKind::CarriageReturn, self.line.saturating_sub(1), message.to_owned());
+                self.warning(
+                    ProblemKind::CarriageReturn,
+                    self.line.saturating_sub(1),
+                    message.to_owned(),
+                );
             }
         }
         match byte {
             b'\n' => self.end_line(sink),
             b'\r' => self.pending_cr = true,
             0 => {
-                self.problem(ProblemKind::Nul, self.line, Some(self.column + 1), "There is a NUL byte: this is not a text file.".to_owned());
+                self.problem(
+                    ProblemKind::Nul,
+                    self.line,
+                    Some(self.column + 1),
+                    "There is a NUL byte: this is not a text file.".to_owned(),
+                );
                 self.place = Place::Stopped;
             }
             _ => self.text_byte(byte, sink),
@@ -250,7 +278,11 @@ impl Checker {
             }
             Place::LineStart if byte == b';' => {
                 if !self.report.seen(ProblemKind::Comment) {
-                    self.warning(ProblemKind::Comment, self.line, "Lines that begin with a semicolon are comments and left out.".to_owned());
+                    self.warning(
+                        ProblemKind::Comment,
+                        self.line,
+                        "Lines that begin with a semicolon are comments and left out.".to_owned(),
+                    );
                 }
                 self.place = Place::Comment;
             }
@@ -282,7 +314,8 @@ impl Checker {
         }
         if byte == b'-' {
             if !self.report.seen(ProblemKind::Gap) {
-                let message = "There are gaps (-) in the sequence; they are left out, as BLAST+ does.";
+                let message =
+                    "There are gaps (-) in the sequence; they are left out, as BLAST+ does.";
                 self.warning(ProblemKind::Gap, self.line, message.to_owned());
             }
             self.need_record(sink);
@@ -341,16 +374,31 @@ impl Checker {
         let line = self.line;
         let (id, title) = match header.find(char::is_whitespace) {
             Some(0) => ("", header.trim()),
-            Some(end) => (header.get(..end).unwrap_or_default(), header.get(end..).unwrap_or_default().trim()),
+            Some(end) => (
+                header.get(..end).unwrap_or_default(),
+                header.get(end..).unwrap_or_default().trim(),
+            ),
             None => (header.as_str(), ""),
         };
         if id.is_empty() {
-            self.problem(ProblemKind::NoId, line, None, "The header has no identifier directly after the \">\".".to_owned());
+            self.problem(
+                ProblemKind::NoId,
+                line,
+                None,
+                "The header has no identifier directly after the \">\".".to_owned(),
+            );
         } else if id.len() > LONG_ID {
-            self.warning(ProblemKind::LongId, line, format!("The identifier is longer than {LONG_ID} characters; some formats cut it."));
+            self.warning(
+                ProblemKind::LongId,
+                line,
+                format!("The identifier is longer than {LONG_ID} characters; some formats cut it."),
+            );
         }
         if let Some(first) = self.ids.get(id).filter(|_| !id.is_empty()) {
-            let message = format!("The identifier \"{}\" is used already in line {first}.", text::cap(id, 60));
+            let message = format!(
+                "The identifier \"{}\" is used already in line {first}.",
+                text::cap(id, 60)
+            );
             self.problem(ProblemKind::DuplicateId, line, None, message);
         } else {
             self.ids.insert(id.to_owned(), line);
@@ -364,7 +412,12 @@ impl Checker {
     fn open_record(&mut self, id: String, title: String, line: u64) {
         if self.report.records_total == self.limits.records {
             let limit = text::count(self.limits.records);
-            self.problem(ProblemKind::TooManyRecords, line, None, format!("There are more than {limit} sequences."));
+            self.problem(
+                ProblemKind::TooManyRecords,
+                line,
+                None,
+                format!("There are more than {limit} sequences."),
+            );
             self.place = Place::Stopped;
             return;
         }
@@ -393,11 +446,19 @@ impl Checker {
     }
 
     fn problem(&mut self, kind: ProblemKind, line: u64, column: Option<u32>, message: String) {
-        self.report.problem(self.limits.problems, kind, line, column, message, self.expect);
+        self.report.problem(
+            self.limits.problems,
+            kind,
+            line,
+            column,
+            message,
+            self.expect,
+        );
     }
 
     fn warning(&mut self, kind: ProblemKind, line: u64, message: String) {
-        self.report.warning(self.limits.problems, kind, line, message, self.expect);
+        self.report
+            .warning(self.limits.problems, kind, line, message, self.expect);
     }
 }
 

@@ -1,7 +1,8 @@
 //! Hits as people read them: subjects with their HSPs, coverage, alignments.
 //!
-//! Owns the columns that the engine asks `blast_formatter` for, the arithmetic of coverage and
-//! identity, and the drawing of alignments. Every figure here is tested against BLAST+'s own.
+//! Owns the columns that the engine asks `blast_formatter` for, the rows and requests that pages and
+//! API share, the arithmetic of coverage and identity, and the drawing of alignments. Every figure
+//! here is tested against BLAST+'s own. Never reads a file: the engine does.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,11 +10,15 @@ pub mod alignment;
 pub mod display;
 pub mod graphic;
 pub mod matrix;
+pub mod page;
 
-pub use alignment::{Block, blocks};
+pub use alignment::{Block, Drawing, WIDTH, blocks, render_blocks};
 
-/// The columns of the table that the index is built from. The title stands last: it may contain tabs.
-pub const TABULAR_FIELDS: &str = "qseqid sseqid saccver qlen slen qstart qend sstart send evalue bitscore length nident positive mismatch gapopen gaps qframe sframe staxids sscinames qseq sseq stitle";
+/// The columns of the table that the index is built from, for `-outfmt "6 …"`.
+///
+/// The title stands last, since it is the only one that may hold anything. It is `stitle` and not
+/// `salltitles`: of a subject with several titles, NCBI's own table shows the first.
+pub const TABULAR_FIELDS: &str = "qseqid sseqid saccver qlen slen qstart qend sstart send evalue bitscore score length nident positive mismatch gapopen gaps qframe sframe staxids sscinames qseq sseq stitle";
 
 /// A high-scoring segment pair with its alignment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,12 +35,18 @@ pub struct Hsp {
     pub evalue: f64,
     /// Bit score.
     pub bit_score: f64,
+    /// Raw score.
+    pub score: u64,
     /// Columns of the alignment.
     pub length: u64,
     /// Identical columns.
     pub identities: u64,
     /// Columns that score above zero; for nucleotides the identical ones.
     pub positives: u64,
+    /// Columns with two different letters.
+    pub mismatches: u64,
+    /// Runs of gaps.
+    pub gap_openings: u64,
     /// Gap columns.
     pub gaps: u64,
     /// Reading frame of the query, or 1/-1 for strands, or 0 for proteins.
@@ -48,6 +59,14 @@ pub struct Hsp {
     pub subject_letters: String,
 }
 
+impl Hsp {
+    /// Percent identity, as BLAST+'s `pident`: identical columns of all columns, gaps included.
+    #[must_use]
+    pub fn identity(&self) -> f64 {
+        percent(self.identities, self.length)
+    }
+}
+
 /// A subject with all its HSPs, as one row of the descriptions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SubjectSummary {
@@ -55,9 +74,9 @@ pub struct SubjectSummary {
     pub ordinal: u64,
     /// Identifier as BLAST+ prints it.
     pub id: String,
-    /// Accession with version.
+    /// Accession with version; the identifier where the database knows none.
     pub accession: String,
-    /// Title.
+    /// Description: the title without the identifier, or the identifier if there is no title.
     pub title: String,
     /// Bases or residues of the subject.
     pub length: u64,
@@ -69,13 +88,13 @@ pub struct SubjectSummary {
     pub coverage: u64,
     /// Smallest E-value.
     pub evalue: f64,
-    /// Percent identity of the best HSP.
+    /// Percent identity of the HSP with the best bit score.
     pub identity: f64,
     /// HSPs.
     pub hsps: u64,
-    /// Taxonomy numbers, as BLAST+ gives them; empty if the database has none.
+    /// Taxonomy numbers, separated by `;`; empty if the database has none.
     pub taxids: String,
-    /// Scientific names; empty if the taxonomy names are not installed.
+    /// Scientific names, separated by `;`; empty if the taxonomy names are not installed.
     pub names: String,
 }
 
@@ -108,7 +127,7 @@ pub fn percent(numerator: u64, denominator: u64) -> f64 {
 }
 
 /// Percent of the query that the ranges cover together, as BLAST+'s `qcovs`: rounded to the nearest
-/// whole, but 100 only if every letter is covered.
+/// whole, but 100 only if every letter is covered. Ranges are from the smaller to the larger position.
 #[must_use]
 pub fn coverage(ranges: &mut [(u64, u64)], query_length: u64) -> u64 {
     ranges.sort_unstable();
@@ -125,7 +144,11 @@ pub fn coverage(ranges: &mut [(u64, u64)], query_length: u64) -> u64 {
         return 0;
     }
     let rounded = (covered * 200 + query_length) / (query_length * 2);
-    if rounded >= 100 && covered < query_length { 99 } else { rounded.min(100) }
+    if rounded >= 100 && covered < query_length {
+        99
+    } else {
+        rounded.min(100)
+    }
 }
 
 #[cfg(test)]

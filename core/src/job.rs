@@ -189,9 +189,9 @@ impl Job {
     pub fn current_step(&self) -> Step {
         let open = self.steps.iter().find(|record| record.state.is_open());
         let ended = || {
-            self.steps.iter().find(|record| {
-                matches!(record.state, StepState::Failed | StepState::Cancelled)
-            })
+            self.steps
+                .iter()
+                .find(|record| matches!(record.state, StepState::Failed | StepState::Cancelled))
         };
         let last = || {
             self.steps

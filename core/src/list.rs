@@ -214,7 +214,10 @@ impl ListQuery {
             pairs.push(("sort", self.sort.as_str().to_owned()));
         }
         if self.descending != self.sort.descends_first() {
-            pairs.push(("dir", if self.descending { "desc" } else { "asc" }.to_owned()));
+            pairs.push((
+                "dir",
+                if self.descending { "desc" } else { "asc" }.to_owned(),
+            ));
         }
         if self.limit != DEFAULT_LIMIT {
             pairs.push(("limit", self.limit.to_string()));
@@ -302,7 +305,10 @@ fn parse_status(value: &str) -> Result<Status, ListQueryError> {
 
 fn parse_program(value: &str) -> Result<Program, ListQueryError> {
     Program::parse(value).ok_or_else(|| {
-        ListQueryError::new("program", "must be blastn, blastp, blastx, tblastn or tblastx")
+        ListQueryError::new(
+            "program",
+            "must be blastn, blastp, blastx, tblastn or tblastx",
+        )
     })
 }
 
@@ -407,25 +413,51 @@ mod tests {
     fn a_wrong_value_is_named_and_never_taken_for_all() {
         let error = ListQuery::from_pairs([("status", "runing")]).unwrap_err();
         assert_eq!(error.parameter, "status");
-        for (name, value) in [("limit", "0"), ("limit", "201"), ("sort", "id"), ("dir", "up"), ("cursor", "x"), ("program", "blast")] {
-            assert_eq!(ListQuery::from_pairs([(name, value)]).unwrap_err().parameter, name);
+        for (name, value) in [
+            ("limit", "0"),
+            ("limit", "201"),
+            ("sort", "id"),
+            ("dir", "up"),
+            ("cursor", "x"),
+            ("program", "blast"),
+        ] {
+            assert_eq!(
+                ListQuery::from_pairs([(name, value)])
+                    .unwrap_err()
+                    .parameter,
+                name
+            );
         }
     }
 
     #[test]
     fn an_empty_value_means_not_set() {
-        assert_eq!(ListQuery::from_pairs([("status", ""), ("q", "")]).unwrap(), ListQuery::default());
+        assert_eq!(
+            ListQuery::from_pairs([("status", ""), ("q", "")]).unwrap(),
+            ListQuery::default()
+        );
     }
 
     #[test]
     fn the_direction_follows_the_column_unless_it_is_given() {
-        assert!(!ListQuery::from_pairs([("sort", "title")]).unwrap().descending);
-        assert!(ListQuery::from_pairs([("sort", "hits")]).unwrap().descending);
+        assert!(
+            !ListQuery::from_pairs([("sort", "title")])
+                .unwrap()
+                .descending
+        );
+        assert!(
+            ListQuery::from_pairs([("sort", "hits")])
+                .unwrap()
+                .descending
+        );
     }
 
     #[test]
     fn a_link_carries_any_text() {
-        let query = ListQuery { search: "a&b=ü #?".into(), ..ListQuery::default() };
+        let query = ListQuery {
+            search: "a&b=ü #?".into(),
+            ..ListQuery::default()
+        };
         assert_eq!(query.href("/jobs"), "/jobs?q=a%26b%3D%C3%BC%20%23%3F");
     }
 
@@ -440,16 +472,21 @@ mod tests {
             prop::option::of((0_i64..2_000_000_000_000, "[a-z0-9-]{1,36}")),
             1_usize..=MAX_LIMIT,
         )
-            .prop_map(|(status, program, database, search, sort, descending, cursor, limit)| ListQuery {
-                status,
-                program,
-                database,
-                search: search.trim().to_owned(),
-                sort,
-                descending,
-                cursor: cursor.map(|(at, id)| Cursor { created_at: Timestamp(at), id }),
-                limit,
-            })
+            .prop_map(
+                |(status, program, database, search, sort, descending, cursor, limit)| ListQuery {
+                    status,
+                    program,
+                    database,
+                    search: search.trim().to_owned(),
+                    sort,
+                    descending,
+                    cursor: cursor.map(|(at, id)| Cursor {
+                        created_at: Timestamp(at),
+                        id,
+                    }),
+                    limit,
+                },
+            )
     }
 
     proptest! {

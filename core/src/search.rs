@@ -9,6 +9,8 @@ use crate::molecule::Molecule;
 
 pub mod argv;
 mod check;
+pub mod defaults;
+pub mod filter;
 pub mod form;
 pub mod free_text;
 pub mod gencode;
@@ -16,12 +18,19 @@ pub mod options;
 pub mod program;
 pub mod scores;
 pub mod table;
+pub mod value;
 
-pub use argv::{RunPaths, argv, display_command};
-pub use free_text::parse_options;
-pub use options::{Filter, SearchOptions, Strand};
+pub use argv::{RunPaths, RunSettings, argv, argv_with, display_command};
+pub use check::Checked;
+pub use defaults::TaskDefaults;
+pub use filter::Filter;
+pub use form::{from_form, to_form};
+pub use free_text::{merge, parse_options, to_text};
+pub use options::{SearchOptions, Strand};
 pub use program::{Program, Task};
 pub use scores::Matrix;
+pub use table::{OPTIONS, OptionDescriptor};
+pub use value::Range;
 
 /// The longest name of a database, in characters.
 pub const MAX_DATABASE_NAME: usize = 200;
@@ -61,7 +70,7 @@ impl SearchSpec {
         if self.program == Program::Blastn {
             return None;
         }
-        let default = scores::default_matrix(self.task());
+        let default = defaults::default_matrix(self.task());
         Some(self.options.matrix.unwrap_or(default))
     }
 }
@@ -91,7 +100,7 @@ impl OptionProblem {
 pub struct DatabaseTraits {
     /// What it is made of.
     pub molecule: Molecule,
-    /// Whether `-taxids` works with it.
+    /// Whether `-taxids` and `-negative_taxids` work with it.
     pub has_taxids: bool,
 }
 

@@ -66,7 +66,11 @@ pub fn duration(ms: u64) -> String {
         1..=59 => format!("{seconds}\u{a0}s"),
         60..=3_599 => format!("{}\u{a0}m {}\u{a0}s", seconds / 60, seconds % 60),
         3_600..=86_399 => format!("{}\u{a0}h {}\u{a0}m", seconds / 3_600, seconds % 3_600 / 60),
-        _ => format!("{}\u{a0}d {}\u{a0}h", seconds / 86_400, seconds % 86_400 / 3_600),
+        _ => format!(
+            "{}\u{a0}d {}\u{a0}h",
+            seconds / 86_400,
+            seconds % 86_400 / 3_600
+        ),
     }
 }
 
@@ -126,7 +130,9 @@ mod tests {
     #[test]
     fn ordinals_know_the_teens() {
         let spoken: Vec<String> = [1, 2, 3, 4, 11, 12, 13, 21, 102].map(ordinal).to_vec();
-        let expected = ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd"];
+        let expected = [
+            "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd",
+        ];
         assert_eq!(spoken, expected);
     }
 

@@ -115,7 +115,11 @@ const fn civil(days: i64) -> (i64, i64, i64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
     let year = year_of_era + era * 400 + (month <= 2) as i64;
     (year, month, day)
 }
@@ -143,12 +147,21 @@ mod tests {
             Timestamp(951_782_400_000).rfc3339(),
             "2000-02-29T00:00:00.000Z"
         );
-        assert_eq!(Timestamp(1_795_516_265_123).on_screen(), "2026-11-24 10:31:05 UTC");
+        assert_eq!(
+            Timestamp(1_795_516_265_123).on_screen(),
+            "2026-11-24 10:31:05 UTC"
+        );
     }
 
     #[test]
     fn a_time_without_zone_or_out_of_range_is_refused() {
-        for text in ["", "2026-11-24", "2026-11-24T10:31:05", "2026-13-24T10:31:05Z", "2026-11-24T25:31:05Z"] {
+        for text in [
+            "",
+            "2026-11-24",
+            "2026-11-24T10:31:05",
+            "2026-13-24T10:31:05Z",
+            "2026-11-24T25:31:05Z",
+        ] {
             assert_eq!(Timestamp::parse(text), None, "{text}");
         }
     }

@@ -162,7 +162,12 @@ impl Job {
     }
 
     /// Opens `step`, closing the one before it. Every earlier step must be passed or open.
-    fn open(&mut self, step: Step, state: StepState, at: Timestamp) -> Result<(), IllegalTransition> {
+    fn open(
+        &mut self,
+        step: Step,
+        state: StepState,
+        at: Timestamp,
+    ) -> Result<(), IllegalTransition> {
         let gap = self
             .steps
             .iter()
@@ -200,10 +205,9 @@ impl Job {
         let Some(step) = phase.step().filter(|_| working) else {
             return self.illegal(format!("{} is not a working phase", phase.as_str()));
         };
-        let backwards = self
-            .phase
-            .step()
-            .is_some_and(|now| now > step || (now == step && !self.phase.is_waiting() && self.phase > phase));
+        let backwards = self.phase.step().is_some_and(|now| {
+            now > step || (now == step && !self.phase.is_waiting() && self.phase > phase)
+        });
         if backwards {
             return self.illegal(format!("{} lies behind it", phase.as_str()));
         }
@@ -287,7 +291,12 @@ impl Job {
         Ok(())
     }
 
-    fn fail(&mut self, code: ErrorCode, message: &str, at: Timestamp) -> Result<(), IllegalTransition> {
+    fn fail(
+        &mut self,
+        code: ErrorCode,
+        message: &str,
+        at: Timestamp,
+    ) -> Result<(), IllegalTransition> {
         self.require_running("fail")?;
         let step = self.current_step();
         let error = JobError::new(code, message, step);

@@ -87,7 +87,11 @@ impl Catalogue {
     ///
     /// # Errors
     /// If the own folder cannot be made. Folders of others that cannot be read are reported on the log.
-    pub async fn open(config: CatalogueConfig, toolkit: Toolkit, clock: Arc<dyn Clock>) -> Result<Arc<Self>, DatabaseError> {
+    pub async fn open(
+        config: CatalogueConfig,
+        toolkit: Toolkit,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, DatabaseError> {
         std::fs::create_dir_all(config.own.join("uploaded"))?;
         std::fs::create_dir_all(config.own.join("examples"))?;
         make::clear_drafts(&config.own)?;
@@ -145,11 +149,16 @@ impl Catalogue {
                     for (database, path) in found {
                         let entry = self.described(database, path, folder);
                         let name = free_name(&entries, &entry.database.name, folder);
-                        let database = Database { name: name.clone(), ..entry.database };
+                        let database = Database {
+                            name: name.clone(),
+                            ..entry.database
+                        };
                         entries.insert(name, Entry { database, ..entry });
                     }
                 }
-                Err(error) => tracing::warn!(folder = %folder.display(), %error, "databases cannot be listed"),
+                Err(error) => {
+                    tracing::warn!(folder = %folder.display(), %error, "databases cannot be listed")
+                }
             }
         }
         *known = stamp;
@@ -168,7 +177,9 @@ impl Catalogue {
                 database.origin = origin;
             }
         } else {
-            database.origin = Origin::Folder { path: folder.display().to_string() };
+            database.origin = Origin::Folder {
+                path: folder.display().to_string(),
+            };
         }
         if path.starts_with(&self.config.own) {
             if let Some(stem) = path.file_name() {
@@ -195,13 +206,18 @@ impl Catalogue {
     /// All databases by name.
     #[must_use]
     pub fn list(&self) -> Vec<Database> {
-        self.snapshot().values().map(|entry| entry.database.clone()).collect()
+        self.snapshot()
+            .values()
+            .map(|entry| entry.database.clone())
+            .collect()
     }
 
     /// One database.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Database> {
-        self.snapshot().get(name).map(|entry| entry.database.clone())
+        self.snapshot()
+            .get(name)
+            .map(|entry| entry.database.clone())
     }
 
     /// The path for `-db`.
@@ -234,7 +250,9 @@ impl Catalogue {
             state,
         };
         let mut builds = self.builds.write().unwrap_or_else(PoisonError::into_inner);
-        builds.retain(|known| known.name != name || !matches!(known.state, BuildState::Failed { .. }));
+        builds.retain(|known| {
+            known.name != name || !matches!(known.state, BuildState::Failed { .. })
+        });
         builds.push(build);
         let surplus = builds.len().saturating_sub(MAX_BUILDS);
         builds.drain(..surplus);
@@ -260,7 +278,9 @@ impl Catalogue {
     /// # Errors
     /// If there is no such database or it cannot be read.
     pub async fn example_query(&self, name: &str) -> Result<String, DatabaseError> {
-        let path = self.path_of(name).ok_or_else(|| DatabaseError::Missing(name.to_owned()))?;
+        let path = self
+            .path_of(name)
+            .ok_or_else(|| DatabaseError::Missing(name.to_owned()))?;
         scan::first_records(&self.toolkit, &path, EXAMPLE_RECORDS, EXAMPLE_BYTES).await
     }
 
@@ -269,14 +289,24 @@ impl Catalogue {
     /// # Errors
     /// If the database is gone or has no identifiers.
     pub async fn entries(&self, name: &str, ids: &[String]) -> Result<Vec<u8>, DatabaseError> {
-        let database = self.get(name).ok_or_else(|| DatabaseError::Missing(name.to_owned()))?;
-        let path = self.path_of(name).ok_or_else(|| DatabaseError::Missing(name.to_owned()))?;
+        let database = self
+            .get(name)
+            .ok_or_else(|| DatabaseError::Missing(name.to_owned()))?;
+        let path = self
+            .path_of(name)
+            .ok_or_else(|| DatabaseError::Missing(name.to_owned()))?;
         if !database.has_ids {
-            let message = format!("{name} was made without identifiers, so single sequences cannot be read from it; take the aligned sequences instead");
+            let message = format!(
+                "{name} was made without identifiers, so single sequences cannot be read from it; take the aligned sequences instead"
+            );
             return Err(DatabaseError::Refused(message));
         }
         let mut command = self.toolkit.command(Tool::BlastDbCmd);
-        command.arg("-db").arg(scan::quoted(&path)).arg("-entry").arg(ids.join(","));
+        command
+            .arg("-db")
+            .arg(scan::quoted(&path))
+            .arg("-entry")
+            .arg(ids.join(","));
         Ok(self.toolkit.ask(command, Tool::BlastDbCmd).await?.stdout)
     }
 
@@ -285,9 +315,12 @@ impl Catalogue {
     /// # Errors
     /// [`DatabaseError::Refused`] for any other.
     pub async fn delete(&self, name: &str) -> Result<(), DatabaseError> {
-        let database = self.get(name).ok_or_else(|| DatabaseError::Missing(name.to_owned()))?;
+        let database = self
+            .get(name)
+            .ok_or_else(|| DatabaseError::Missing(name.to_owned()))?;
         if !matches!(database.origin, Origin::Uploaded { .. }) {
-            let message = format!("{name} was not uploaded here; remove its files where it comes from");
+            let message =
+                format!("{name} was not uploaded here; remove its files where it comes from");
             return Err(DatabaseError::Refused(message));
         }
         make::remove_uploaded(&self.config.own, name)?;
@@ -307,11 +340,17 @@ fn free_name(taken: &BTreeMap<String, Entry>, name: &str, folder: &Path) -> Stri
     if !taken.contains_key(name) {
         return name.to_owned();
     }
-    let place = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let place = folder
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let named = format!("{place}/{name}");
     if !taken.contains_key(&named) {
         return named;
     }
     let numbered = (2..).map(|number| format!("{named}-{number}"));
-    numbered.into_iter().find(|name| !taken.contains_key(name)).unwrap_or(named)
+    numbered
+        .into_iter()
+        .find(|name| !taken.contains_key(name))
+        .unwrap_or(named)
 }

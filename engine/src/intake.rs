@@ -60,7 +60,13 @@ struct Sink {
 }
 
 /// Writes a normalised piece down, until the first error.
-fn keep(file: &mut impl Write, hash: &mut Sha256, written: &mut u64, failed: &mut Option<io::Error>, bytes: &[u8]) {
+fn keep(
+    file: &mut impl Write,
+    hash: &mut Sha256,
+    written: &mut u64,
+    failed: &mut Option<io::Error>,
+    bytes: &[u8],
+) {
     if failed.is_none() {
         hash.update(bytes);
         *written += bytes.len() as u64;
@@ -76,8 +82,17 @@ impl Write for Sink {
             let message = format!("The file is larger than {limit}. Split it into several parts.");
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
         }
-        let Self { checker, file, hash, written, failed, .. } = self;
-        checker.push(chunk, &mut |bytes: &[u8]| keep(file, hash, written, failed, bytes));
+        let Self {
+            checker,
+            file,
+            hash,
+            written,
+            failed,
+            ..
+        } = self;
+        checker.push(chunk, &mut |bytes: &[u8]| {
+            keep(file, hash, written, failed, bytes)
+        });
         match self.failed.take() {
             Some(error) => Err(error),
             None => Ok(chunk.len()),
@@ -189,18 +204,29 @@ pub async fn receive(
     let sink = checked.map_err(|error| match error.kind() {
         io::ErrorKind::FileTooLarge => IntakeError::Unacceptable(error.to_string()),
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-            IntakeError::Unacceptable(format!("The gzip file is damaged: {error}. Compress it again."))
+            IntakeError::Unacceptable(format!(
+                "The gzip file is damaged: {error}. Compress it again."
+            ))
         }
         _ => IntakeError::Io(error),
     });
     if let Some(error) = broken {
-        return Err(IntakeError::Unacceptable(format!("The file did not arrive whole: {error}. Send it again.")));
+        return Err(IntakeError::Unacceptable(format!(
+            "The file did not arrive whole: {error}. Send it again."
+        )));
     }
     finish(sink?)
 }
 
 fn finish(sink: Sink) -> Result<Intake, IntakeError> {
-    let Sink { checker, mut file, mut hash, mut written, mut failed, .. } = sink;
+    let Sink {
+        checker,
+        mut file,
+        mut hash,
+        mut written,
+        mut failed,
+        ..
+    } = sink;
     let report = checker.finish(&mut |bytes: &[u8]| {
         keep(&mut file, &mut hash, &mut written, &mut failed, bytes);
     });
@@ -212,6 +238,10 @@ fn finish(sink: Sink) -> Result<Intake, IntakeError> {
         file,
         report,
         bytes: written,
-        digest: hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
+        digest: hash
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
     })
 }

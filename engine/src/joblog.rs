@@ -81,13 +81,22 @@ impl JobLogs {
                 } else {
                     text::cap(line, MAX_LINE)
                 };
-                let line = LogLine { number: *lines, at, step, level, text };
+                let line = LogLine {
+                    number: *lines,
+                    at,
+                    step,
+                    level,
+                    text,
+                };
                 if let Ok(json) = serde_json::to_string(&line) {
                     written.push_str(&json);
                     written.push('\n');
                 }
             }
-            let file = std::fs::OpenOptions::new().create(true).append(true).open(self.path(job));
+            let file = std::fs::OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(self.path(job));
             if let Err(error) = file.and_then(|mut file| file.write_all(written.as_bytes())) {
                 tracing::error!(job, %error, "the job's log cannot be written");
             }

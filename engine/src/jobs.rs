@@ -58,7 +58,9 @@ impl Jobs {
     ) -> Result<Self, RepositoryError> {
         // Revisions go on across restarts, so that a page never mistakes an old one for a new one:
         // they begin at the time in microseconds, and no engine makes a million changes a second.
-        let begin = u64::try_from(clock.now().0).unwrap_or(0).saturating_mul(1_000);
+        let begin = u64::try_from(clock.now().0)
+            .unwrap_or(0)
+            .saturating_mul(1_000);
         let model = ReadModel::starting_at(begin);
         let mut after: Option<Cursor> = None;
         loop {
@@ -137,18 +139,29 @@ impl Jobs {
     ///
     /// # Errors
     /// [`ChangeError::Illegal`] if the phase does not allow the event, else the store's.
-    pub async fn change(&self, id: &str, event: &Event, actor: &str) -> Result<Stored, ChangeError> {
+    pub async fn change(
+        &self,
+        id: &str,
+        event: &Event,
+        actor: &str,
+    ) -> Result<Stored, ChangeError> {
         let mut conflicts = 0;
         loop {
             let current = self.get(id).await?;
             let job = current.job.apply(event, self.clock.now())?;
             let entry = entry_for(&job, event, actor, current.version + 1);
-            match self.repository.update(&job, current.version, entry.as_ref()).await {
+            match self
+                .repository
+                .update(&job, current.version, entry.as_ref())
+                .await
+            {
                 Ok(stored) => {
                     self.model.apply(&stored);
                     return Ok(stored);
                 }
-                Err(RepositoryError::Conflict { .. }) if conflicts < MAX_CONFLICTS => conflicts += 1,
+                Err(RepositoryError::Conflict { .. }) if conflicts < MAX_CONFLICTS => {
+                    conflicts += 1
+                }
                 Err(error) => return Err(error.into()),
             }
         }

@@ -100,14 +100,16 @@ impl Lifecycle {
         drivers.insert(id.to_owned(), Arc::clone(&changed));
         drop(drivers);
         let (this, id) = (Arc::clone(self), id.to_owned());
-        self.tasks.spawn(async move { this.supervise(id, changed).await });
+        self.tasks
+            .spawn(async move { this.supervise(id, changed).await });
     }
 
     /// Runs one driver in a task of its own: its panic is recorded on its job and hits no other.
     async fn supervise(self: Arc<Self>, id: String, changed: Arc<tokio::sync::Notify>) {
         let context = Arc::clone(&self.context);
         let (job, signal, stop) = (id.clone(), changed, self.shutdown.clone());
-        let driver = tokio::spawn(async move { driver::drive(&context, &job, &signal, &stop).await });
+        let driver =
+            tokio::spawn(async move { driver::drive(&context, &job, &signal, &stop).await });
         if let Err(error) = driver.await {
             tracing::error!(job = %id, %error, "the job's driver ended in a panic");
             let event = Event::Failed {

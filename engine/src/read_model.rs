@@ -159,7 +159,10 @@ impl ReadModel {
         revision: u64,
     ) -> (Option<Vec<Arc<Delta>>>, broadcast::Receiver<Arc<Delta>>) {
         let state = self.read();
-        let oldest = state.ring.front().map_or(state.revision + 1, |delta| delta.revision);
+        let oldest = state
+            .ring
+            .front()
+            .map_or(state.revision + 1, |delta| delta.revision);
         let known = revision + 1 >= oldest && revision <= state.revision;
         let missed = known.then(|| {
             let newer = state.ring.iter().filter(|delta| delta.revision > revision);
@@ -209,7 +212,10 @@ impl ReadModel {
             }
         }
         order(&mut rows, query);
-        let begin = query.cursor.as_ref().map_or(0, |cursor| begin_after(&rows, query, cursor, &state));
+        let begin = query
+            .cursor
+            .as_ref()
+            .map_or(0, |cursor| begin_after(&rows, query, cursor, &state));
         let page: Vec<&Arc<JobRow>> = rows.iter().skip(begin).take(query.limit).copied().collect();
         let more = begin + page.len() < rows.len();
         ListPage {
@@ -269,10 +275,16 @@ fn order(rows: &mut [&Arc<JobRow>], query: &ListQuery) {
 
 fn compare(left: &JobRow, right: &JobRow, query: &ListQuery) -> Ordering {
     let directed = |ordering: Ordering| {
-        if query.descending { ordering.reverse() } else { ordering }
+        if query.descending {
+            ordering.reverse()
+        } else {
+            ordering
+        }
     };
     match query.sort {
-        SortKey::Created => directed((left.created_at, &left.id).cmp(&(right.created_at, &right.id))),
+        SortKey::Created => {
+            directed((left.created_at, &left.id).cmp(&(right.created_at, &right.id)))
+        }
         SortKey::Title => directed(left.title.to_lowercase().cmp(&right.title.to_lowercase())),
         SortKey::Program => directed(left.program.as_str().cmp(right.program.as_str())),
         SortKey::Database => directed(left.database.cmp(&right.database)),
@@ -313,7 +325,11 @@ fn begin_after(rows: &[&Arc<JobRow>], query: &ListQuery, cursor: &Cursor, state:
         let position = (cursor.created_at, cursor.id.as_str());
         return rows.partition_point(|row| {
             let here = (row.created_at, row.id.as_str());
-            if query.descending { here >= position } else { here <= position }
+            if query.descending {
+                here >= position
+            } else {
+                here <= position
+            }
         });
     }
     if let Some(found) = rows.iter().position(|row| row.id == cursor.id) {

@@ -250,7 +250,10 @@ impl JobService {
         molecule: Molecule,
     ) -> Result<Intake, ServiceError> {
         let limit = self.inner.limits.query_bytes;
-        let limits = Limits { bytes: limit, ..Limits::default() };
+        let limits = Limits {
+            bytes: limit,
+            ..Limits::default()
+        };
         let checker = Checker::new(Expect::Query(molecule), limits);
         let received = intake::receive(source, checker, limit, &self.inner.scratch, |_| {}).await;
         received.map_err(|error| match error {
@@ -278,7 +281,12 @@ impl JobService {
     ) -> Result<Vec<HistoryEntry>, ServiceError> {
         self.detail(caller, id)?;
         let limit = limit.clamp(1, MAX_HISTORY);
-        Ok(self.inner.jobs.repository().history(id, before, limit).await?)
+        Ok(self
+            .inner
+            .jobs
+            .repository()
+            .history(id, before, limit)
+            .await?)
     }
 
     /// Lines of a job's log after number `after`.
@@ -296,7 +304,9 @@ impl JobService {
         let (logs, id) = (self.inner.logs.clone(), id.to_owned());
         let limit = limit.clamp(1, MAX_LOG);
         let reading = tokio::task::spawn_blocking(move || logs.read(&id, after, limit));
-        let lines = reading.await.map_err(|error| ServiceError::Internal(error.to_string()))?;
+        let lines = reading
+            .await
+            .map_err(|error| ServiceError::Internal(error.to_string()))?;
         lines.map_err(|error| ServiceError::Internal(format!("the log cannot be read: {error}")))
     }
 
@@ -304,7 +314,11 @@ impl JobService {
     ///
     /// # Errors
     /// [`ServiceError::NoSuchJob`].
-    pub fn follow_log(&self, caller: &Caller, id: &str) -> Result<watch::Receiver<u64>, ServiceError> {
+    pub fn follow_log(
+        &self,
+        caller: &Caller,
+        id: &str,
+    ) -> Result<watch::Receiver<u64>, ServiceError> {
         self.detail(caller, id)?;
         Ok(self.inner.logs.follow(id))
     }
@@ -314,7 +328,8 @@ impl JobService {
     /// # Errors
     /// [`ServiceError::NotNow`] if it has ended already.
     pub async fn cancel(&self, caller: &Caller, id: &str) -> Result<Stored, ServiceError> {
-        self.act(caller, id, &Event::CancelAsked { delete: false }).await
+        self.act(caller, id, &Event::CancelAsked { delete: false })
+            .await
     }
 
     /// Asks for another attempt of a failed or cancelled job.
@@ -323,7 +338,9 @@ impl JobService {
     /// [`ServiceError::NotNow`] if it is neither.
     pub async fn retry(&self, caller: &Caller, id: &str) -> Result<Stored, ServiceError> {
         if !self.inner.lifecycle.accepts() {
-            return Err(ServiceError::BrokerUnavailable("the server is shutting down".to_owned()));
+            return Err(ServiceError::BrokerUnavailable(
+                "the server is shutting down".to_owned(),
+            ));
         }
         self.act(caller, id, &Event::RetryAsked).await
     }

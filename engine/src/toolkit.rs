@@ -120,13 +120,24 @@ impl Toolkit {
             None => "any folder of PATH".to_owned(),
         };
         let first = Tool::Search(Program::Blastn);
-        let home = folders.into_iter().find(|folder| folder.join(first.as_str()).is_file());
-        let missing = |tool: Tool| ToolkitError::Missing { program: tool.as_str(), place: place.clone() };
+        let home = folders
+            .into_iter()
+            .find(|folder| folder.join(first.as_str()).is_file());
+        let missing = |tool: Tool| ToolkitError::Missing {
+            program: tool.as_str(),
+            place: place.clone(),
+        };
         let home = home.ok_or_else(|| missing(first))?;
-        if let Some(tool) = Tool::ALL.into_iter().find(|tool| !home.join(tool.as_str()).is_file()) {
+        if let Some(tool) = Tool::ALL
+            .into_iter()
+            .find(|tool| !home.join(tool.as_str()).is_file())
+        {
             return Err(missing(tool));
         }
-        let mut toolkit = Self { folder: home, version: String::new() };
+        let mut toolkit = Self {
+            folder: home,
+            version: String::new(),
+        };
         let mut ask = toolkit.command(first);
         ask.arg("-version");
         let answer = toolkit.ask(ask, first).await?;

@@ -36,7 +36,10 @@ impl Legal {
 
 /// A base, or N.
 pub(super) const fn is_base(byte: u8) -> bool {
-    matches!(byte.to_ascii_uppercase(), b'A' | b'C' | b'G' | b'T' | b'U' | b'N')
+    matches!(
+        byte.to_ascii_uppercase(),
+        b'A' | b'C' | b'G' | b'T' | b'U' | b'N'
+    )
 }
 
 /// An ambiguity code other than N.
@@ -46,5 +49,8 @@ pub(super) fn is_ambiguity(byte: u8) -> bool {
 
 /// A letter that no nucleotide sequence has.
 pub(super) const fn is_protein_only(byte: u8) -> bool {
-    matches!(byte.to_ascii_uppercase(), b'E' | b'F' | b'I' | b'L' | b'P' | b'Q' | b'Z' | b'*')
+    matches!(
+        byte.to_ascii_uppercase(),
+        b'E' | b'F' | b'I' | b'L' | b'P' | b'Q' | b'Z' | b'*'
+    )
 }

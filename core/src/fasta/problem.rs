@@ -76,7 +76,9 @@ impl ProblemKind {
     pub const fn fix(self, expect: Expect) -> &'static str {
         match self {
             Self::Empty => "Paste at least one sequence.",
-            Self::NotText => "Give the FASTA file itself; a plain or gzip-compressed one can be uploaded.",
+            Self::NotText => {
+                "Give the FASTA file itself; a plain or gzip-compressed one can be uploaded."
+            }
             Self::Utf16 => "Save the file as UTF-8 or plain text.",
             Self::Nul => "Give a text file in FASTA format.",
             Self::NoHeader => "Begin the first sequence with a line such as \">name\".",
@@ -84,7 +86,9 @@ impl ProblemKind {
             Self::LongHeader => "Shorten the line.",
             Self::DuplicateId => "Rename or remove one of the two.",
             Self::EmptyRecord => "Add the sequence or remove the header.",
-            Self::IllegalLetter => "Remove it, or check that this is the sequence and nothing else.",
+            Self::IllegalLetter => {
+                "Remove it, or check that this is the sequence and nothing else."
+            }
             Self::WrongMolecule | Self::MaybeWrongMolecule => match expect {
                 Expect::Query(Molecule::Nucleotide) => "Use blastp or tblastn for proteins.",
                 _ => "Use blastn, blastx or tblastx for nucleotide sequences.",
@@ -92,7 +96,9 @@ impl ProblemKind {
             Self::Mixed => "Put nucleotide and protein sequences into files of their own.",
             Self::TooLarge | Self::TooManyRecords => "Split it into several parts.",
             Self::Bare => "Add a line such as \">name\" to give it a name of your own.",
-            Self::ByteOrderMark | Self::CarriageReturn | Self::Comment | Self::Gap => "Nothing needs to be done.",
+            Self::ByteOrderMark | Self::CarriageReturn | Self::Comment | Self::Gap => {
+                "Nothing needs to be done."
+            }
             Self::LongId => "Shorten it if you want to find it again in every format.",
             Self::ManyAmbiguities => "Check that this is the right sequence.",
         }
@@ -156,24 +162,48 @@ impl Report {
         self.once.contains(&kind)
     }
 
-    pub(super) fn problem(&mut self, most: usize, kind: ProblemKind, line: u64, column: Option<u32>, message: String, expect: Expect) {
+    pub(super) fn problem(
+        &mut self,
+        most: usize,
+        kind: ProblemKind,
+        line: u64,
+        column: Option<u32>,
+        message: String,
+        expect: Expect,
+    ) {
         self.problems_total += 1;
         if self.problems.len() < most {
-            self.problems.push(self.made(kind, line, column, message, expect));
+            self.problems
+                .push(self.made(kind, line, column, message, expect));
         }
     }
 
-    pub(super) fn warning(&mut self, most: usize, kind: ProblemKind, line: u64, message: String, expect: Expect) {
+    pub(super) fn warning(
+        &mut self,
+        most: usize,
+        kind: ProblemKind,
+        line: u64,
+        message: String,
+        expect: Expect,
+    ) {
         self.warnings_total += 1;
         if !self.once.contains(&kind) {
             self.once.push(kind);
         }
         if self.warnings.len() < most {
-            self.warnings.push(self.made(kind, line, None, message, expect));
+            self.warnings
+                .push(self.made(kind, line, None, message, expect));
         }
     }
 
-    fn made(&self, kind: ProblemKind, line: u64, column: Option<u32>, message: String, expect: Expect) -> Problem {
+    fn made(
+        &self,
+        kind: ProblemKind,
+        line: u64,
+        column: Option<u32>,
+        message: String,
+        expect: Expect,
+    ) -> Problem {
         Problem {
             line,
             column,
@@ -203,16 +233,28 @@ impl Report {
     pub(super) fn settle(&mut self, expect: Expect) {
         if let Some(line) = self.bare_line {
             if self.records_total == 1 {
-                let message = format!("The sequence has no header; it is named {}.", super::BARE_ID);
+                let message = format!(
+                    "The sequence has no header; it is named {}.",
+                    super::BARE_ID
+                );
                 self.warning(usize::MAX, ProblemKind::Bare, line, message, expect);
             } else {
                 let message = "There is sequence before the first header.".to_owned();
-                self.problem(usize::MAX, ProblemKind::NoHeader, line, None, message, expect);
+                self.problem(
+                    usize::MAX,
+                    ProblemKind::NoHeader,
+                    line,
+                    None,
+                    message,
+                    expect,
+                );
                 self.problems.sort_by_key(|problem| problem.line);
             }
         }
         if let (Expect::Any, Some(line)) = (expect, self.first_other) {
-            let message = "Nucleotide and protein sequences are mixed; this is the first of the other kind.".to_owned();
+            let message =
+                "Nucleotide and protein sequences are mixed; this is the first of the other kind."
+                    .to_owned();
             self.problem(usize::MAX, ProblemKind::Mixed, line, None, message, expect);
         }
         self.molecule = match (self.nucleotide_records, self.protein_records) {
@@ -230,7 +272,10 @@ pub(super) fn not_text(head: &[u8]) -> Option<(ProblemKind, &'static str)> {
         return Some((ProblemKind::NotText, "This is a gzip-compressed file."));
     }
     if head.starts_with(b"PK\x03\x04") {
-        return Some((ProblemKind::NotText, "This is a zip archive or an Office document."));
+        return Some((
+            ProblemKind::NotText,
+            "This is a zip archive or an Office document.",
+        ));
     }
     if head.starts_with(b"%PDF") {
         return Some((ProblemKind::NotText, "This is a PDF document."));

@@ -109,22 +109,35 @@ impl OpenRecord {
         let protein_like = self.protein_only * 20 >= all;
         match expect {
             Expect::Query(Molecule::Nucleotide) if self.illegal > 0 && protein_like => {
-                let message = "This is a protein sequence, and the program takes nucleotide queries.".to_owned();
+                let message =
+                    "This is a protein sequence, and the program takes nucleotide queries."
+                        .to_owned();
                 found.push((ProblemKind::WrongMolecule, self.line, None, message));
             }
             _ => found.extend(self.illegal_letters()),
         }
-        if expect == Expect::Query(Molecule::Protein) && self.illegal == 0 && self.bases == self.letters {
+        if expect == Expect::Query(Molecule::Protein)
+            && self.illegal == 0
+            && self.bases == self.letters
+        {
             if self.letters >= SURELY_NUCLEOTIDE {
-                let message = "This is a nucleotide sequence, and the program takes protein queries.".to_owned();
+                let message =
+                    "This is a nucleotide sequence, and the program takes protein queries."
+                        .to_owned();
                 found.push((ProblemKind::WrongMolecule, self.line, None, message));
             } else if self.letters >= 10 {
-                let message = "All letters are A, C, G, T, U or N: is this a nucleotide sequence?".to_owned();
+                let message =
+                    "All letters are A, C, G, T, U or N: is this a nucleotide sequence?".to_owned();
                 found.push((ProblemKind::MaybeWrongMolecule, self.line, None, message));
             }
         }
-        if expect == Expect::Query(Molecule::Nucleotide) && self.illegal == 0 && self.ambiguities * 4 > self.letters {
-            let message = "More than a quarter of the letters are ambiguity codes; few words can match.".to_owned();
+        if expect == Expect::Query(Molecule::Nucleotide)
+            && self.illegal == 0
+            && self.ambiguities * 4 > self.letters
+        {
+            let message =
+                "More than a quarter of the letters are ambiguity codes; few words can match."
+                    .to_owned();
             found.push((ProblemKind::ManyAmbiguities, self.line, None, message));
         }
         found

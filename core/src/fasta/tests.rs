@@ -12,7 +12,11 @@ const PEPTIDE: &str = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ";
 
 fn kinds(text: &str, expect: Expect) -> Vec<(ProblemKind, u64)> {
     let report = check(text.as_bytes(), expect, Limits::default());
-    report.problems.iter().map(|problem| (problem.kind, problem.line)).collect()
+    report
+        .problems
+        .iter()
+        .map(|problem| (problem.kind, problem.line))
+        .collect()
 }
 
 fn warned(text: &str, expect: Expect) -> Vec<ProblemKind> {
@@ -30,12 +34,27 @@ fn normalised(text: &[u8], expect: Expect) -> String {
 
 #[test]
 fn two_good_records_have_ids_titles_lines_and_lengths() {
-    let report = check(b">a first one\nACGT\nAC\n>b\nGG\n", NUCLEOTIDE, Limits::default());
+    let report = check(
+        b">a first one\nACGT\nAC\n>b\nGG\n",
+        NUCLEOTIDE,
+        Limits::default(),
+    );
     assert!(report.is_ok());
     assert_eq!(report.letters, 8);
     let (first, second) = (&report.records[0], &report.records[1]);
-    assert_eq!((first.id.as_str(), first.title.as_str(), first.line, first.letters), ("a", "first one", 1, 6));
-    assert_eq!((second.id.as_str(), second.line, second.letters), ("b", 4, 2));
+    assert_eq!(
+        (
+            first.id.as_str(),
+            first.title.as_str(),
+            first.line,
+            first.letters
+        ),
+        ("a", "first one", 1, 6)
+    );
+    assert_eq!(
+        (second.id.as_str(), second.line, second.letters),
+        ("b", 4, 2)
+    );
 }
 
 #[test]
@@ -47,17 +66,26 @@ fn a_bare_sequence_is_accepted_and_named() {
 
 #[test]
 fn sequence_before_the_first_header_of_several_is_a_problem() {
-    assert_eq!(kinds("ACGT\n>b\nACGT\n", NUCLEOTIDE), [(ProblemKind::NoHeader, 1)]);
+    assert_eq!(
+        kinds("ACGT\n>b\nACGT\n", NUCLEOTIDE),
+        [(ProblemKind::NoHeader, 1)]
+    );
 }
 
 #[test]
 fn an_empty_record_is_a_problem_at_its_header() {
-    assert_eq!(kinds(">a\n>b\nACGT\n>c\n\n", NUCLEOTIDE), [(ProblemKind::EmptyRecord, 1), (ProblemKind::EmptyRecord, 4)]);
+    assert_eq!(
+        kinds(">a\n>b\nACGT\n>c\n\n", NUCLEOTIDE),
+        [(ProblemKind::EmptyRecord, 1), (ProblemKind::EmptyRecord, 4)]
+    );
 }
 
 #[test]
 fn a_header_without_identifier_is_a_problem() {
-    assert_eq!(kinds(">\nACGT\n> b\nACGT", NUCLEOTIDE), [(ProblemKind::NoId, 1), (ProblemKind::NoId, 3)]);
+    assert_eq!(
+        kinds(">\nACGT\n> b\nACGT", NUCLEOTIDE),
+        [(ProblemKind::NoId, 1), (ProblemKind::NoId, 3)]
+    );
 }
 
 #[test]
@@ -70,7 +98,11 @@ fn a_duplicate_identifier_names_the_line_of_the_first() {
 #[test]
 fn an_illegal_letter_is_told_once_a_record_with_line_column_and_count() {
     let report = check(b">a\nACGT\nAC!T?\n>b\nAC1\n", NUCLEOTIDE, Limits::default());
-    let places: Vec<_> = report.problems.iter().map(|problem| (problem.line, problem.column)).collect();
+    let places: Vec<_> = report
+        .problems
+        .iter()
+        .map(|problem| (problem.line, problem.column))
+        .collect();
     assert_eq!(places, [(3, Some(3)), (5, Some(3))]);
     assert!(report.problems[0].message.contains("1 more"));
     assert_eq!(report.problems[0].record.as_deref(), Some("a"));
@@ -85,14 +117,24 @@ fn a_protein_in_a_nucleotide_search_is_one_clear_problem() {
 
 #[test]
 fn a_nucleotide_sequence_in_a_protein_search_is_a_problem_and_a_short_one_a_warning() {
-    assert_eq!(kinds(&format!(">n\n{}\n", "ACGT".repeat(10)), PROTEIN), [(ProblemKind::WrongMolecule, 1)]);
-    assert_eq!(warned(">n\nACGTACGTACGT\n", PROTEIN), [ProblemKind::MaybeWrongMolecule]);
+    assert_eq!(
+        kinds(&format!(">n\n{}\n", "ACGT".repeat(10)), PROTEIN),
+        [(ProblemKind::WrongMolecule, 1)]
+    );
+    assert_eq!(
+        warned(">n\nACGTACGTACGT\n", PROTEIN),
+        [ProblemKind::MaybeWrongMolecule]
+    );
 }
 
 #[test]
 fn nothing_is_a_problem_too() {
     for text in ["", "\n\n", "   "] {
-        assert_eq!(kinds(text, NUCLEOTIDE), [(ProblemKind::Empty, 1)], "{text:?}");
+        assert_eq!(
+            kinds(text, NUCLEOTIDE),
+            [(ProblemKind::Empty, 1)],
+            "{text:?}"
+        );
     }
 }
 
@@ -111,27 +153,56 @@ fn other_files_are_recognised() {
 
 #[test]
 fn line_ends_and_marks_of_other_systems_are_normalised() {
-    assert_eq!(normalised(b"\xef\xbb\xbf>a x\r\nAC GT\r\n\r\n>b\r\nA-C\r\n", NUCLEOTIDE), ">a x\nACGT\n>b\nAC\n");
-    assert_eq!(normalised(b">a\rAC\r>b\rGT\r", NUCLEOTIDE), ">a\nAC\n>b\nGT\n");
-    assert_eq!(warned(">a\rAC\r>b\rGT\r", NUCLEOTIDE), [ProblemKind::CarriageReturn]);
+    assert_eq!(
+        normalised(
+            b"\xef\xbb\xbf>a x\r\nAC GT\r\n\r\n>b\r\nA-C\r\n",
+            NUCLEOTIDE
+        ),
+        ">a x\nACGT\n>b\nAC\n"
+    );
+    assert_eq!(
+        normalised(b">a\rAC\r>b\rGT\r", NUCLEOTIDE),
+        ">a\nAC\n>b\nGT\n"
+    );
+    assert_eq!(
+        warned(">a\rAC\r>b\rGT\r", NUCLEOTIDE),
+        [ProblemKind::CarriageReturn]
+    );
     assert_eq!(warned(">a\r\nACGT\r\n", NUCLEOTIDE), []);
 }
 
 #[test]
 fn limits_are_problems_that_name_the_limit() {
-    let limits = Limits { bytes: 10, ..Limits::default() };
+    let limits = Limits {
+        bytes: 10,
+        ..Limits::default()
+    };
     let report = check(b">a\nACGTACGTACGT\n", NUCLEOTIDE, limits);
     assert_eq!(report.problems[0].kind, ProblemKind::TooLarge);
-    let limits = Limits { records: 1, ..Limits::default() };
+    let limits = Limits {
+        records: 1,
+        ..Limits::default()
+    };
     let report = check(b">a\nAC\n>b\nAC\n>c\nAC\n", NUCLEOTIDE, limits);
-    assert_eq!(report.problems.iter().map(|problem| problem.kind).collect::<Vec<_>>(), [ProblemKind::TooManyRecords]);
+    assert_eq!(
+        report
+            .problems
+            .iter()
+            .map(|problem| problem.kind)
+            .collect::<Vec<_>>(),
+        [ProblemKind::TooManyRecords]
+    );
 }
 
 #[test]
 fn a_database_must_be_of_one_molecule() {
     let text = format!(">p\n{PEPTIDE}\n>n\n{}\n", "ACGT".repeat(10));
     assert_eq!(kinds(&text, Expect::Any), [(ProblemKind::Mixed, 3)]);
-    let report = check(format!(">n\n{}\n", "ACGT".repeat(10)).as_bytes(), Expect::Any, Limits::default());
+    let report = check(
+        format!(">n\n{}\n", "ACGT".repeat(10)).as_bytes(),
+        Expect::Any,
+        Limits::default(),
+    );
     assert_eq!(report.molecule, Some(Molecule::Nucleotide));
 }
 
@@ -145,9 +216,17 @@ fn problems_beyond_the_limit_are_counted() {
 
 fn any_input() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
-        Just(b">a title\n".to_vec()), Just(b">b\r\n".to_vec()), Just(b">\n".to_vec()), Just(b"ACGTNN\n".to_vec()),
-        Just(b"MKLV*\n".to_vec()), Just(b"\r".to_vec()), Just(b"\n".to_vec()), Just(b"acgt".to_vec()), Just(b"; note\n".to_vec()),
-        Just(b"\xef\xbb\xbf".to_vec()), prop::collection::vec(any::<u8>(), 0..6),
+        Just(b">a title\n".to_vec()),
+        Just(b">b\r\n".to_vec()),
+        Just(b">\n".to_vec()),
+        Just(b"ACGTNN\n".to_vec()),
+        Just(b"MKLV*\n".to_vec()),
+        Just(b"\r".to_vec()),
+        Just(b"\n".to_vec()),
+        Just(b"acgt".to_vec()),
+        Just(b"; note\n".to_vec()),
+        Just(b"\xef\xbb\xbf".to_vec()),
+        prop::collection::vec(any::<u8>(), 0..6),
     ];
     prop::collection::vec(piece, 0..25).prop_map(|pieces| pieces.concat())
 }
@@ -157,15 +236,21 @@ fn good_input() -> impl Strategy<Value = Vec<u8>> {
     let line_end = prop::sample::select(vec!["\n", "\r\n", "\r"]);
     let lines = prop::collection::vec("[ACGTUNacgtnRY]{1,20}( [ACGT]{1,4})?-?", 1..5);
     let record = (lines, "( [a-z ]{0,10})?");
-    (prop::collection::vec(record, 1..6), line_end, any::<bool>()).prop_map(|(records, end, mark)| {
-        let mut input = if mark { "\u{feff}".to_owned() } else { String::new() };
-        for (index, (lines, title)) in records.iter().enumerate() {
-            input.push_str(&format!(">r{index}{title}{end}{end}; note{end}"));
-            input.push_str(&lines.join(end));
-            input.push_str(end);
-        }
-        input.into_bytes()
-    })
+    (prop::collection::vec(record, 1..6), line_end, any::<bool>()).prop_map(
+        |(records, end, mark)| {
+            let mut input = if mark {
+                "\u{feff}".to_owned()
+            } else {
+                String::new()
+            };
+            for (index, (lines, title)) in records.iter().enumerate() {
+                input.push_str(&format!(">r{index}{title}{end}{end}; note{end}"));
+                input.push_str(&lines.join(end));
+                input.push_str(end);
+            }
+            input.into_bytes()
+        },
+    )
 }
 
 proptest! {

@@ -1,36 +1,63 @@
-//! Scores and E-values as BLAST+'s readers know them.
+//! Scores and E-values in the one form in which they are shown: BLAST+'s own.
+//!
+//! Owns the thresholds at which the number of digits changes (those of the pairwise report) and the
+//! ranges of NCBI's graphic summary. Says which class a range has, never its colour.
 
-/// An E-value: `0.0`, `2e-41`, `0.003`, `1.3`, `12`.
+use serde::{Deserialize, Serialize};
+
+/// An E-value: `0.0`, `2e-41`, `0.003`, `0.27`, `1.3`, `12`.
 #[must_use]
 pub fn evalue(value: f64) -> String {
     if value < 1e-180 {
         "0.0".to_owned()
-    } else if value < 0.000_95 {
-        format!("{value:.0e}")
-    } else if value < 0.099_5 {
+    } else if value < 0.000_9 {
+        // BLAST+ writes the exponent with two digits at least: `3e-05`.
+        let text = format!("{value:.0e}");
+        match text.split_once("e-") {
+            Some((digit, exponent)) => format!("{digit}e-{exponent:0>2}"),
+            None => text,
+        }
+    } else if value < 0.1 {
         format!("{value:.3}")
-    } else if value < 9.95 {
+    } else if value < 1.0 {
+        format!("{value:.2}")
+    } else if value < 10.0 {
         format!("{value:.1}")
     } else {
         format!("{value:.0}")
     }
 }
 
-/// A bit score: one decimal below 100, then whole.
+/// A bit score: one decimal up to 99.9, then whole, then with an exponent from 100,000.
 #[must_use]
 pub fn bits(value: f64) -> String {
-    if value < 99.9 { format!("{value:.1}") } else { format!("{value:.0}") }
+    if value > 99_999.0 {
+        let text = format!("{value:.3e}");
+        match text.split_once('e') {
+            Some((digits, exponent)) => format!("{digits}e+{exponent:0>2}"),
+            None => text,
+        }
+    } else if value > 99.9 {
+        format!("{:.0}", value.trunc())
+    } else {
+        format!("{value:.1}")
+    }
 }
 
 /// A percentage with two decimals, never rounded up to 100.
 #[must_use]
 pub fn percent(value: f64) -> String {
-    let shown = if value < 100.0 { value.min(99.99) } else { value };
+    let shown = if value < 100.0 {
+        value.min(99.99)
+    } else {
+        value
+    };
     format!("{shown:.2}\u{a0}%")
 }
 
 /// The range of a bit score on NCBI's graphic summary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ScoreRange {
     /// Below 40.
     Below40,
@@ -46,9 +73,15 @@ pub enum ScoreRange {
 
 impl ScoreRange {
     /// All ranges, from low to high.
-    pub const ALL: [Self; 5] = [Self::Below40, Self::From40, Self::From50, Self::From80, Self::From200];
+    pub const ALL: [Self; 5] = [
+        Self::Below40,
+        Self::From40,
+        Self::From50,
+        Self::From80,
+        Self::From200,
+    ];
 
-    /// The range of a score.
+    /// The range of a score. A lower bound belongs to the range, the upper one to the next.
     #[must_use]
     pub fn of(score: f64) -> Self {
         match score {

@@ -1,10 +1,16 @@
 //! The argument vector, built from typed values alone.
+//!
+//! Owns the one translation of options into flags, which the free text shares. No text of a person
+//! gets here: each value is printed from a number, a list of numbers or one of a few words.
 
 use super::{
-    SearchSpec,
-    program::Task,
-    table::{OPTIONS, filter_flag},
+    SearchOptions, SearchSpec,
+    program::{Program, Task},
+    table::OPTIONS,
 };
+
+/// BLAST+'s archive, from which every other format can be made.
+pub const ARCHIVE: u8 = 11;
 
 /// What the run decides, not the person who searches.
 #[derive(Debug, Clone, Copy)]
@@ -13,42 +19,83 @@ pub struct RunPaths<'a> {
     pub database: &'a str,
     /// Path of the query.
     pub query: &'a str,
-    /// Path of the archive.
+    /// Path of the output.
     pub out: &'a str,
+}
+
+/// How the run uses the machine and what it writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunSettings {
+    /// Value of `-num_threads`, from 1.
+    pub threads: u32,
+    /// Value of `-outfmt`, 0 to 18.
+    pub outfmt: u8,
+}
+
+impl Default for RunSettings {
+    /// One thread, an archive: batches run beside one another.
+    fn default() -> Self {
+        Self {
+            threads: 1,
+            outfmt: ARCHIVE,
+        }
+    }
+}
+
+/// The whole argument vector of a run with the usual settings, program first.
+#[must_use]
+pub fn argv(spec: &SearchSpec, paths: &RunPaths<'_>) -> Vec<String> {
+    argv_with(spec, paths, RunSettings::default())
 }
 
 /// The whole argument vector, program first.
 #[must_use]
-pub fn argv(spec: &SearchSpec, paths: &RunPaths<'_>) -> Vec<String> {
+pub fn argv_with(spec: &SearchSpec, paths: &RunPaths<'_>, settings: RunSettings) -> Vec<String> {
     let mut argv = vec![spec.program.as_str().to_owned()];
-    let mut push = |flag: &str, value: &str| argv.extend([flag.to_owned(), value.to_owned()]);
+    let mut push = |flag: &str, value: String| argv.extend([flag.to_owned(), value]);
     if let Some(task) = spec.task().map(Task::as_str) {
-        push("-task", task);
+        push("-task", task.to_owned());
     }
-    push("-db", &quoted_path(paths.database));
-    push("-query", paths.query);
-    push("-out", paths.out);
-    push("-outfmt", "11");
-    push("-num_threads", "1");
-    for option in OPTIONS.iter().filter(|option| option.is_for(spec.program)) {
-        let Some(value) = spec.options.get(option.key) else {
-            continue;
-        };
-        match option.key {
-            "filter" => push(filter_flag(spec.program), &value),
-            "query_from" => {
-                if let (Some(from), Some(to)) = (spec.options.query_from, spec.options.query_to) {
-                    push("-query_loc", &format!("{from}-{to}"));
-                }
-            }
-            "query_to" | "lcase_masking" => {}
-            _ => push(option.flag, &value),
-        }
-    }
-    if spec.options.lcase_masking == Some(true) {
-        argv.push("-lcase_masking".to_owned());
+    push("-db", quoted_path(paths.database));
+    push("-query", paths.query.to_owned());
+    push("-out", paths.out.to_owned());
+    push("-outfmt", settings.outfmt.to_string());
+    push("-num_threads", settings.threads.max(1).to_string());
+    for (flag, value) in flags(spec.program, &spec.options) {
+        argv.push(flag.to_owned());
+        argv.extend(value);
     }
     argv
+}
+
+/// The flags of the options that are set and that the program has, each with its value, if it takes
+/// one. Half a query range and `lcase_masking: false` have no flag.
+pub(super) fn flags(
+    program: Program,
+    options: &SearchOptions,
+) -> Vec<(&'static str, Option<String>)> {
+    let mut flags = Vec::new();
+    for option in OPTIONS.iter().filter(|option| option.is_for(program)) {
+        match option.key {
+            "query_from" => {
+                if let (Some(from), Some(to)) = (options.query_from, options.query_to) {
+                    flags.push((option.flag, Some(format!("{from}-{to}"))));
+                }
+            }
+            "query_to" => {}
+            "lcase_masking" => {
+                if options.lcase_masking == Some(true) {
+                    flags.push((option.flag, None));
+                }
+            }
+            key => {
+                if let Some(value) = options.get(key) {
+                    flags.push((option.flag_for(program), Some(value)));
+                }
+            }
+        }
+    }
+    flags
 }
 
 /// BLAST+ splits the value of `-db` at blanks, unless it stands in quotes of its own.

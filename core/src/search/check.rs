@@ -1,21 +1,30 @@
 //! What must hold between program, task, database and options: every violation, in plain words.
+//!
+//! Each problem names its field and says what would be right. What BLAST+ would refuse is refused
+//! here; what it would take for something else than was meant is a warning or a problem.
 
 use super::{
-    DatabaseTraits, FEW_TARGETS, MAX_DATABASE_NAME, OptionProblem, SearchSpec,
+    DatabaseTraits, FEW_TARGETS, MAX_DATABASE_NAME, OptionProblem, SearchOptions, SearchSpec,
+    defaults::TaskDefaults,
     program::{Program, Task},
     scores::{self, Gap, NucleotideScores},
-    table::OPTIONS,
+    table::{OPTIONS, OptionDescriptor},
 };
 
 /// A search that passed, with what is worth a warning.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Checked {
+    /// The search, its task filled in.
+    pub search: SearchSpec,
     /// Not wrong, but maybe not what was meant.
     pub warnings: Vec<String>,
 }
 
 fn pairs(gaps: &[Gap]) -> String {
-    let words: Vec<String> = gaps.iter().map(|(open, extend)| format!("{open}/{extend}")).collect();
+    let words: Vec<String> = gaps
+        .iter()
+        .map(|(open, extend)| format!("{open}/{extend}"))
+        .collect();
     words.join(", ")
 }
 
@@ -27,8 +36,9 @@ impl SearchSpec {
     pub fn check(&self, database: Option<&DatabaseTraits>) -> Result<Checked, Vec<OptionProblem>> {
         let mut problems = Vec::new();
         self.check_names(&mut problems);
-        self.check_programs(&mut problems);
-        self.check_ranges(&mut problems);
+        self.check_values(&mut problems);
+        self.check_query_range(&mut problems);
+        self.check_taxa(&mut problems);
         self.check_scores(&mut problems);
         if let Some(database) = database {
             self.check_database(database, &mut problems);
@@ -36,80 +46,137 @@ impl SearchSpec {
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(Checked { warnings: self.warnings() })
+        let search = Self {
+            task: self.task(),
+            ..self.clone()
+        };
+        Ok(Checked {
+            search,
+            warnings: self.warnings(),
+        })
     }
 
     fn check_names(&self, problems: &mut Vec<OptionProblem>) {
-        if let Some(task) = self.task.filter(|task| !self.program.tasks().contains(task)) {
-            let known: Vec<&str> = self.program.tasks().iter().map(|task| task.as_str()).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            let message = format!("{} has no task {}; its tasks are: {known}.", self.program, task.as_str());
+        if let Some(task) = self
+            .task
+            .filter(|task| !self.program.tasks().contains(task))
+        {
+            let known: Vec<&str> = self
+                .program
+                .tasks()
+                .iter()
+                .map(|task| task.as_str())
+                .collect();
+            let known = if known.is_empty() {
+                "none".to_owned()
+            } else {
+                known.join(", ")
+            };
+            let message = format!(
+                "{} has no task {}; its tasks are: {known}.",
+                self.program,
+                task.as_str()
+            );
             problems.push(OptionProblem::new("task", message));
         }
-        let name = &self.database;
-        let plain = |letter: char| !letter.is_control() && !matches!(letter, '"' | '\\');
-        let path_like = name.starts_with(['-', '/', '.']) || name.split('/').any(|part| part == "..");
-        if name.is_empty() {
+        if self.database.is_empty() {
             problems.push(OptionProblem::new("database", "Choose a database."));
-        } else if name.chars().count() > MAX_DATABASE_NAME || path_like || !name.chars().all(plain) {
+        } else if !is_database_name(&self.database) {
             let message = "This is not the name of a database. Choose one from the list.";
             problems.push(OptionProblem::new("database", message));
         }
     }
 
-    /// Options that the program does not have.
-    fn check_programs(&self, problems: &mut Vec<OptionProblem>) {
-        for option in OPTIONS.iter().filter(|option| !option.is_for(self.program)) {
-            if self.options.get(option.key).is_some() {
-                let message = format!("{} has no option \"{}\"; leave it out.", self.program, option.label);
-                problems.push(OptionProblem::new(option.key, message));
-            }
-        }
-    }
-
-    fn check_ranges(&self, problems: &mut Vec<OptionProblem>) {
-        // A value that came as JSON has not been through `set`: read each back as text would be.
+    /// Options that the program does not have, and values that the option does not take.
+    fn check_values(&self, problems: &mut Vec<OptionProblem>) {
         for option in &OPTIONS {
             let Some(text) = self.options.get(option.key) else {
                 continue;
             };
-            if let Err(why) = super::SearchOptions::default().set(option.key, &text) {
-                problems.push(OptionProblem::new(option.key, format!("{} {why}.", option.label)));
-            }
+            let message = if option.is_for(self.program) {
+                self.value_problem(option, &text)
+            } else {
+                Some(format!(
+                    "{} has no option \"{}\"; leave it out.",
+                    self.program, option.label
+                ))
+            };
+            problems.extend(message.map(|message| OptionProblem::new(option.key, message)));
         }
-        if let Some(size) = self.options.word_size {
-            let (least, most) = word_sizes(self.program, self.task());
-            if !(least..=most).contains(&size) {
-                let task = self.task().map_or(self.program.as_str(), Task::as_str);
-                let message = format!("Word size for {task} must be {least} to {most}.");
-                problems.push(OptionProblem::new("word_size", message));
-            }
+        if let Some(why) = self
+            .options
+            .filter
+            .and_then(|filter| filter.problem(self.program))
+        {
+            problems.push(OptionProblem::new(
+                "filter",
+                format!("The low-complexity filter {why}."),
+            ));
         }
-        match (self.options.query_from, self.options.query_to) {
-            (Some(from), Some(to)) if from > to => {
-                let message = format!("The query range runs backwards: {from} to {to}. Exchange the two; for the other strand choose \"minus\".");
-                problems.push(OptionProblem::new("query_from", message));
-            }
-            (Some(_), None) => problems.push(OptionProblem::new("query_to", "Give the end of the query range too.")),
-            (None, Some(_)) => problems.push(OptionProblem::new("query_from", "Give the beginning of the query range too.")),
-            _ => {}
+    }
+
+    fn value_problem(&self, option: &OptionDescriptor, text: &str) -> Option<String> {
+        let range = option.range_for(self.program, self.task());
+        if let (true, Ok(value)) = (range != option.range, text.parse()) {
+            let task = self.task().map_or(self.program.as_str(), Task::as_str);
+            let (label, unit) = (option.label, option.unit_for(self.program));
+            let space = if unit.is_empty() { "" } else { " " };
+            return (!range.contains(value))
+                .then(|| format!("{label} for {task} must be {range}{space}{unit}."));
+        }
+        // A value that came as JSON has not been through `set`: read it as text would be.
+        let why = SearchOptions::default().set(option.key, text).err()?;
+        Some(format!("{} {why}.", option.label))
+    }
+
+    fn check_query_range(&self, problems: &mut Vec<OptionProblem>) {
+        let (field, message) = match (self.options.query_from, self.options.query_to) {
+            (Some(from), Some(to)) if from > to => (
+                "query_from",
+                format!(
+                    "The query range runs backwards: {from} to {to}. Exchange the two; for the \
+                     other strand choose \"minus\"."
+                ),
+            ),
+            // BLAST+ calls a range of one letter empty.
+            (Some(from), Some(to)) if from == to => (
+                "query_to",
+                format!("The query range {from} to {to} is one letter. Give two or more."),
+            ),
+            (Some(_), None) => (
+                "query_to",
+                "Give the end of the query range too.".to_owned(),
+            ),
+            (None, Some(_)) => (
+                "query_from",
+                "Give the beginning of the query range too.".to_owned(),
+            ),
+            _ => return,
+        };
+        problems.push(OptionProblem::new(field, message));
+    }
+
+    fn check_taxa(&self, problems: &mut Vec<OptionProblem>) {
+        if !self.options.taxids.is_empty() && !self.options.negative_taxids.is_empty() {
+            let message = "BLAST+ takes either taxa to search or taxa to leave out. Empty one of \
+                           the two fields.";
+            problems.push(OptionProblem::new("negative_taxids", message));
         }
     }
 
     fn check_scores(&self, problems: &mut Vec<OptionProblem>) {
-        if !scores::is_gapped(self.program) {
+        if self.program == Program::Tblastx {
             return;
         }
-        match (self.options.gapopen, self.options.gapextend) {
-            (Some(_), None) => {
-                problems.push(OptionProblem::new("gapextend", "Give the gap extension cost too: BLAST+ knows only pairs."));
-                return;
-            }
-            (None, Some(_)) => {
-                problems.push(OptionProblem::new("gapopen", "Give the gap opening cost too: BLAST+ knows only pairs."));
-                return;
-            }
-            _ => {}
+        let half = match (self.options.gapopen, self.options.gapextend) {
+            (Some(_), None) => Some(("gapextend", "extension")),
+            (None, Some(_)) => Some(("gapopen", "opening")),
+            _ => None,
+        };
+        if let Some((field, missing)) = half {
+            let message = format!("Give the gap {missing} cost too: BLAST+ knows only pairs.");
+            problems.push(OptionProblem::new(field, message));
+            return;
         }
         match (self.program, self.task()) {
             (Program::Blastn, Some(task)) => self.check_nucleotide(task, problems),
@@ -122,44 +189,69 @@ impl SearchSpec {
     }
 
     fn check_nucleotide(&self, task: Task, problems: &mut Vec<OptionProblem>) {
-        let ((reward, penalty), default_gap) = scores::nucleotide_defaults(task);
-        let (given_reward, given_penalty) = (self.options.reward, self.options.penalty);
-        if given_reward.is_some() != given_penalty.is_some() {
-            let field = if given_reward.is_some() { "penalty" } else { "reward" };
-            problems.push(OptionProblem::new(field, "Give match and mismatch score together: BLAST+ knows only pairs."));
-            return;
-        }
-        let reward = given_reward.unwrap_or(reward);
-        let penalty = given_penalty.unwrap_or(penalty);
-        let Some(row) = NucleotideScores::find(reward, penalty) else {
-            let known: Vec<String> = scores::NUCLEOTIDE.iter().map(|row| format!("{}/{}", row.reward, row.penalty)).collect();
-            let message = format!("BLAST+ has no statistics for match {reward} and mismatch {penalty}; it supports {}.", known.join(", "));
+        let defaults = TaskDefaults::of(self.program, Some(task));
+        let (reward, penalty) = match (self.options.reward, self.options.penalty) {
+            (Some(reward), Some(penalty)) => (reward, penalty),
+            (None, None) => defaults.scores.unwrap_or_default(),
+            (reward, _) => {
+                let field = if reward.is_some() {
+                    "penalty"
+                } else {
+                    "reward"
+                };
+                let message = "Give match and mismatch score together: BLAST+ knows only pairs.";
+                problems.push(OptionProblem::new(field, message));
+                return;
+            }
+        };
+        let Some((row, factor)) = NucleotideScores::find(reward, penalty) else {
+            let known = scores::NUCLEOTIDE
+                .iter()
+                .map(|row| format!("{}/{}", row.reward, row.penalty));
+            let known = known.collect::<Vec<_>>().join(", ");
+            let message = format!(
+                "BLAST+ has no statistics for match {reward} and mismatch {penalty}; it supports \
+                 {known} and multiples of these."
+            );
             problems.push(OptionProblem::new("reward", message));
             return;
         };
-        let gap = self.gap().unwrap_or(default_gap);
-        if !row.accepts(task, gap) {
-            let whose = if self.gap().is_some() { "are" } else { "(the task's default) are" };
+        let gap = self.gap().or(defaults.gap).unwrap_or_default();
+        if !row.accepts(task, factor, gap) {
+            let whose = if self.gap().is_some() {
+                "are"
+            } else {
+                "(the task's default) are"
+            };
+            let dearer = if row.from.is_some() {
+                " or dearer ones than the last"
+            } else {
+                ""
+            };
             let message = format!(
-                "Gap costs {}/{} {whose} not supported with match {reward} and mismatch {penalty} in task {}; choose one of {}.",
-                gap.0, gap.1, task.as_str(), pairs(&row.offered(task))
+                "Gap costs {}/{} {whose} not supported with match {reward} and mismatch {penalty} \
+                 in task {}; choose one of {}{dearer}.",
+                gap.0,
+                gap.1,
+                task.as_str(),
+                pairs(&row.offered_times(task, factor)),
             );
             problems.push(OptionProblem::new("gapopen", message));
         }
     }
 
     fn check_protein(&self, problems: &mut Vec<OptionProblem>) {
-        let Some(matrix) = self.matrix() else {
-            return;
-        };
-        // A matrix without gap costs: BLAST+ takes the ones that belong to the matrix.
-        let Some(gap) = self.gap() else {
+        // Without gap costs BLAST+ takes the ones that belong to the matrix.
+        let (Some(matrix), Some(gap)) = (self.matrix(), self.gap()) else {
             return;
         };
         if !matrix.gaps().contains(&gap) {
             let message = format!(
                 "Gap costs {}/{} are not supported with {}; choose one of {}.",
-                gap.0, gap.1, matrix.as_str(), pairs(matrix.gaps())
+                gap.0,
+                gap.1,
+                matrix.as_str(),
+                pairs(matrix.gaps())
             );
             problems.push(OptionProblem::new("gapopen", message));
         }
@@ -168,33 +260,46 @@ impl SearchSpec {
     fn check_database(&self, database: &DatabaseTraits, problems: &mut Vec<OptionProblem>) {
         let wanted = self.program.database_molecule();
         if database.molecule != wanted {
-            let message = format!("{} searches a {wanted} database, and {} is a {} one. Choose another database or program.", self.program, self.database, database.molecule);
+            let message = format!(
+                "{} searches a {wanted} database, and {} is a {} one. Choose another database or \
+                 program.",
+                self.program, self.database, database.molecule
+            );
             problems.push(OptionProblem::new("database", message));
         }
-        if !self.options.taxids.is_empty() && !database.has_taxids {
-            let message = format!("{} has no taxonomy, so it cannot be narrowed to taxa. Leave the field empty.", self.database);
-            problems.push(OptionProblem::new("taxids", message));
+        let (only, without) = (&self.options.taxids, &self.options.negative_taxids);
+        for (field, taxa) in [("taxids", only), ("negative_taxids", without)] {
+            if !taxa.is_empty() && !database.has_taxids {
+                let message = format!(
+                    "{} has no taxonomy, so it cannot be narrowed to taxa. Leave the field empty.",
+                    self.database
+                );
+                problems.push(OptionProblem::new(field, message));
+            }
         }
     }
 
     fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
-        if let Some(few) = self.options.max_target_seqs.filter(|few| *few < FEW_TARGETS) {
-            warnings.push(format!(
-                "Target sequences at most {few}: BLAST+ applies the limit early in the search, so the best hits may be missed. Take {FEW_TARGETS} or more and read the first."
-            ));
-        }
-        warnings
+        let few = self
+            .options
+            .max_target_seqs
+            .filter(|few| *few < FEW_TARGETS);
+        let warning = few.map(|few| {
+            format!(
+                "Target sequences at most {few}: BLAST+ applies the limit early in the search, so \
+                 the best hits may be missed. Take {FEW_TARGETS} or more and read the first."
+            )
+        });
+        warning.into_iter().collect()
     }
 }
 
-/// The word sizes that BLAST+ 2.12 takes (measured).
-#[must_use]
-pub const fn word_sizes(program: Program, task: Option<Task>) -> (u32, u32) {
-    match (program, task) {
-        (Program::Blastn, Some(Task::DcMegablast)) => (11, 12),
-        (Program::Blastn, _) => (4, 1_000),
-        (Program::Tblastx, _) => (2, 5),
-        _ => (2, 7),
-    }
+/// A name of the catalogue: no option, no way out of a folder, nothing that BLAST+ would split.
+fn is_database_name(name: &str) -> bool {
+    let plain = |letter: char| !letter.is_control() && !matches!(letter, '"' | '\\');
+    name.chars().count() <= MAX_DATABASE_NAME
+        && name.trim() == name
+        && !name.starts_with(['-', '/', '.'])
+        && !name.split('/').any(|part| part == "..")
+        && name.chars().all(plain)
 }

@@ -1,8 +1,11 @@
 //! The search as form fields: read, and written back without loss.
+//!
+//! Knows no option by name: the fields are those of the option table, beside program, task, database
+//! and the free text. Whether the values fit together is for `check` to say.
 
 use super::{
     OptionProblem, SearchOptions, SearchSpec,
-    free_text::parse_options,
+    free_text::{FIELD, merge, parse_options},
     program::{Program, Task},
     table::OPTIONS,
 };
@@ -14,17 +17,23 @@ pub fn from_form(pairs: &[(String, String)]) -> (SearchSpec, Vec<OptionProblem>)
     let mut problems = Vec::new();
     let value = |name: &str| {
         let found = pairs.iter().rev().find(|(key, _)| key == name);
-        found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
+        found
+            .map(|(_, value)| value.trim())
+            .filter(|value| !value.is_empty())
     };
     let program = value("program").map_or(Some(Program::Blastn), Program::parse);
     if program.is_none() {
         let message = "The program must be blastn, blastp, blastx, tblastn or tblastx.";
         problems.push(OptionProblem::new("program", message));
     }
+    let known = program.is_some();
     let program = program.unwrap_or(Program::Blastn);
     let task = value("task").map(|text| (text, Task::parse(text)));
     if let Some((text, None)) = task {
-        problems.push(OptionProblem::new("task", format!("There is no task {text}.")));
+        problems.push(OptionProblem::new(
+            "task",
+            format!("There is no task {text}. Choose one from the list."),
+        ));
     }
     let mut options = SearchOptions::default();
     for option in &OPTIONS {
@@ -32,37 +41,28 @@ pub fn from_form(pairs: &[(String, String)]) -> (SearchSpec, Vec<OptionProblem>)
             continue;
         };
         if let Err(why) = options.set(option.key, text) {
-            problems.push(OptionProblem::new(option.key, format!("{} {why}.", option.label)));
+            problems.push(OptionProblem::new(
+                option.key,
+                format!("{} {why}.", option.label),
+            ));
         }
     }
-    if let Some(text) = value("extra") {
-        match parse_options(program, text) {
-            Ok(extra) => merge(&mut options, &extra, &mut problems),
+    let task = task.and_then(|(_, task)| task);
+    // Without the program nobody can say which flags there are.
+    if let Some(text) = value(FIELD).filter(|_| known) {
+        let merged = parse_options(program, task, text).and_then(|extra| merge(&options, &extra));
+        match merged {
+            Ok(merged) => options = merged,
             Err(more) => problems.extend(more),
         }
     }
     let spec = SearchSpec {
         program,
-        task: task.and_then(|(_, task)| task),
+        task,
         database: value("database").unwrap_or_default().to_owned(),
         options,
     };
     (spec, problems)
-}
-
-/// Takes over what the text sets; an option that is given in both places is a problem.
-fn merge(options: &mut SearchOptions, extra: &SearchOptions, problems: &mut Vec<OptionProblem>) {
-    for option in &OPTIONS {
-        let Some(text) = extra.get(option.key) else {
-            continue;
-        };
-        if options.get(option.key).is_some() {
-            let message = format!("{} is given in its field and as text. Remove one of them.", option.label);
-            problems.push(OptionProblem::new("extra", message));
-        } else if let Err(why) = options.set(option.key, &text) {
-            problems.push(OptionProblem::new("extra", format!("{} {why}.", option.label)));
-        }
-    }
 }
 
 /// The fields that bring back exactly this search.

@@ -1,7 +1,7 @@
 //! The five programs and their tasks, as BLAST+ 2.12 names them.
 //!
-//! `rmblastn` is left out (it needs RepeatMasker's matrices), and so is `vecscreen`, which BLAST+
-//! offers for its own web page only.
+//! Two names are left out on purpose. `rmblastn` is made for RepeatMasker and its own matrices;
+//! `vecscreen` is documented but refused by blastn 2.12 ("Illegal value").
 
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +50,9 @@ impl Program {
     /// Reads the name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|program| program.as_str() == text)
+        Self::ALL
+            .into_iter()
+            .find(|program| program.as_str() == text)
     }
 
     /// What it compares, in one line.
@@ -99,7 +101,12 @@ impl Program {
     #[must_use]
     pub const fn tasks(self) -> &'static [Task] {
         match self {
-            Self::Blastn => &[Task::Megablast, Task::DcMegablast, Task::Blastn, Task::BlastnShort],
+            Self::Blastn => &[
+                Task::Megablast,
+                Task::DcMegablast,
+                Task::Blastn,
+                Task::BlastnShort,
+            ],
             Self::Blastp => &[Task::Blastp, Task::BlastpFast, Task::BlastpShort],
             Self::Blastx => &[Task::Blastx, Task::BlastxFast],
             Self::Tblastn => &[Task::Tblastn, Task::TblastnFast],
@@ -186,6 +193,37 @@ impl Task {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|task| task.as_str() == text)
+    }
+
+    /// The program that it belongs to.
+    #[must_use]
+    pub const fn program(self) -> Program {
+        match self {
+            Self::Megablast | Self::DcMegablast | Self::Blastn | Self::BlastnShort => {
+                Program::Blastn
+            }
+            Self::Blastp | Self::BlastpFast | Self::BlastpShort => Program::Blastp,
+            Self::Blastx | Self::BlastxFast => Program::Blastx,
+            Self::Tblastn | Self::TblastnFast => Program::Tblastn,
+        }
+    }
+
+    /// Its name for people.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Megablast => "Megablast",
+            Self::DcMegablast => "Discontiguous megablast",
+            Self::Blastn => "blastn",
+            Self::BlastnShort => "blastn for short queries",
+            Self::Blastp => "blastp",
+            Self::BlastpFast => "Fast blastp",
+            Self::BlastpShort => "blastp for short peptides",
+            Self::Blastx => "blastx",
+            Self::BlastxFast => "Fast blastx",
+            Self::Tblastn => "tblastn",
+            Self::TblastnFast => "Fast tblastn",
+        }
     }
 
     /// When to take it.

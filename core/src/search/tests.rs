@@ -1,10 +1,17 @@
-//! Sentences about the search options, and properties over any text.
+//! Sentences about the search options.
 
-#![allow(clippy::unwrap_used, clippy::float_cmp, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::float_cmp,
+    reason = "tests"
+)]
 
-use proptest::prelude::*;
+use super::*;
 
-use super::{form, *};
+mod properties;
+mod text;
 
 fn spec(program: Program) -> SearchSpec {
     SearchSpec {
@@ -15,17 +22,32 @@ fn spec(program: Program) -> SearchSpec {
     }
 }
 
+fn fields(problems: Vec<OptionProblem>) -> Vec<String> {
+    problems.into_iter().map(|problem| problem.field).collect()
+}
+
+/// The one message of a search that must be refused for one reason.
+fn refusal(spec: &SearchSpec) -> String {
+    let problems = spec.check(None).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    problems[0].message.clone()
+}
+
+fn read(program: Program, text: &str) -> Result<SearchOptions, Vec<OptionProblem>> {
+    parse_options(program, None, text)
+}
+
 fn set(spec: &mut SearchSpec, pairs: &[(&str, &str)]) {
     for (key, value) in pairs {
         assert!(spec.options.set(key, value).unwrap(), "{key}");
     }
 }
 
-fn fields(problems: Vec<OptionProblem>) -> Vec<String> {
-    problems.into_iter().map(|problem| problem.field).collect()
-}
-
-const PATHS: RunPaths<'_> = RunPaths { database: "/db/16S", query: "q.fa", out: "o.asn" };
+const PATHS: RunPaths<'_> = RunPaths {
+    database: "/db/16S",
+    query: "q.fa",
+    out: "o.asn",
+};
 
 #[test]
 fn the_task_is_always_sent() {
@@ -39,14 +61,25 @@ fn the_task_is_always_sent() {
 fn the_filter_is_dust_for_blastn_and_seg_for_the_others() {
     let mut search = spec(Program::Blastn);
     set(&mut search, &[("filter", "20 64 1")]);
-    assert!(argv(&search, &PATHS).windows(2).any(|pair| pair == ["-dust", "20 64 1"]));
+    assert!(
+        argv(&search, &PATHS)
+            .windows(2)
+            .any(|pair| pair == ["-dust", "20 64 1"])
+    );
     search.program = Program::Blastp;
-    assert!(argv(&search, &PATHS).windows(2).any(|pair| pair == ["-seg", "20 64 1"]));
+    assert!(
+        argv(&search, &PATHS)
+            .windows(2)
+            .any(|pair| pair == ["-seg", "20 64 1"])
+    );
 }
 
 #[test]
 fn a_database_path_with_blanks_is_quoted_inside_the_argument() {
-    let paths = RunPaths { database: "/my db/16S", ..PATHS };
+    let paths = RunPaths {
+        database: "/my db/16S",
+        ..PATHS
+    };
     assert!(argv(&spec(Program::Blastn), &paths).contains(&"\"/my db/16S\"".to_owned()));
 }
 
@@ -54,10 +87,22 @@ fn a_database_path_with_blanks_is_quoted_inside_the_argument() {
 fn all_problems_are_told_at_once() {
     let mut search = spec(Program::Blastn);
     search.database = "../etc/passwd".into();
-    set(&mut search, &[("query_from", "20"), ("query_to", "10"), ("word_size", "3"), ("gapopen", "3"), ("gapextend", "0")]);
+    set(
+        &mut search,
+        &[
+            ("query_from", "20"),
+            ("query_to", "10"),
+            ("word_size", "3"),
+            ("gapopen", "3"),
+            ("gapextend", "0"),
+        ],
+    );
     search.options.matrix = Some(Matrix::Blosum62);
     let problems = fields(search.check(None).unwrap_err());
-    assert_eq!(problems, ["database", "matrix", "word_size", "query_from", "gapopen"]);
+    assert_eq!(
+        problems,
+        ["database", "word_size", "matrix", "query_from", "gapopen"]
+    );
 }
 
 #[test]
@@ -80,9 +125,21 @@ fn a_small_e_value_keeps_its_exponent() {
 #[test]
 fn gap_costs_that_the_scores_do_not_allow_are_named_with_those_that_they_do() {
     let mut search = spec(Program::Blastn);
-    set(&mut search, &[("reward", "1"), ("penalty", "-2"), ("gapopen", "3"), ("gapextend", "0")]);
+    set(
+        &mut search,
+        &[
+            ("reward", "1"),
+            ("penalty", "-2"),
+            ("gapopen", "3"),
+            ("gapextend", "0"),
+        ],
+    );
     let problems = search.check(None).unwrap_err();
-    assert!(problems[0].message.contains("2/1"), "{}", problems[0].message);
+    assert!(
+        problems[0].message.contains("2/1"),
+        "{}",
+        problems[0].message
+    );
 }
 
 #[test]
@@ -91,23 +148,39 @@ fn scores_that_make_the_default_gap_costs_impossible_are_told_so() {
     search.task = Some(Task::Blastn);
     set(&mut search, &[("reward", "5"), ("penalty", "-4")]);
     let problems = search.check(None).unwrap_err();
-    assert!(problems[0].message.contains("default"), "{}", problems[0].message);
+    assert!(
+        problems[0].message.contains("default"),
+        "{}",
+        problems[0].message
+    );
 }
 
 #[test]
 fn taxids_need_a_database_that_has_them() {
     let mut search = spec(Program::Blastn);
     set(&mut search, &[("taxids", "9606, 10090")]);
-    let traits = DatabaseTraits { molecule: Molecule::Nucleotide, has_taxids: false };
+    let traits = DatabaseTraits {
+        molecule: Molecule::Nucleotide,
+        has_taxids: false,
+    };
     assert_eq!(fields(search.check(Some(&traits)).unwrap_err()), ["taxids"]);
-    let traits = DatabaseTraits { has_taxids: true, ..traits };
+    let traits = DatabaseTraits {
+        has_taxids: true,
+        ..traits
+    };
     assert!(search.check(Some(&traits)).is_ok());
 }
 
 #[test]
 fn a_protein_database_is_refused_for_a_nucleotide_search() {
-    let traits = DatabaseTraits { molecule: Molecule::Protein, has_taxids: false };
-    assert_eq!(fields(spec(Program::Tblastx).check(Some(&traits)).unwrap_err()), ["database"]);
+    let traits = DatabaseTraits {
+        molecule: Molecule::Protein,
+        has_taxids: false,
+    };
+    assert_eq!(
+        fields(spec(Program::Tblastx).check(Some(&traits)).unwrap_err()),
+        ["database"]
+    );
 }
 
 #[test]
@@ -118,100 +191,194 @@ fn few_targets_are_a_warning_and_no_error() {
 }
 
 #[test]
-fn flags_that_reach_for_files_or_threads_are_refused_with_the_reason() {
-    for flag in ["-db x", "-query x", "-out x", "-outfmt 6", "-num_threads 8", "-remote", "-subject x", "-html", "-import_search_strategy x", "-export_search_strategy x", "-index_name x"] {
-        let problems = parse_options(Program::Blastn, flag).unwrap_err();
-        assert_eq!(problems.len(), 1, "{flag}");
-        assert!(problems[0].message.contains("is "), "{}", problems[0].message);
+fn a_checked_search_names_its_task() {
+    let checked = spec(Program::Blastn).check(None).unwrap();
+    assert_eq!(checked.search.task, Some(Task::Megablast));
+    assert_eq!(
+        spec(Program::Tblastx).check(None).unwrap().search.task,
+        None
+    );
+}
+
+#[test]
+fn threads_and_output_format_are_the_runs_and_never_less_than_one_thread() {
+    let settings = RunSettings {
+        threads: 0,
+        outfmt: 6,
+    };
+    let vector = argv_with(&spec(Program::Blastp), &PATHS, settings);
+    assert!(vector.windows(2).any(|pair| pair == ["-num_threads", "1"]));
+    assert!(vector.windows(2).any(|pair| pair == ["-outfmt", "6"]));
+}
+
+#[test]
+fn a_task_of_another_program_is_refused_with_the_programs_own() {
+    let mut search = spec(Program::Blastx);
+    search.task = Some(Task::Megablast);
+    assert!(refusal(&search).contains("blastx, blastx-fast"));
+}
+
+#[test]
+fn word_size_is_bounded_by_the_task() {
+    let mut search = spec(Program::Blastn);
+    search.task = Some(Task::DcMegablast);
+    set(&mut search, &[("word_size", "28")]);
+    assert_eq!(
+        refusal(&search),
+        "Word size for dc-megablast must be 11 to 12 bases."
+    );
+    search = spec(Program::Tblastx);
+    set(&mut search, &[("word_size", "6")]);
+    assert_eq!(
+        refusal(&search),
+        "Word size for tblastx must be 2 to 5 residues."
+    );
+}
+
+#[test]
+fn a_query_range_of_one_letter_is_refused_as_blast_would() {
+    let mut search = spec(Program::Blastn);
+    set(&mut search, &[("query_from", "7"), ("query_to", "7")]);
+    assert!(refusal(&search).contains("one letter"));
+    set(&mut search, &[("query_to", "8")]);
+    assert!(search.check(None).is_ok());
+}
+
+#[test]
+fn half_a_pair_is_a_problem_at_the_missing_field() {
+    for (given, missing) in [
+        ("query_from", "query_to"),
+        ("query_to", "query_from"),
+        ("reward", "penalty"),
+        ("penalty", "reward"),
+        ("gapopen", "gapextend"),
+        ("gapextend", "gapopen"),
+    ] {
+        let mut search = spec(Program::Blastn);
+        let value = if given == "penalty" { "-2" } else { "2" };
+        set(&mut search, &[(given, value)]);
+        assert_eq!(fields(search.check(None).unwrap_err()), [missing]);
     }
 }
 
 #[test]
-fn text_becomes_the_same_typed_options() {
-    let options = parse_options(Program::Blastn, "-evalue 1e-5 -dust \"20 64 1\" -penalty -3 -reward 2 -query_loc 5-90 -lcase_masking").unwrap();
-    assert_eq!(options.evalue, Some(1e-5));
-    assert_eq!(options.filter, Some(Filter::Custom(20.0, 64.0, 1.0)));
-    assert_eq!((options.reward, options.penalty), (Some(2), Some(-3)));
-    assert_eq!((options.query_from, options.query_to), (Some(5), Some(90)));
-    assert_eq!(options.lcase_masking, Some(true));
-}
-
-#[test]
-fn a_flag_without_value_twice_or_unknown_is_refused() {
-    for text in ["-evalue", "-evalue 1 -evalue 2", "-matrix BLOSUM62", "-made_up 3", "evalue 3", "-evalue -word_size 3", "-evalue \"1"] {
-        assert!(parse_options(Program::Blastn, text).is_err(), "{text}");
+fn a_multiple_of_a_pair_of_scores_takes_the_multiple_of_its_gap_costs() {
+    let mut search = spec(Program::Blastn);
+    search.task = Some(Task::Blastn);
+    set(&mut search, &[("reward", "3"), ("penalty", "-3")]);
+    for (gap, fits) in [
+        (("12", "3"), true),
+        (("6", "3"), true),
+        (("4", "1"), false),
+        (("5", "2"), false),
+    ] {
+        set(&mut search, &[("gapopen", gap.0), ("gapextend", gap.1)]);
+        assert_eq!(search.check(None).is_ok(), fits, "{gap:?}");
     }
 }
 
 #[test]
-fn an_option_in_two_places_is_refused() {
-    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-    let (_, problems) = form::from_form(&[pair("evalue", "1"), pair("extra", "-evalue 2")]);
-    assert_eq!(fields(problems), ["extra"]);
+fn a_matrix_brings_its_gap_costs_threshold_and_window_along() {
+    let mut options = SearchOptions::default();
+    options.set("matrix", "PAM30").unwrap();
+    let told = |key: &str| {
+        let option = OptionDescriptor::find(key).unwrap();
+        option.default_beside(Program::Tblastn, Some(Task::Tblastn), &options)
+    };
+    assert_eq!(
+        [
+            told("gapopen"),
+            told("gapextend"),
+            told("threshold"),
+            told("window_size"),
+            told("matrix")
+        ],
+        ["9", "1", "18", "15", "BLOSUM62"]
+    );
 }
 
-fn any_options() -> impl Strategy<Value = SearchOptions> {
-    let key = prop::sample::select(table::OPTIONS.to_vec());
-    let value = prop_oneof![
-        "[0-9]{1,4}", "-[0-9]{1,2}", "(yes|no|true|false)", "(both|plus|minus)", "[0-9]{1,2} [0-9]{1,2} [0-9]\\.[0-9]",
-        prop::sample::select(Matrix::ALL.to_vec()).prop_map(|matrix| matrix.as_str().to_owned()),
-        "[0-9]e-[0-9]{1,2}", ".{0,12}",
-    ];
-    prop::collection::vec((key, value), 0..30).prop_map(|pairs| {
-        let mut options = SearchOptions::default();
-        for (option, value) in pairs {
-            let _ = options.set(option.key, &value);
+#[test]
+fn taxa_to_search_and_taxa_to_leave_out_exclude_each_other() {
+    let mut search = spec(Program::Blastn);
+    set(
+        &mut search,
+        &[("taxids", "9606"), ("negative_taxids", "10090")],
+    );
+    assert!(refusal(&search).contains("either"));
+}
+
+#[test]
+fn a_database_is_a_name_and_no_option_nor_a_path() {
+    for name in [
+        "-remote",
+        "/etc/passwd",
+        "../16S",
+        "a/../b",
+        ".hidden",
+        " 16S",
+        "a\"b",
+        "a\nb",
+    ] {
+        let mut search = spec(Program::Blastn);
+        search.database = name.into();
+        assert_eq!(
+            fields(search.check(None).unwrap_err()),
+            ["database"],
+            "{name:?}"
+        );
+    }
+    for name in ["16S", "my genes", "plants/16S", "nt.2024-01"] {
+        let mut search = spec(Program::Blastn);
+        search.database = name.into();
+        assert!(search.check(None).is_ok(), "{name:?}");
+    }
+}
+
+#[test]
+fn unknown_fields_in_json_are_refused_and_unset_ones_are_left_out() {
+    assert!(serde_json::from_str::<SearchOptions>(r#"{"evalu": 1}"#).is_err());
+    assert_eq!(
+        serde_json::to_string(&SearchOptions::default()).unwrap(),
+        "{}"
+    );
+}
+
+#[test]
+fn the_table_knows_every_field_and_its_defaults_can_be_read_back() {
+    let all = serde_json::json!({
+        "evalue": 1.0, "max_target_seqs": 5, "max_hsps": 1, "word_size": 4, "filter": "yes",
+        "soft_masking": true, "lcase_masking": true, "reward": 1, "penalty": -2, "gapopen": 2,
+        "gapextend": 2, "matrix": "PAM30", "comp_based_stats": 1, "threshold": 11.0,
+        "window_size": 40, "query_gencode": 1, "db_gencode": 1, "taxids": [1],
+        "negative_taxids": [2], "query_from": 1, "query_to": 2, "strand": "plus",
+        "perc_identity": 90.0, "qcov_hsp_perc": 50.0, "culling_limit": 1,
+    });
+    assert_eq!(all.as_object().unwrap().len(), OPTIONS.len());
+    let options: SearchOptions = serde_json::from_value(all).unwrap();
+    for option in &OPTIONS {
+        assert!(options.get(option.key).is_some(), "{}", option.key);
+        for program in option.programs.iter().copied() {
+            let default = option.default_for(program, program.default_task());
+            let words = matches!(default.as_str(), "" | "all" | "end");
+            let read = SearchOptions::default().set(option.key, &default);
+            assert!(
+                words || read == Ok(true),
+                "{} {program} {default:?}",
+                option.key
+            );
         }
-        options
-    })
+    }
 }
 
-fn any_program() -> impl Strategy<Value = Program> {
-    prop::sample::select(Program::ALL.to_vec())
-}
-
-proptest! {
-    #[test]
-    fn any_text_gives_an_argument_vector_of_exactly_the_typed_flags(program in any_program(), text in "[-a-z_0-9 \"'./]{0,80}") {
-        let mut search = spec(program);
-        if let Ok(options) = parse_options(program, &text) {
-            search.options = options;
-        }
-        let vector = argv(&search, &PATHS);
-        let known = |word: &str| {
-            ["-task", "-db", "-query", "-out", "-outfmt", "-num_threads", "-query_loc", "-dust", "-seg"].contains(&word)
-                || table::OPTIONS.iter().any(|option| option.flag == word && option.is_for(program))
+#[test]
+fn the_default_of_every_task_is_a_search_that_passes() {
+    for task in Task::ALL {
+        let search = SearchSpec {
+            task: Some(task),
+            ..spec(task.program())
         };
-        for word in vector.iter().filter(|word| word.starts_with('-')) {
-            prop_assert!(known(word) || word.parse::<f64>().is_ok(), "{word}");
-        }
-        for set_by_us in ["-db", "-query", "-out", "-outfmt", "-num_threads"] {
-            prop_assert_eq!(vector.iter().filter(|word| *word == set_by_us).count(), 1);
-        }
-    }
-
-    #[test]
-    fn any_options_survive_the_way_through_the_form(program in any_program(), options in any_options()) {
-        let search = SearchSpec { program, task: None, database: "db".into(), options };
-        let pairs: Vec<(String, String)> = form::to_form(&search).into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        let (read, problems) = form::from_form(&pairs);
-        prop_assert_eq!(problems, Vec::new());
-        prop_assert_eq!(read, search);
-    }
-
-    #[test]
-    fn any_options_survive_the_way_through_json(program in any_program(), options in any_options()) {
-        let search = SearchSpec { program, task: None, database: "db".into(), options };
-        let json = serde_json::to_string(&search).unwrap();
-        prop_assert_eq!(serde_json::from_str::<SearchSpec>(&json).unwrap(), search);
-    }
-
-    #[test]
-    fn no_value_of_a_typed_option_looks_like_a_flag(options in any_options()) {
-        for option in &table::OPTIONS {
-            if let Some(value) = options.get(option.key) {
-                prop_assert!(!value.starts_with('-') || value.parse::<f64>().is_ok());
-            }
-        }
+        assert!(search.check(None).is_ok(), "{task:?}");
+        assert!(task.program().tasks().contains(&task));
+        assert_eq!(Task::parse(task.as_str()), Some(task));
     }
 }

@@ -41,7 +41,10 @@ fn queued() -> Job {
         blast_version: None,
         digest: String::new(),
     };
-    let wait = Event::Wait { phase: Phase::Queued, reason: "in the queue".into() };
+    let wait = Event::Wait {
+        phase: Phase::Queued,
+        reason: "in the queue".into(),
+    };
     job.apply(&wait, Timestamp(1_000)).unwrap()
 }
 
@@ -50,7 +53,10 @@ fn enter(job: &Job, phase: Phase, at: i64) -> Job {
 }
 
 fn skip(job: &Job, step: Step, at: i64) -> Job {
-    let event = Event::Skip { step, reason: "already there".into() };
+    let event = Event::Skip {
+        step,
+        reason: "already there".into(),
+    };
     job.apply(&event, Timestamp(at)).unwrap()
 }
 
@@ -66,7 +72,9 @@ fn searching() -> Job {
 
 fn completed() -> Job {
     let job = enter(&searching(), Phase::ExportingResults, 9_000);
-    let event = Event::Completed { outcome: Outcome::default() };
+    let event = Event::Completed {
+        outcome: Outcome::default(),
+    };
     job.apply(&event, Timestamp(9_500)).unwrap()
 }
 
@@ -83,7 +91,15 @@ fn a_completed_job_has_all_eight_steps_done_or_skipped_with_both_times() {
 
 #[test]
 fn a_step_that_took_no_time_is_recorded_all_the_same() {
-    let job = skip(&enter(&enter(&enter(&queued(), Phase::Preparing, 5), Phase::WarmingUp, 5), Phase::Configuring, 5), Step::StagingDb, 5);
+    let job = skip(
+        &enter(
+            &enter(&enter(&queued(), Phase::Preparing, 5), Phase::WarmingUp, 5),
+            Phase::Configuring,
+            5,
+        ),
+        Step::StagingDb,
+        5,
+    );
     let record = job.step(Step::StagingDb).unwrap();
     assert_eq!(record.state, StepState::Skipped);
     assert_eq!(record.duration_ms(Timestamp(99)), Some(0));
@@ -92,12 +108,18 @@ fn a_step_that_took_no_time_is_recorded_all_the_same() {
 
 #[test]
 fn skipped_and_not_reached_are_never_the_same_after_a_failure() {
-    let event = Event::Failed { code: ErrorCode::BlastFailed, message: "exit 3".into() };
+    let event = Event::Failed {
+        code: ErrorCode::BlastFailed,
+        message: "exit 3".into(),
+    };
     let job = searching().apply(&event, Timestamp(8_000)).unwrap();
     let states: Vec<StepState> = job.steps.iter().map(|record| record.state).collect();
     assert_eq!(states[Step::StagingDb.index()], StepState::Skipped);
     assert_eq!(states[Step::Running.index()], StepState::Failed);
-    assert_eq!(states[Step::ExportingResults.index()], StepState::NotReached);
+    assert_eq!(
+        states[Step::ExportingResults.index()],
+        StepState::NotReached
+    );
     assert_eq!(states[Step::Completed.index()], StepState::NotReached);
     assert_eq!(job.error.unwrap().step, Step::Running);
 }
@@ -105,16 +127,30 @@ fn skipped_and_not_reached_are_never_the_same_after_a_failure() {
 #[test]
 fn a_step_cannot_be_jumped_over() {
     let job = enter(&queued(), Phase::Preparing, 2_000);
-    assert!(job.apply(&Event::Enter { phase: Phase::Running }, Timestamp(3_000)).is_err());
+    assert!(
+        job.apply(
+            &Event::Enter {
+                phase: Phase::Running
+            },
+            Timestamp(3_000)
+        )
+        .is_err()
+    );
 }
 
 #[test]
 fn a_job_does_not_go_back_to_an_earlier_phase() {
     let job = searching();
     for phase in [Phase::Preparing, Phase::Submitting, Phase::Submitted] {
-        assert!(job.apply(&Event::Enter { phase }, Timestamp(3_000)).is_err());
+        assert!(
+            job.apply(&Event::Enter { phase }, Timestamp(3_000))
+                .is_err()
+        );
     }
-    let wait = Event::Wait { phase: Phase::Queued, reason: "again".into() };
+    let wait = Event::Wait {
+        phase: Phase::Queued,
+        reason: "again".into(),
+    };
     assert!(job.apply(&wait, Timestamp(3_000)).is_err());
 }
 
@@ -130,7 +166,10 @@ fn waiting_is_told_apart_from_working_in_the_time_of_a_step() {
 
 #[test]
 fn a_changed_reason_does_not_restart_the_wait() {
-    let wait = |reason: &str| Event::Wait { phase: Phase::Queued, reason: reason.into() };
+    let wait = |reason: &str| Event::Wait {
+        phase: Phase::Queued,
+        reason: reason.into(),
+    };
     let job = queued().apply(&wait("3 ahead"), Timestamp(2_000)).unwrap();
     let job = job.apply(&wait("2 ahead"), Timestamp(3_000)).unwrap();
     let job = enter(&job, Phase::Preparing, 5_000);
@@ -144,25 +183,40 @@ fn a_late_writer_cannot_move_a_cancelled_or_deleted_job() {
         .unwrap()
         .apply(&Event::CancelObserved, Timestamp(3_100))
         .unwrap();
-    assert_eq!(cancelled.step(Step::Running).unwrap().state, StepState::Cancelled);
+    assert_eq!(
+        cancelled.step(Step::Running).unwrap().state,
+        StepState::Cancelled
+    );
     let deleted = cancelled.apply(&Event::Deleted, Timestamp(3_200)).unwrap();
     for job in [cancelled, deleted] {
         for phase in Phase::ALL {
-            assert!(job.apply(&Event::Enter { phase }, Timestamp(4_000)).is_err());
+            assert!(
+                job.apply(&Event::Enter { phase }, Timestamp(4_000))
+                    .is_err()
+            );
         }
-        let event = Event::Completed { outcome: Outcome::default() };
+        let event = Event::Completed {
+            outcome: Outcome::default(),
+        };
         assert!(job.apply(&event, Timestamp(4_000)).is_err());
     }
 }
 
 #[test]
 fn an_active_job_cannot_become_a_tombstone_without_being_stopped() {
-    assert!(searching().apply(&Event::Deleted, Timestamp(3_000)).is_err());
+    assert!(
+        searching()
+            .apply(&Event::Deleted, Timestamp(3_000))
+            .is_err()
+    );
 }
 
 #[test]
 fn a_retry_is_a_new_attempt_that_keeps_the_old_timeline() {
-    let event = Event::Failed { code: ErrorCode::DiskFull, message: "no space".into() };
+    let event = Event::Failed {
+        code: ErrorCode::DiskFull,
+        message: "no space".into(),
+    };
     let failed = searching().apply(&event, Timestamp(8_000)).unwrap();
     let job = failed.apply(&Event::RetryAsked, Timestamp(9_000)).unwrap();
     assert_eq!((job.attempt, job.phase), (2, Phase::Queued));
@@ -173,7 +227,10 @@ fn a_retry_is_a_new_attempt_that_keeps_the_old_timeline() {
 
 #[test]
 fn a_completed_job_carries_no_error_of_an_earlier_attempt() {
-    let event = Event::Failed { code: ErrorCode::WorkerLost, message: "silent".into() };
+    let event = Event::Failed {
+        code: ErrorCode::WorkerLost,
+        message: "silent".into(),
+    };
     let lost = searching().apply(&event, Timestamp(8_000)).unwrap();
     assert_eq!(lost.phase, Phase::WorkerLost);
     let again = lost.apply(&Event::RetryAsked, Timestamp(9_000)).unwrap();
@@ -215,7 +272,11 @@ fn any_event() -> impl Strategy<Value = Event> {
 
 /// What must hold of every job that any sequence of events can produce.
 fn assert_sound(job: &Job) {
-    let open: Vec<&StepRecord> = job.steps.iter().filter(|record| record.state.is_open()).collect();
+    let open: Vec<&StepRecord> = job
+        .steps
+        .iter()
+        .filter(|record| record.state.is_open())
+        .collect();
     assert!(open.len() <= 1, "two steps are open");
     assert_eq!(job.steps.len(), 8);
     if !job.phase.is_active() {
@@ -224,17 +285,27 @@ fn assert_sound(job: &Job) {
     if !job.phase.is_active() && job.phase != Phase::Deleted {
         assert!(job.completed_at.is_some());
     }
-    assert_eq!(job.error.is_some() && job.phase != Phase::Deleted, job.phase.status() == crate::phase::Status::Failed);
+    assert_eq!(
+        job.error.is_some() && job.phase != Phase::Deleted,
+        job.phase.status() == crate::phase::Status::Failed
+    );
     let mut reached_end = false;
     let mut last = Timestamp(0);
     for record in &job.steps {
-        assert_eq!(record.started_at.is_some(), record.state != StepState::NotReached);
+        assert_eq!(
+            record.started_at.is_some(),
+            record.state != StepState::NotReached
+        );
         if let (Some(start), Some(end)) = (record.started_at, record.finished_at) {
             assert!(start <= end && start >= last, "steps overlap");
             last = end;
         }
         if reached_end {
-            assert_eq!(record.state, StepState::NotReached, "a step after the last reached one");
+            assert_eq!(
+                record.state,
+                StepState::NotReached,
+                "a step after the last reached one"
+            );
         }
         reached_end = reached_end || !record.state.is_passed();
     }

@@ -63,9 +63,16 @@ pub(super) async fn make_missing(catalogue: &Arc<Catalogue>) {
         if target.is_dir() {
             continue;
         }
-        let id = catalogue.begin_build(example.name, example.title, BuildState::Building { sequences: 0 });
+        let id = catalogue.begin_build(
+            example.name,
+            example.title,
+            BuildState::Building { sequences: 0 },
+        );
         if !Path::new(example.path).is_file() {
-            let message = format!("install the Debian package {} and restart to have this example", example.package);
+            let message = format!(
+                "install the Debian package {} and restart to have this example",
+                example.package
+            );
             catalogue.set_build(&id, BuildState::Failed { message });
             continue;
         }
@@ -77,20 +84,36 @@ pub(super) async fn make_missing(catalogue: &Arc<Catalogue>) {
             }
             Err(error) => {
                 tracing::warn!(database = example.name, %error, "an example database cannot be made");
-                catalogue.set_build(&id, BuildState::Failed { message: error.to_string() });
+                catalogue.set_build(
+                    &id,
+                    BuildState::Failed {
+                        message: error.to_string(),
+                    },
+                );
             }
         }
     }
 }
 
-async fn make_one(catalogue: &Catalogue, example: &'static Example, target: &Path) -> Result<(), DatabaseError> {
+async fn make_one(
+    catalogue: &Catalogue,
+    example: &'static Example,
+    target: &Path,
+) -> Result<(), DatabaseError> {
     let draft = make::Draft::begin(&catalogue.config().own)?;
     let fasta = draft.path().join("source.fasta");
     let copy = fasta.clone();
     let copied = tokio::task::spawn_blocking(move || copy_readable(Path::new(example.path), &copy));
     copied.await.map_err(io::Error::other)??;
     let out = draft.path().join(example.name);
-    make::makeblastdb(&catalogue.toolkit, &fasta, &out, example.molecule, example.title).await?;
+    make::makeblastdb(
+        &catalogue.toolkit,
+        &fasta,
+        &out,
+        example.molecule,
+        example.title,
+    )
+    .await?;
     std::fs::remove_file(&fasta)?;
     draft.keep(target)?;
     Ok(())
@@ -100,7 +123,11 @@ async fn make_one(catalogue: &Catalogue, example: &'static Example, target: &Pat
 fn copy_readable(source: &Path, target: &Path) -> io::Result<()> {
     let file = File::open(source)?;
     let gzip = source.extension().is_some_and(|ending| ending == "gz");
-    let plain: Box<dyn Read> = if gzip { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    let plain: Box<dyn Read> = if gzip {
+        Box::new(MultiGzDecoder::new(file))
+    } else {
+        Box::new(file)
+    };
     let mut out = BufWriter::new(File::create(target)?);
     for line in BufReader::new(plain).split(b'\n') {
         let line = line?;
@@ -116,7 +143,11 @@ fn copy_readable(source: &Path, target: &Path) -> io::Result<()> {
 
 /// A header whose fields are separated by tabs: identifier, name, more, lineage.
 fn readable(header: &str) -> String {
-    let fields: Vec<&str> = header.split('\t').map(str::trim).filter(|field| !field.is_empty()).collect();
+    let fields: Vec<&str> = header
+        .split('\t')
+        .map(str::trim)
+        .filter(|field| !field.is_empty())
+        .collect();
     match fields.as_slice() {
         [id, name, .., lineage] if lineage.contains(';') => format!("{id} {name} [{lineage}]"),
         _ => fields.join(" "),
@@ -129,8 +160,12 @@ mod tests {
 
     #[test]
     fn a_header_that_is_a_table_becomes_name_and_lineage() {
-        let header = ">70\tAcidothermus cellulolyticus 11B. \t70|16s|ATC1\tBacteria; Actinobacteria";
-        assert_eq!(readable(header), ">70 Acidothermus cellulolyticus 11B. [Bacteria; Actinobacteria]");
+        let header =
+            ">70\tAcidothermus cellulolyticus 11B. \t70|16s|ATC1\tBacteria; Actinobacteria";
+        assert_eq!(
+            readable(header),
+            ">70 Acidothermus cellulolyticus 11B. [Bacteria; Actinobacteria]"
+        );
         assert_eq!(readable(">tr|A|B Some protein"), ">tr|A|B Some protein");
     }
 }

@@ -100,11 +100,24 @@ impl Drop for Draft {
 }
 
 /// Runs `makeblastdb`; with identifiers if they allow it.
-pub(super) async fn makeblastdb(toolkit: &Toolkit, fasta: &Path, out: &Path, molecule: Molecule, title: &str) -> Result<(), DatabaseError> {
+pub(super) async fn makeblastdb(
+    toolkit: &Toolkit,
+    fasta: &Path,
+    out: &Path,
+    molecule: Molecule,
+    title: &str,
+) -> Result<(), DatabaseError> {
     let attempt = |ids: bool| {
         let mut command = toolkit.command(Tool::MakeBlastDb);
         command.arg("-in").arg(fasta).arg("-out").arg(out);
-        command.args(["-dbtype", molecule.dbtype(), "-title", title, "-blastdb_version", "5"]);
+        command.args([
+            "-dbtype",
+            molecule.dbtype(),
+            "-title",
+            title,
+            "-blastdb_version",
+            "5",
+        ]);
         if ids {
             command.arg("-parse_seqids");
         }
@@ -125,15 +138,26 @@ impl Catalogue {
     ///
     /// # Errors
     /// [`DatabaseError::Refused`] with every reason why the file or the names are not acceptable.
-    pub async fn upload(self: &Arc<Self>, request: UploadRequest, source: impl AsyncRead + Unpin + Send) -> Result<String, DatabaseError> {
+    pub async fn upload(
+        self: &Arc<Self>,
+        request: UploadRequest,
+        source: impl AsyncRead + Unpin + Send,
+    ) -> Result<String, DatabaseError> {
         check_name(&request.name).map_err(DatabaseError::Refused)?;
         check_title(&request.title).map_err(DatabaseError::Refused)?;
         let target = self.config.own.join("uploaded").join(&request.name);
         if self.get(&request.name).is_some() || target.exists() {
-            let message = format!("There is a database {} already. Choose another name, or delete that one first.", request.name);
+            let message = format!(
+                "There is a database {} already. Choose another name, or delete that one first.",
+                request.name
+            );
             return Err(DatabaseError::Refused(message));
         }
-        let id = self.begin_build(&request.name, &request.title, BuildState::Receiving { bytes: 0 });
+        let id = self.begin_build(
+            &request.name,
+            &request.title,
+            BuildState::Receiving { bytes: 0 },
+        );
         match self.receive(&id, &request, source).await {
             Ok((draft, sequences)) => {
                 self.set_build(&id, BuildState::Building { sequences });
@@ -142,13 +166,23 @@ impl Catalogue {
                 Ok(id)
             }
             Err(error) => {
-                self.set_build(&id, BuildState::Failed { message: error.to_string() });
+                self.set_build(
+                    &id,
+                    BuildState::Failed {
+                        message: error.to_string(),
+                    },
+                );
                 Err(error)
             }
         }
     }
 
-    async fn receive(&self, id: &str, request: &UploadRequest, source: impl AsyncRead + Unpin + Send) -> Result<(Draft, u64), DatabaseError> {
+    async fn receive(
+        &self,
+        id: &str,
+        request: &UploadRequest,
+        source: impl AsyncRead + Unpin + Send,
+    ) -> Result<(Draft, u64), DatabaseError> {
         let draft = Draft::begin(&self.config.own)?;
         let limits = Limits {
             bytes: self.config.max_upload_bytes,
@@ -158,26 +192,46 @@ impl Catalogue {
         };
         let checker = Checker::new(Expect::Any, limits);
         let mut told = 0;
-        let received = intake::receive(source, checker, self.config.max_upload_bytes, draft.path(), |bytes| {
-            if bytes >= told + TELL_EVERY {
-                told = bytes;
-                self.set_build(id, BuildState::Receiving { bytes });
-            }
-        });
+        let received = intake::receive(
+            source,
+            checker,
+            self.config.max_upload_bytes,
+            draft.path(),
+            |bytes| {
+                if bytes >= told + TELL_EVERY {
+                    told = bytes;
+                    self.set_build(id, BuildState::Receiving { bytes });
+                }
+            },
+        );
         let Intake { file, report, .. } = received.await.map_err(|error| match error {
             intake::IntakeError::Unacceptable(message) => DatabaseError::Refused(message),
             intake::IntakeError::Io(error) => DatabaseError::Io(error),
         })?;
         accept(&report, request.molecule)?;
-        file.persist(draft.path().join("source.fasta")).map_err(|error| error.error)?;
+        file.persist(draft.path().join("source.fasta"))
+            .map_err(|error| error.error)?;
         Ok((draft, report.records_total))
     }
 
-    async fn build(self: Arc<Self>, id: &str, request: UploadRequest, draft: Draft, target: PathBuf) {
+    async fn build(
+        self: Arc<Self>,
+        id: &str,
+        request: UploadRequest,
+        draft: Draft,
+        target: PathBuf,
+    ) {
         let fasta = draft.path().join("source.fasta");
         let out = draft.path().join(&request.name);
         let made = async {
-            makeblastdb(&self.toolkit, &fasta, &out, request.molecule, request.title.trim()).await?;
+            makeblastdb(
+                &self.toolkit,
+                &fasta,
+                &out,
+                request.molecule,
+                request.title.trim(),
+            )
+            .await?;
             fs::remove_file(&fasta)?;
             draft.keep(&target)?;
             Ok::<(), DatabaseError>(())
@@ -187,7 +241,12 @@ impl Catalogue {
                 self.refresh().await;
                 self.set_build(id, BuildState::Done);
             }
-            Err(error) => self.set_build(id, BuildState::Failed { message: error.to_string() }),
+            Err(error) => self.set_build(
+                id,
+                BuildState::Failed {
+                    message: error.to_string(),
+                },
+            ),
         }
     }
 }
@@ -195,19 +254,25 @@ impl Catalogue {
 /// What speaks against the file.
 fn accept(report: &Report, molecule: Molecule) -> Result<(), DatabaseError> {
     if !report.is_ok() {
-        let shown = report.problems.iter().take(5).map(|problem| {
-            format!("line {}: {} {}", problem.line, problem.message, problem.fix)
-        });
+        let shown =
+            report.problems.iter().take(5).map(|problem| {
+                format!("line {}: {} {}", problem.line, problem.message, problem.fix)
+            });
         let mut message = shown.collect::<Vec<_>>().join(" · ");
         let more = report.problems_total.saturating_sub(5);
         if more > 0 {
-            message.push_str(&format!(" · and {}", text::counted(more, "more problem", "more problems")));
+            message.push_str(&format!(
+                " · and {}",
+                text::counted(more, "more problem", "more problems")
+            ));
         }
         return Err(DatabaseError::Refused(message));
     }
     match report.molecule {
         Some(found) if found != molecule => {
-            let message = format!("You said {molecule}, but the sequences look like {found}. Choose {found} if that is what they are.");
+            let message = format!(
+                "You said {molecule}, but the sequences look like {found}. Choose {found} if that is what they are."
+            );
             Err(DatabaseError::Refused(message))
         }
         _ => Ok(()),

@@ -26,7 +26,11 @@ const INDEX: [&str; 4] = ["nin", "pin", "nal", "pal"];
 /// The path as `-db` takes it: BLAST+ splits at blanks unless the value itself is quoted.
 pub(super) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
-    if text.contains(char::is_whitespace) { format!("\"{text}\"") } else { text }
+    if text.contains(char::is_whitespace) {
+        format!("\"{text}\"")
+    } else {
+        text
+    }
 }
 
 fn each_file(folder: &Path, depth: usize, take: &mut impl FnMut(&Path, &fs::Metadata)) {
@@ -45,7 +49,10 @@ fn each_file(folder: &Path, depth: usize, take: &mut impl FnMut(&Path, &fs::Meta
 }
 
 fn modified(meta: &fs::Metadata) -> u128 {
-    let since = meta.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let since = meta
+        .modified()
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     since.map_or(0, |since| since.as_nanos())
 }
 
@@ -55,15 +62,27 @@ pub(super) fn stamp(folders: &[PathBuf]) -> u64 {
     for folder in folders {
         let mut lines = Vec::new();
         each_file(folder, MAX_DEPTH, &mut |path, meta| {
-            let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+            let ending = path
+                .extension()
+                .and_then(|ending| ending.to_str())
+                .unwrap_or_default();
             if INDEX.contains(&ending) {
-                lines.push(format!("{}\n{}\n{}\n", path.display(), meta.len(), modified(meta)));
+                lines.push(format!(
+                    "{}\n{}\n{}\n",
+                    path.display(),
+                    meta.len(),
+                    modified(meta)
+                ));
             }
         });
         lines.sort_unstable();
         hash.update(lines.concat());
     }
-    let first = hash.finalize().iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    let first = hash
+        .finalize()
+        .iter()
+        .take(8)
+        .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
     first.max(1)
 }
 
@@ -72,10 +91,17 @@ pub(super) fn fingerprint(path: &Path) -> Option<String> {
     let stem = path.file_name()?.to_str()?;
     let mut lines = Vec::new();
     each_file(path.parent()?, 0, &mut |file, meta| {
-        let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let rest = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix('.'));
+        let name = file
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        let rest = name
+            .strip_prefix(stem)
+            .and_then(|rest| rest.strip_prefix('.'));
         // `db.nin`, and `db.00.nin` of a database in volumes; never the FASTA beside it.
-        let ending = rest.and_then(|rest| rest.rsplit('.').next()).unwrap_or_default();
+        let ending = rest
+            .and_then(|rest| rest.rsplit('.').next())
+            .unwrap_or_default();
         if ending.len() == 3 && ending.starts_with(['n', 'p']) {
             lines.push(format!("{name}\n{}\n{}\n", meta.len(), modified(meta)));
         }
@@ -85,7 +111,13 @@ pub(super) fn fingerprint(path: &Path) -> Option<String> {
     }
     lines.sort_unstable();
     let digest = Sha256::digest(lines.concat());
-    Some(digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    Some(
+        digest
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+    )
 }
 
 fn has_file(path: &Path, endings: [&str; 2]) -> bool {
@@ -100,14 +132,20 @@ fn has_file(path: &Path, endings: [&str; 2]) -> bool {
 }
 
 /// Every database below a folder, with the path for `-db`.
-pub(super) async fn read_folder(toolkit: &Toolkit, folder: &Path) -> Result<Vec<(Database, PathBuf)>, DatabaseError> {
+pub(super) async fn read_folder(
+    toolkit: &Toolkit,
+    folder: &Path,
+) -> Result<Vec<(Database, PathBuf)>, DatabaseError> {
     if !folder.is_dir() {
         let message = format!("{} is no folder", folder.display());
         return Err(io::Error::new(io::ErrorKind::NotFound, message).into());
     }
     let columns = ["%p", "%l", "%n", "%U", "%v", "%d", "%f", "%t"].join(&SEPARATOR.to_string());
     let mut command = toolkit.command(Tool::BlastDbCmd);
-    command.arg("-list").arg(folder).args(["-recursive", "-list_outfmt", &columns]);
+    command
+        .arg("-list")
+        .arg(folder)
+        .args(["-recursive", "-list_outfmt", &columns]);
     let listed = toolkit.ask(command, Tool::BlastDbCmd).await?;
     let text = String::from_utf8_lossy(&listed.stdout).into_owned();
     let mut found = Vec::new();
@@ -115,7 +153,13 @@ pub(super) async fn read_folder(toolkit: &Toolkit, folder: &Path) -> Result<Vec<
     for line in text.lines() {
         if let Some((database, path)) = read_line(line, folder) {
             let has_taxids = has_taxids(toolkit, &path).await;
-            found.push((Database { has_taxids, ..database }, path));
+            found.push((
+                Database {
+                    has_taxids,
+                    ..database
+                },
+                path,
+            ));
         }
     }
     Ok(found)
@@ -131,10 +175,18 @@ fn read_line(line: &str, folder: &Path) -> Option<(Database, PathBuf)> {
     let mut number = || fields.next()?.trim().parse::<u64>().ok();
     let (letters, sequences, bytes) = (number()?, number()?, number()?);
     let _format = fields.next()?;
-    let updated = fields.next()?.split_whitespace().collect::<Vec<_>>().join(" ");
+    let updated = fields
+        .next()?
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
     let path = PathBuf::from(fields.next()?);
     let title = fields.next()?.trim().to_owned();
-    let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
+    let name = path
+        .strip_prefix(folder)
+        .unwrap_or(&path)
+        .display()
+        .to_string();
     let version = fingerprint(&path);
     let problem = if sequences == 0 {
         Some("it has no sequences".to_owned())
@@ -144,7 +196,11 @@ fn read_line(line: &str, folder: &Path) -> Option<(Database, PathBuf)> {
         None
     };
     let database = Database {
-        title: if title.is_empty() { name.clone() } else { title },
+        title: if title.is_empty() {
+            name.clone()
+        } else {
+            title
+        },
         name,
         molecule,
         sequences,
@@ -152,7 +208,9 @@ fn read_line(line: &str, folder: &Path) -> Option<(Database, PathBuf)> {
         bytes,
         updated,
         version: version.unwrap_or_default(),
-        origin: Origin::Folder { path: folder.display().to_string() },
+        origin: Origin::Folder {
+            path: folder.display().to_string(),
+        },
         has_taxids: false,
         has_ids: has_file(&path, ["nog", "pog"]),
         problem,
@@ -163,19 +221,33 @@ fn read_line(line: &str, folder: &Path) -> Option<(Database, PathBuf)> {
 /// Whether any sequence has a taxonomy number: an older database answers with an error, which is no.
 async fn has_taxids(toolkit: &Toolkit, path: &Path) -> bool {
     let mut command = toolkit.command(Tool::BlastDbCmd);
-    command.arg("-db").arg(quoted(path)).args(["-tax_info", "-outfmt", "%T"]);
+    command
+        .arg("-db")
+        .arg(quoted(path))
+        .args(["-tax_info", "-outfmt", "%T"]);
     let Ok(answer) = toolkit.ask(command, Tool::BlastDbCmd).await else {
         return false;
     };
     let text = String::from_utf8_lossy(&answer.stdout).into_owned();
-    text.lines().any(|line| line.trim().parse::<u64>().is_ok_and(|taxid| taxid > 0))
+    text.lines()
+        .any(|line| line.trim().parse::<u64>().is_ok_and(|taxid| taxid > 0))
 }
 
 /// The first records of a database as FASTA; the process is ended once they are read.
-pub(super) async fn first_records(toolkit: &Toolkit, path: &Path, records: usize, bytes: usize) -> Result<String, DatabaseError> {
+pub(super) async fn first_records(
+    toolkit: &Toolkit,
+    path: &Path,
+    records: usize,
+    bytes: usize,
+) -> Result<String, DatabaseError> {
     let mut command = toolkit.command(Tool::BlastDbCmd);
-    command.arg("-db").arg(quoted(path)).args(["-entry", "all", "-outfmt", "%f"]);
-    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null());
+    command
+        .arg("-db")
+        .arg(quoted(path))
+        .args(["-entry", "all", "-outfmt", "%f"]);
+    command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null());
     let mut child = command.spawn()?;
     let mut text = Vec::new();
     if let Some(mut stdout) = child.stdout.take() {
@@ -189,9 +261,16 @@ pub(super) async fn first_records(toolkit: &Toolkit, path: &Path, records: usize
     child.kill().await?;
     let text = String::from_utf8_lossy(&text).into_owned();
     let mut whole: Vec<&str> = text.split_inclusive('\n').collect();
-    let starts: Vec<usize> = (0..whole.len()).filter(|line| whole.get(*line).is_some_and(|line| line.starts_with('>'))).collect();
+    let starts: Vec<usize> = (0..whole.len())
+        .filter(|line| whole.get(*line).is_some_and(|line| line.starts_with('>')))
+        .collect();
     // The record after the last wanted one, or the one that was cut off.
-    let end = starts.get(records).copied().or_else(|| starts.last().copied().filter(|last| *last > 0 && text.len() >= bytes));
+    let end = starts.get(records).copied().or_else(|| {
+        starts
+            .last()
+            .copied()
+            .filter(|last| *last > 0 && text.len() >= bytes)
+    });
     whole.truncate(end.unwrap_or(whole.len()));
     Ok(whole.concat())
 }

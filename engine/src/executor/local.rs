@@ -148,7 +148,10 @@ impl Executor for LocalExecutor {
         }
         Err(ExecutorError::new(
             ErrorCode::DatabaseChanged,
-            format!("the database {} has changed since the search was submitted", job.spec.database),
+            format!(
+                "the database {} has changed since the search was submitted",
+                job.spec.database
+            ),
         ))
     }
 

@@ -110,10 +110,28 @@ mod tests {
     fn places_go_to_the_oldest_whoever_asks_first() {
         let admission = Admission::new(1);
         assert_eq!(admission.try_enter(Timestamp(1), "a"), Turn::Yours);
-        assert_eq!(admission.try_enter(Timestamp(3), "c"), Turn::Wait { ahead: 0, running: 1 });
-        assert_eq!(admission.try_enter(Timestamp(2), "b"), Turn::Wait { ahead: 0, running: 1 });
+        assert_eq!(
+            admission.try_enter(Timestamp(3), "c"),
+            Turn::Wait {
+                ahead: 0,
+                running: 1
+            }
+        );
+        assert_eq!(
+            admission.try_enter(Timestamp(2), "b"),
+            Turn::Wait {
+                ahead: 0,
+                running: 1
+            }
+        );
         admission.leave("a");
-        assert_eq!(admission.try_enter(Timestamp(3), "c"), Turn::Wait { ahead: 1, running: 0 });
+        assert_eq!(
+            admission.try_enter(Timestamp(3), "c"),
+            Turn::Wait {
+                ahead: 1,
+                running: 0
+            }
+        );
         assert_eq!(admission.try_enter(Timestamp(2), "b"), Turn::Yours);
     }
 
@@ -121,8 +139,20 @@ mod tests {
     fn a_waiter_that_leaves_lets_the_others_pass() {
         let admission = Admission::new(1);
         admission.reenter("a");
-        assert_eq!(admission.try_enter(Timestamp(2), "b"), Turn::Wait { ahead: 0, running: 1 });
-        assert_eq!(admission.try_enter(Timestamp(3), "c"), Turn::Wait { ahead: 1, running: 1 });
+        assert_eq!(
+            admission.try_enter(Timestamp(2), "b"),
+            Turn::Wait {
+                ahead: 0,
+                running: 1
+            }
+        );
+        assert_eq!(
+            admission.try_enter(Timestamp(3), "c"),
+            Turn::Wait {
+                ahead: 1,
+                running: 1
+            }
+        );
         admission.leave("b");
         admission.leave("a");
         assert_eq!(admission.try_enter(Timestamp(3), "c"), Turn::Yours);

@@ -80,10 +80,14 @@ pub(super) async fn drive(context: &Context, id: &str, changed: &Notify, stop: &
             Err(Halt::Again) => {
                 illegal_turns += 1;
                 if illegal_turns > 8 {
-                    record_failure(context, id, &ExecutorError::new(
-                        ErrorCode::Internal,
-                        format!("the job cannot go on from {}", stored.job.phase.as_str()),
-                    ))
+                    record_failure(
+                        context,
+                        id,
+                        &ExecutorError::new(
+                            ErrorCode::Internal,
+                            format!("the job cannot go on from {}", stored.job.phase.as_str()),
+                        ),
+                    )
                     .await;
                 }
             }
@@ -130,14 +134,21 @@ async fn record_failure(context: &Context, id: &str, error: &ExecutorError) {
         message: error.message.clone(),
     };
     match context.jobs.change(id, &event, ENGINE).await {
-        Ok(stored) => log(context, &stored.job, LogLevel::Error, format!("failed: {}", error.message)),
+        Ok(stored) => log(
+            context,
+            &stored.job,
+            LogLevel::Error,
+            format!("failed: {}", error.message),
+        ),
         // The next turn of the loop reads the row again and meets the same failure.
         Err(error) => tracing::warn!(job = id, %error, "the failure cannot be recorded yet"),
     }
 }
 
 fn log(context: &Context, job: &Job, level: LogLevel, line: String) {
-    context.logs.append(&job.id, job.current_step(), level, &[line]);
+    context
+        .logs
+        .append(&job.id, job.current_step(), level, &[line]);
 }
 
 /// What remains when a job has ended: its work folder is of no more use once it has completed.
@@ -218,7 +229,10 @@ async fn queued(context: &Context, job: &Job) -> Result<(), Halt> {
         Turn::Wait { ahead, running } => {
             let reason = waiting_line(ahead, running);
             if job.waiting_reason() != Some(reason.as_str()) {
-                let wait = Event::Wait { phase: Phase::Queued, reason };
+                let wait = Event::Wait {
+                    phase: Phase::Queued,
+                    reason,
+                };
                 return change(context, job, &wait).await;
             }
             // An error would mean that the line is gone, and the engine with it.
@@ -242,7 +256,15 @@ async fn warm_up(context: &Context, job: &Job) -> Result<(), Halt> {
     match context.executor.warm_up(job).await? {
         Readiness::Done => enter(context, job, Phase::Configuring).await,
         Readiness::Unneeded(reason) => {
-            change(context, job, &Event::Skip { step: Step::WarmingUp, reason }).await?;
+            change(
+                context,
+                job,
+                &Event::Skip {
+                    step: Step::WarmingUp,
+                    reason,
+                },
+            )
+            .await?;
             enter(context, job, Phase::Configuring).await
         }
         Readiness::Waiting(reason) => wait(context, job, Phase::WaitingForDatabase, reason).await,
@@ -251,7 +273,12 @@ async fn warm_up(context: &Context, job: &Job) -> Result<(), Halt> {
 
 async fn configure(context: &Context, job: &Job) -> Result<(), Halt> {
     let plan = context.executor.plan(job).await?;
-    log(context, job, LogLevel::Command, elb_core::search::display_command(&plan.command));
+    log(
+        context,
+        job,
+        LogLevel::Command,
+        elb_core::search::display_command(&plan.command),
+    );
     let planned = Event::Planned {
         command: plan.command,
         // The attempt is part of it: an executor that sees an old run can tell it from the new one.
@@ -267,7 +294,15 @@ async fn stage(context: &Context, job: &Job) -> Result<(), Halt> {
     match context.executor.stage(job).await? {
         Readiness::Done => enter(context, job, Phase::Submitting).await,
         Readiness::Unneeded(reason) => {
-            change(context, job, &Event::Skip { step: Step::StagingDb, reason }).await?;
+            change(
+                context,
+                job,
+                &Event::Skip {
+                    step: Step::StagingDb,
+                    reason,
+                },
+            )
+            .await?;
             enter(context, job, Phase::Submitting).await
         }
         Readiness::Waiting(reason) => wait(context, job, Phase::WaitingForDatabase, reason).await,
@@ -326,12 +361,18 @@ async fn note(
     let mut job = known.clone();
     for text in warnings {
         if !job.warnings.contains(&text) {
-            let stored = context.jobs.change(&job.id, &Event::Warned { text }, ENGINE).await?;
+            let stored = context
+                .jobs
+                .change(&job.id, &Event::Warned { text }, ENGINE)
+                .await?;
             job = stored.job;
         }
     }
     if progress != job.progress {
-        let stored = context.jobs.change(&job.id, &Event::Progressed { progress }, ENGINE).await?;
+        let stored = context
+            .jobs
+            .change(&job.id, &Event::Progressed { progress }, ENGINE)
+            .await?;
         job = stored.job;
     }
     Ok(job)
@@ -339,14 +380,30 @@ async fn note(
 
 async fn cancel(context: &Context, job: &Job) -> Result<(), Halt> {
     if let Err(error) = context.executor.cancel(job).await {
-        log(context, job, LogLevel::Error, format!("the search cannot be stopped yet: {error}"));
+        log(
+            context,
+            job,
+            LogLevel::Error,
+            format!("the search cannot be stopped yet: {error}"),
+        );
         tokio::time::sleep(elb_core::poll::JOB_STEADY).await;
         return Ok(());
     }
-    let stored = context.jobs.change(&job.id, &Event::CancelObserved, ENGINE).await?;
-    log(context, &stored.job, LogLevel::Info, "cancelled: nothing of the search is running any more".to_owned());
+    let stored = context
+        .jobs
+        .change(&job.id, &Event::CancelObserved, ENGINE)
+        .await?;
+    log(
+        context,
+        &stored.job,
+        LogLevel::Info,
+        "cancelled: nothing of the search is running any more".to_owned(),
+    );
     if stored.job.intent == Intent::Delete {
-        context.jobs.change(&job.id, &Event::Deleted, ENGINE).await?;
+        context
+            .jobs
+            .change(&job.id, &Event::Deleted, ENGINE)
+            .await?;
     }
     Ok(())
 }

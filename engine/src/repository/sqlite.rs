@@ -225,7 +225,13 @@ impl Repository for SqliteRepository {
                     "UPDATE jobs SET phase = ?3, version = ?4, document = ?5 \
                      WHERE id = ?1 AND version = ?2",
                 )?
-                .execute(params![job.id, expected, job.phase.as_str(), version, document])?;
+                .execute(params![
+                    job.id,
+                    expected,
+                    job.phase.as_str(),
+                    version,
+                    document
+                ])?;
             if changed == 0 {
                 return Err(match find(&transaction, &job.id)? {
                     Some(_) => RepositoryError::Conflict {
@@ -272,7 +278,9 @@ impl Repository for SqliteRepository {
     ) -> Result<Vec<HistoryEntry>, RepositoryError> {
         let id = id.to_owned();
         self.with(move |connection| {
-            let before = before.map_or(i64::MAX, |version| i64::try_from(version).unwrap_or(i64::MAX));
+            let before = before.map_or(i64::MAX, |version| {
+                i64::try_from(version).unwrap_or(i64::MAX)
+            });
             let mut statement = connection.prepare_cached(
                 "SELECT version, at, attempt, phase, note, actor FROM history \
                  WHERE job_id = ?1 AND version < ?2 ORDER BY version DESC LIMIT ?3",

@@ -126,7 +126,9 @@ impl Format {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let number: u8 = text.parse().ok()?;
-        Self::OFFERED.into_iter().find(|format| format.number() == number)
+        Self::OFFERED
+            .into_iter()
+            .find(|format| format.number() == number)
     }
 }
 
@@ -163,7 +165,12 @@ impl JobService {
     ///
     /// # Errors
     /// [`ServiceError::NoSuchJob`], or the object store's.
-    pub async fn query_head(&self, caller: &Caller, id: &str, limit: u64) -> Result<String, ServiceError> {
+    pub async fn query_head(
+        &self,
+        caller: &Caller,
+        id: &str,
+        limit: u64,
+    ) -> Result<String, ServiceError> {
         self.detail(caller, id)?;
         let head = self.inner.objects.head(id, Kind::Query, limit).await?;
         Ok(String::from_utf8_lossy(&head).into_owned())
@@ -191,7 +198,12 @@ impl JobService {
         let media_type = format.media_type();
         if format == Format::Archive {
             let (size, pieces) = self.inner.objects.get(id, Kind::Archive).await?;
-            return Ok(Download { file_name, media_type, size: Some(size), pieces });
+            return Ok(Download {
+                file_name,
+                media_type,
+                size: Some(size),
+                pieces,
+            });
         }
         self.require_database(&detail)?;
         let mut command = self.inner.toolkit.command(Tool::BlastFormatter);
@@ -199,14 +211,24 @@ impl JobService {
         command.args(["-outfmt", &format.number().to_string()]);
         limit_rows(&mut command, format, detail.spec.options.max_target_seqs);
         let pieces = streamed(command)?;
-        Ok(Download { file_name, media_type, size: None, pieces })
+        Ok(Download {
+            file_name,
+            media_type,
+            size: None,
+            pieces,
+        })
     }
 
     fn archive_path(&self, id: &str) -> Result<std::path::PathBuf, ServiceError> {
-        self.inner.objects.path(id, Kind::Archive).map_err(|error| match error {
-            ObjectError::Missing { .. } => ServiceError::NoResults("the results are no longer stored".to_owned()),
-            other => other.into(),
-        })
+        self.inner
+            .objects
+            .path(id, Kind::Archive)
+            .map_err(|error| match error {
+                ObjectError::Missing { .. } => {
+                    ServiceError::NoResults("the results are no longer stored".to_owned())
+                }
+                other => other.into(),
+            })
     }
 
     /// Formatting reads the subjects from the database: it must be there, as it was searched.
@@ -232,7 +254,9 @@ pub(super) fn require_results(detail: &JobDetail) -> Result<(), ServiceError> {
         return Ok(());
     }
     let label = detail.row.phase.label().to_lowercase();
-    Err(ServiceError::NoResults(format!("there are no results yet: the search is {label}")))
+    Err(ServiceError::NoResults(format!(
+        "there are no results yet: the search is {label}"
+    )))
 }
 
 /// `blast_formatter` has a limit of its own (500), which would cut a search that asked for more.
@@ -248,13 +272,17 @@ fn limit_rows(command: &mut Command, format: Format, max_target_seqs: Option<u32
 }
 
 /// The output of a process as a stream that ends in an error if the process does.
-fn streamed(mut command: Command) -> Result<BoxStream<'static, std::io::Result<Bytes>>, ServiceError> {
+fn streamed(
+    mut command: Command,
+) -> Result<BoxStream<'static, std::io::Result<Bytes>>, ServiceError> {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command
-        .spawn()
-        .map_err(|error| ServiceError::Internal(format!("blast_formatter cannot be started: {error}")))?;
+    let mut child = command.spawn().map_err(|error| {
+        ServiceError::Internal(format!("blast_formatter cannot be started: {error}"))
+    })?;
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
-        return Err(ServiceError::Internal("blast_formatter has no output".to_owned()));
+        return Err(ServiceError::Internal(
+            "blast_formatter has no output".to_owned(),
+        ));
     };
     let last = futures::stream::once(async move {
         let mut text = String::new();
@@ -264,7 +292,11 @@ fn streamed(mut command: Command) -> Result<BoxStream<'static, std::io::Result<B
         if status.success() {
             return Ok(Bytes::new());
         }
-        Err(std::io::Error::other(exit::explain(status, &text).to_string()))
+        Err(std::io::Error::other(
+            exit::explain(status, &text).to_string(),
+        ))
     });
-    Ok(ReaderStream::with_capacity(stdout, 64 * 1_024).chain(last).boxed())
+    Ok(ReaderStream::with_capacity(stdout, 64 * 1_024)
+        .chain(last)
+        .boxed())
 }

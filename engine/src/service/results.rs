@@ -24,14 +24,20 @@ impl JobService {
     ) -> Result<T, ServiceError> {
         let detail = self.detail(caller, id)?;
         require_results(&detail)?;
-        let path = self.inner.objects.path(id, Kind::Hits).map_err(|error| match error {
-            ObjectError::Missing { .. } => {
-                ServiceError::NoResults("the results are no longer stored".to_owned())
-            }
-            other => other.into(),
-        })?;
+        let path = self
+            .inner
+            .objects
+            .path(id, Kind::Hits)
+            .map_err(|error| match error {
+                ObjectError::Missing { .. } => {
+                    ServiceError::NoResults("the results are no longer stored".to_owned())
+                }
+                other => other.into(),
+            })?;
         let reading = tokio::task::spawn_blocking(move || read(&ResultsIndex::open(&path)?));
-        let outcome = reading.await.map_err(|error| ServiceError::Internal(error.to_string()))?;
+        let outcome = reading
+            .await
+            .map_err(|error| ServiceError::Internal(error.to_string()))?;
         Ok(outcome?)
     }
 
@@ -50,4 +56,3 @@ impl JobService {
         }
     }
 }
-

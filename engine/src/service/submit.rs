@@ -59,7 +59,10 @@ impl JobService {
             let message = if spec.database.is_empty() {
                 "Choose a database.".to_owned()
             } else {
-                format!("There is no database {}. Choose one from the list.", spec.database)
+                format!(
+                    "There is no database {}. Choose one from the list.",
+                    spec.database
+                )
             };
             return (vec![OptionProblem::new("database", message)], Vec::new());
         };
@@ -83,15 +86,26 @@ impl JobService {
         caller: &Caller,
         submission: Submission,
     ) -> Result<Submitted, ServiceError> {
-        let Submission { spec, title, query, key } = submission;
+        let Submission {
+            spec,
+            title,
+            query,
+            key,
+        } = submission;
         let (mut problems, mut warnings) = self.check(&spec);
         problems.extend(query.report.problems.iter().map(|problem| {
             let message = format!("line {}: {} {}", problem.line, problem.message, problem.fix);
             OptionProblem::new("query", message)
         }));
-        let unlisted = query.report.problems_total.saturating_sub(query.report.problems.len() as u64);
+        let unlisted = query
+            .report
+            .problems_total
+            .saturating_sub(query.report.problems.len() as u64);
         if unlisted > 0 {
-            let message = format!("… and {} more", text::counted(unlisted, "problem", "problems"));
+            let message = format!(
+                "… and {} more",
+                text::counted(unlisted, "problem", "problems")
+            );
             problems.push(OptionProblem::new("query", message));
         }
         if title.chars().count() > MAX_TITLE {
@@ -102,9 +116,13 @@ impl JobService {
         if !problems.is_empty() {
             return Err(ServiceError::Invalid(problems));
         }
-        warnings.extend(query.report.warnings.iter().map(|warning| {
-            format!("query line {}: {}", warning.line, warning.message)
-        }));
+        warnings.extend(
+            query
+                .report
+                .warnings
+                .iter()
+                .map(|warning| format!("query line {}: {}", warning.line, warning.message)),
+        );
         let mut job = self.new_job(caller, spec, &title, &query);
         warnings.truncate(elb_core::job::MAX_WARNINGS);
         job.warnings = warnings;
@@ -128,7 +146,10 @@ impl JobService {
                 if stored.job.digest != job.digest {
                     return Err(ServiceError::KeyReused);
                 }
-                Ok(Submitted { stored, replayed: true })
+                Ok(Submitted {
+                    stored,
+                    replayed: true,
+                })
             }
             Err(error) => {
                 self.drop_query(&job.id).await;
@@ -139,15 +160,26 @@ impl JobService {
 
     async fn hand_over(&self, stored: Stored) -> Result<Submitted, ServiceError> {
         let job = &stored.job;
-        let line = format!("submitted: {} against {}", job.spec.program.as_str(), job.spec.database);
-        self.inner.logs.append(&job.id, Step::Preparing, LogLevel::Info, &[line]);
+        let line = format!(
+            "submitted: {} against {}",
+            job.spec.program.as_str(),
+            job.spec.database
+        );
+        self.inner
+            .logs
+            .append(&job.id, Step::Preparing, LogLevel::Info, &[line]);
         for warning in &job.warnings {
             let line = std::slice::from_ref(warning);
-            self.inner.logs.append(&job.id, Step::Preparing, LogLevel::Warning, line);
+            self.inner
+                .logs
+                .append(&job.id, Step::Preparing, LogLevel::Warning, line);
         }
         if self.inner.lifecycle.accepts() {
             self.inner.lifecycle.wake(&job.id);
-            return Ok(Submitted { stored, replayed: false });
+            return Ok(Submitted {
+                stored,
+                replayed: false,
+            });
         }
         let message = "the server is shutting down".to_owned();
         let event = Event::Failed {
@@ -174,7 +206,8 @@ impl JobService {
         let key = key.filter(|key| !key.is_empty())?;
         let plain = key.chars().all(|letter| letter.is_ascii_graphic());
         if key.len() > MAX_KEY || !plain {
-            let message = format!("An idempotency key is at most {MAX_KEY} visible ASCII characters.");
+            let message =
+                format!("An idempotency key is at most {MAX_KEY} visible ASCII characters.");
             problems.push(OptionProblem::new("idempotency_key", message));
             return None;
         }
@@ -186,13 +219,7 @@ impl JobService {
         })
     }
 
-    fn new_job(
-        &self,
-        caller: &Caller,
-        spec: SearchSpec,
-        title: &str,
-        query: &Intake,
-    ) -> Job {
+    fn new_job(&self, caller: &Caller, spec: SearchSpec, title: &str, query: &Intake) -> Job {
         let now: Timestamp = self.now();
         let database = self.inner.catalogue.get(&spec.database);
         let database = database.map_or_else(DatabaseFacts::default, |database| DatabaseFacts {
@@ -262,5 +289,8 @@ fn digest_of(spec: &SearchSpec, title: &str, query: &str) -> String {
     hash.update(title.trim().as_bytes());
     hash.update([0]);
     hash.update(query.as_bytes());
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

@@ -34,23 +34,60 @@ pub fn explain(status: ExitStatus, stderr: &str) -> ToolFailure {
     let (code, what) = match (status.code(), status.signal()) {
         (_, Some(signal)) => by_signal(signal),
         (Some(code @ (134 | 137 | 139 | 141 | 143 | 153)), None) => by_signal(code - 128),
-        (Some(1), None) => by_words(&words, ErrorCode::OptionRejected, "BLAST+ refused the query or an option (exit code 1)"),
-        (Some(2), None) => by_words(&words, ErrorCode::DatabaseUnreadable, "BLAST+ cannot read the database (exit code 2)"),
-        (Some(4), None) => (ErrorCode::OutOfMemory, "BLAST+ ran out of memory (exit code 4)".to_owned()),
-        (Some(code), None) => by_words(&words, ErrorCode::BlastFailed, &format!("BLAST+ failed (exit code {code})")),
-        (None, None) => (ErrorCode::BlastFailed, "BLAST+ ended in an unknown way".to_owned()),
+        (Some(1), None) => by_words(
+            &words,
+            ErrorCode::OptionRejected,
+            "BLAST+ refused the query or an option (exit code 1)",
+        ),
+        (Some(2), None) => by_words(
+            &words,
+            ErrorCode::DatabaseUnreadable,
+            "BLAST+ cannot read the database (exit code 2)",
+        ),
+        (Some(4), None) => (
+            ErrorCode::OutOfMemory,
+            "BLAST+ ran out of memory (exit code 4)".to_owned(),
+        ),
+        (Some(code), None) => by_words(
+            &words,
+            ErrorCode::BlastFailed,
+            &format!("BLAST+ failed (exit code {code})"),
+        ),
+        (None, None) => (
+            ErrorCode::BlastFailed,
+            "BLAST+ ended in an unknown way".to_owned(),
+        ),
     };
-    let message = if words.is_empty() { format!("{what}.") } else { format!("{what}: {words}") };
+    let message = if words.is_empty() {
+        format!("{what}.")
+    } else {
+        format!("{what}: {words}")
+    };
     ToolFailure { code, message }
 }
 
 fn by_signal(signal: i32) -> (ErrorCode, String) {
     match signal {
-        9 => (ErrorCode::OutOfMemory, "BLAST+ was killed (signal 9), most likely for lack of memory".to_owned()),
-        6 => (ErrorCode::DiskFull, "BLAST+ gave up (signal 6), most likely because the disk is full".to_owned()),
-        11 | 7 => (ErrorCode::DatabaseUnreadable, format!("BLAST+ crashed (signal {signal}), most likely on damaged database files")),
-        25 => (ErrorCode::OutputLimit, "BLAST+ wrote more than is allowed (signal 25)".to_owned()),
-        other => (ErrorCode::BlastFailed, format!("BLAST+ was ended from outside (signal {other})")),
+        9 => (
+            ErrorCode::OutOfMemory,
+            "BLAST+ was killed (signal 9), most likely for lack of memory".to_owned(),
+        ),
+        6 => (
+            ErrorCode::DiskFull,
+            "BLAST+ gave up (signal 6), most likely because the disk is full".to_owned(),
+        ),
+        11 | 7 => (
+            ErrorCode::DatabaseUnreadable,
+            format!("BLAST+ crashed (signal {signal}), most likely on damaged database files"),
+        ),
+        25 => (
+            ErrorCode::OutputLimit,
+            "BLAST+ wrote more than is allowed (signal 25)".to_owned(),
+        ),
+        other => (
+            ErrorCode::BlastFailed,
+            format!("BLAST+ was ended from outside (signal {other})"),
+        ),
     }
 }
 
@@ -99,7 +136,10 @@ pub fn warnings(stderr: &str) -> Vec<String> {
             continue;
         };
         let warning = warning.trim();
-        let warning = match warning.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        let warning = match warning
+            .strip_prefix('[')
+            .and_then(|rest| rest.split_once(']'))
+        {
             Some((_, rest)) => rest.trim(),
             None => warning,
         };
@@ -128,8 +168,14 @@ mod tests {
 
     #[test]
     fn signals_are_explained_by_what_mostly_causes_them() {
-        assert_eq!(explain(ExitStatus::from_raw(9), "").error_code(), ErrorCode::OutOfMemory);
-        assert_eq!(explain(ExitStatus::from_raw(11), "").error_code(), ErrorCode::DatabaseUnreadable);
+        assert_eq!(
+            explain(ExitStatus::from_raw(9), "").error_code(),
+            ErrorCode::OutOfMemory
+        );
+        assert_eq!(
+            explain(ExitStatus::from_raw(11), "").error_code(),
+            ErrorCode::DatabaseUnreadable
+        );
         assert_eq!(explain(exit(134), "").error_code(), ErrorCode::DiskFull);
         assert_eq!(explain(exit(137), "").error_code(), ErrorCode::OutOfMemory);
     }
@@ -138,12 +184,21 @@ mod tests {
     fn an_unknown_failure_keeps_its_code_and_words() {
         let failure = explain(exit(3), "BLAST engine error: Something new\n");
         assert_eq!(failure.error_code(), ErrorCode::BlastFailed);
-        assert_eq!(failure.to_string(), "BLAST+ failed (exit code 3): BLAST engine error: Something new");
+        assert_eq!(
+            failure.to_string(),
+            "BLAST+ failed (exit code 3): BLAST engine error: Something new"
+        );
     }
 
     #[test]
     fn warnings_are_told_once_and_without_the_program() {
         let stderr = "Warning: [blastn] Examining 5 or more matches is recommended\nWarning: [blastn] Examining 5 or more matches is recommended\nWarning: [blastn] Query_1 a: Could not calculate\n";
-        assert_eq!(warnings(stderr), ["Examining 5 or more matches is recommended", "Query_1 a: Could not calculate"]);
+        assert_eq!(
+            warnings(stderr),
+            [
+                "Examining 5 or more matches is recommended",
+                "Query_1 a: Could not calculate"
+            ]
+        );
     }
 }

@@ -42,7 +42,10 @@ pub(super) async fn split(
     let unit = batch::unit_letters(job.spec.program.as_str()).unwrap_or(1);
     let processes = u32::try_from(processes).unwrap_or(u32::MAX);
     let batches = batch::plan(unit, lengths, processes);
-    let (_, mut pieces) = objects.get(&job.id, Kind::Query).await.map_err(object_error)?;
+    let (_, mut pieces) = objects
+        .get(&job.id, Kind::Query)
+        .await
+        .map_err(object_error)?;
     let mut splitter = BatchSplitter::new(&batches);
     let mut open: Option<(usize, tokio::fs::File)> = None;
     while let Some(piece) = pieces.next().await {
@@ -86,7 +89,10 @@ async fn close(open: Option<(usize, tokio::fs::File)>) -> Result<(), ExecutorErr
 
 /// Reads the stored query once and checks again what BLAST+ would let pass.
 async fn record_lengths(objects: &Objects, job: &Job) -> Result<Vec<u64>, ExecutorError> {
-    let (_, mut pieces) = objects.get(&job.id, Kind::Query).await.map_err(object_error)?;
+    let (_, mut pieces) = objects
+        .get(&job.id, Kind::Query)
+        .await
+        .map_err(object_error)?;
     let expect = Expect::Query(job.spec.program.query_molecule());
     // The limits were kept when it was accepted; a lower setting now must not fail a job.
     let mut checker = Checker::new(expect, fasta::Limits::unlimited());
@@ -96,7 +102,10 @@ async fn record_lengths(objects: &Objects, job: &Job) -> Result<Vec<u64>, Execut
     }
     let report = checker.finish(&mut |_: &[u8]| {});
     if let Some(problem) = report.problems.first() {
-        let message = format!("the stored query is damaged, line {}: {}", problem.line, problem.message);
+        let message = format!(
+            "the stored query is damaged, line {}: {}",
+            problem.line, problem.message
+        );
         return Err(ExecutorError::new(ErrorCode::QueryInvalid, message));
     }
     Ok(report.records.iter().map(|record| record.letters).collect())

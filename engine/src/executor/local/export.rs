@@ -36,7 +36,11 @@ fn stored(error: ObjectError) -> ExecutorError {
         other => {
             let message = other.to_string();
             let full = message.contains("No space left") || message.contains("StorageFull");
-            let code = if full { ErrorCode::DiskFull } else { ErrorCode::ExportFailed };
+            let code = if full {
+                ErrorCode::DiskFull
+            } else {
+                ErrorCode::ExportFailed
+            };
             ExecutorError::new(code, format!("the results cannot be stored: {message}"))
         }
     }
@@ -47,7 +51,10 @@ pub(super) async fn export(executor: &LocalExecutor, job: &Job) -> Result<Outcom
     let work = executor.work_dir(&job.id);
     let batches = work.read_batches()?;
     if let Some(missing) = batches.iter().find(|batch| !work.is_done(batch)) {
-        let message = format!("{} is not done, so there is nothing to collect yet", missing.name());
+        let message = format!(
+            "{} is not done, so there is nothing to collect yet",
+            missing.name()
+        );
         return Err(ExecutorError::new(ErrorCode::Internal, message));
     }
     let folders: Vec<PathBuf> = batches.iter().map(|batch| work.done_batch(batch)).collect();
@@ -72,7 +79,11 @@ pub(super) async fn export(executor: &LocalExecutor, job: &Job) -> Result<Outcom
 
     let file = tokio::fs::File::open(&index).await;
     let file = file.map_err(|error| disk_error("the index of the hits cannot be read", &error))?;
-    executor.objects.put(&job.id, Kind::Hits, file).await.map_err(stored)?;
+    executor
+        .objects
+        .put(&job.id, Kind::Hits, file)
+        .await
+        .map_err(stored)?;
     executor.logs.append(
         &job.id,
         Step::ExportingResults,
@@ -95,7 +106,11 @@ pub(super) async fn export(executor: &LocalExecutor, job: &Job) -> Result<Outcom
 fn index_error(error: &ResultsError) -> ExecutorError {
     let message = error.to_string();
     let full = message.contains("disk is full") || message.contains("No space left");
-    let code = if full { ErrorCode::DiskFull } else { ErrorCode::ExportFailed };
+    let code = if full {
+        ErrorCode::DiskFull
+    } else {
+        ErrorCode::ExportFailed
+    };
     ExecutorError::new(code, format!("the hits cannot be indexed: {message}"))
 }
 
@@ -148,12 +163,16 @@ struct Concatenated {
 }
 
 impl Concatenated {
-    async fn open(paths: Vec<PathBuf>) -> Result<impl tokio::io::AsyncRead + Unpin + Send, ExecutorError> {
+    async fn open(
+        paths: Vec<PathBuf>,
+    ) -> Result<impl tokio::io::AsyncRead + Unpin + Send, ExecutorError> {
         let mut this = Self {
             rest: paths.into_iter(),
             current: None,
         };
-        this.advance().await.map_err(|error| disk_error("an archive cannot be read", &error))?;
+        this.advance()
+            .await
+            .map_err(|error| disk_error("an archive cannot be read", &error))?;
         let pieces = futures::stream::unfold(Some(this), |state| async move {
             let mut this = state?;
             match this.next_piece().await {

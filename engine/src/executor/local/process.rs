@@ -79,10 +79,16 @@ fn processes_naming(folder: &Path) -> Vec<Pid> {
 /// opened on a file in the folder is none of ours.
 fn is_blast(line: &[u8]) -> bool {
     let program = line.split(|byte| *byte == 0).next().unwrap_or_default();
-    let name = program.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    let name = program
+        .rsplit(|byte| *byte == b'/')
+        .next()
+        .unwrap_or_default();
     contains(name, b"blast")
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    !needle.is_empty() && haystack.windows(needle.len()).any(|window| window == needle)
+    !needle.is_empty()
+        && haystack
+            .windows(needle.len())
+            .any(|window| window == needle)
 }

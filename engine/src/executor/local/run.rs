@@ -13,12 +13,7 @@ use std::{
 };
 
 use elb_core::{
-    batch::Batch,
-    error_code::ErrorCode,
-    hits::TABULAR_FIELDS,
-    search::Program,
-    step::Step,
-    text,
+    batch::Batch, error_code::ErrorCode, hits::TABULAR_FIELDS, search::Program, step::Step, text,
     view::LogLevel,
 };
 use rustix::process::Pid;
@@ -134,7 +129,10 @@ impl Run {
             return (changes, last);
         }
         let message = "the run ended without saying how; please report this";
-        (changes, Observation::Failed(ExecutorError::new(ErrorCode::Internal, message)))
+        (
+            changes,
+            Observation::Failed(ExecutorError::new(ErrorCode::Internal, message)),
+        )
     }
 
     /// Stops every process of the run and returns when they are gone.
@@ -162,7 +160,10 @@ async fn supervise(setup: Arc<Setup>, run: &Run) -> Observation {
         }
     }
     let known = |warnings: &Mutex<Vec<String>>| {
-        warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        warnings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     };
     run.show(Observation::Running {
         progress: setup.work.progress(&setup.batches),
@@ -240,11 +241,18 @@ async fn search_batch(
     let total = setup.batches.len();
     let label = format!("batch {} of {total}", batch.index + 1);
     // A fresh folder for each try: what an interrupted one left can never be taken for a result.
-    let folder = setup.work.tries().join(format!("{name}-{}", uuid::Uuid::new_v4().simple()));
-    fs::create_dir_all(&folder).map_err(|error| disk_error("a batch folder cannot be made", &error))?;
+    let folder = setup
+        .work
+        .tries()
+        .join(format!("{name}-{}", uuid::Uuid::new_v4().simple()));
+    fs::create_dir_all(&folder)
+        .map_err(|error| disk_error("a batch folder cannot be made", &error))?;
     setup.log(
         LogLevel::Info,
-        format!("{label}: {}, started", text::counted(batch.records, "sequence", "sequences")),
+        format!(
+            "{label}: {}, started",
+            text::counted(batch.records, "sequence", "sequences")
+        ),
     );
     let started = std::time::Instant::now();
     let (archive, table) = (folder.join(ARCHIVE), folder.join(TABLE));
@@ -259,7 +267,11 @@ async fn search_batch(
     let stderr = run_to_end(blast, halt).await?;
     note_warnings(setup, &label, &stderr, warnings);
     let mut formatter = setup.toolkit.command(Tool::BlastFormatter);
-    formatter.arg("-archive").arg(&archive).arg("-out").arg(&table);
+    formatter
+        .arg("-archive")
+        .arg(&archive)
+        .arg("-out")
+        .arg(&table);
     formatter.args(["-outfmt", &format!("6 {TABULAR_FIELDS}")]);
     if let Some(most) = setup.max_target_seqs {
         formatter.args(["-max_target_seqs", &most.to_string()]);
@@ -272,7 +284,10 @@ async fn search_batch(
         }
     }
     let took = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    setup.log(LogLevel::Info, format!("{label}: done in {}", text::duration_fine(took)));
+    setup.log(
+        LogLevel::Info,
+        format!("{label}: done in {}", text::duration_fine(took)),
+    );
     Ok(())
 }
 
@@ -294,7 +309,9 @@ async fn run_to_end(mut command: Command, halt: &CancellationToken) -> Result<St
         let message = format!("BLAST+ cannot be started: {error}");
         ExecutorError::new(ErrorCode::BlastMissing, message)
     })?;
-    let leader = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).unwrap_or(0)));
+    let leader = child
+        .id()
+        .and_then(|id| Pid::from_raw(i32::try_from(id).unwrap_or(0)));
     let stderr = child.stderr.take();
     let reading = tokio::spawn(read_capped(stderr));
     let status: Option<ExitStatus> = tokio::select! {
@@ -315,7 +332,10 @@ async fn run_to_end(mut command: Command, halt: &CancellationToken) -> Result<St
         return Ok(stderr);
     }
     let failure = exit::explain(status, &stderr);
-    Err(BatchEnd::Failed(ExecutorError::new(failure.error_code(), failure.to_string())))
+    Err(BatchEnd::Failed(ExecutorError::new(
+        failure.error_code(),
+        failure.to_string(),
+    )))
 }
 
 async fn read_capped(stderr: Option<tokio::process::ChildStderr>) -> String {

@@ -20,8 +20,15 @@ pub(super) struct WorkDir {
 
 /// Turns an error of the file system into one of the job: a full disk is told apart.
 pub(super) fn disk_error(what: &str, error: &io::Error) -> ExecutorError {
-    let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-    let code = if full { ErrorCode::DiskFull } else { ErrorCode::Internal };
+    let full = matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    );
+    let code = if full {
+        ErrorCode::DiskFull
+    } else {
+        ErrorCode::Internal
+    };
     ExecutorError::new(code, format!("{what}: {error}"))
 }
 

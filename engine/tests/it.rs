@@ -1,0 +1,16 @@
+//! The engine through its door, with real BLAST+, a real store and real sequences.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "tests"
+)]
+
+#[path = "it/golden.rs"]
+mod golden;
+#[path = "it/journey.rs"]
+mod journey;
+#[path = "it/support.rs"]
+mod support;

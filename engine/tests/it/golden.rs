@@ -1,0 +1,481 @@
+//! A split and merged search gives what one direct run of BLAST+ gives, for every program and format.
+
+use std::{collections::HashMap, process::Command};
+
+use elb_core::{
+    hits::{alignment::to_text, blocks},
+    search::{Program, SearchSpec},
+};
+use elb_engine::{
+    results::DescriptionsRequest,
+    service::{Caller, Format},
+};
+
+use super::support::{Engine, PROTEINS, RRNA, databases, records, search};
+
+/// Queries that find something: nucleotide ones are genes of the database and, for blastx, proteins
+/// translated back with one codon an amino acid.
+fn query(program: Program) -> String {
+    match program {
+        Program::Blastn => records(RRNA, 0, 24).replace('\t', " "),
+        Program::Tblastx => records(RRNA, 100, 12).replace('\t', " "),
+        Program::Blastp => records(PROTEINS, 40, 60),
+        Program::Blastx => back_translated(&records(PROTEINS, 40, 30), false),
+        Program::Tblastn => translated(&records(RRNA, 0, 40)),
+    }
+}
+
+fn back_translated(fasta: &str, _: bool) -> String {
+    let codon = |letter: char| match letter {
+        'A' => "GCT",
+        'R' => "CGT",
+        'N' => "AAT",
+        'D' => "GAT",
+        'C' => "TGT",
+        'Q' => "CAA",
+        'E' => "GAA",
+        'G' => "GGT",
+        'H' => "CAT",
+        'I' => "ATT",
+        'L' => "CTT",
+        'K' => "AAA",
+        'M' => "ATG",
+        'F' => "TTT",
+        'P' => "CCT",
+        'S' => "TCT",
+        'T' => "ACT",
+        'W' => "TGG",
+        'Y' => "TAT",
+        'V' => "GTT",
+        _ => "NNN",
+    };
+    // Every other one as reverse complement, so that minus frames are tested too.
+    let complement = |letter: char| match letter {
+        'A' => 'T',
+        'T' => 'A',
+        'G' => 'C',
+        'C' => 'G',
+        other => other,
+    };
+    each_record(fasta, |index, letters| {
+        let forward: String = letters.chars().map(codon).collect();
+        if index % 2 == 0 {
+            forward
+        } else {
+            forward.chars().rev().map(complement).collect()
+        }
+    })
+}
+
+/// Genes read as proteins in their first frame.
+fn translated(fasta: &str) -> String {
+    let table: HashMap<&str, char> = [
+        ("TTT", 'F'),
+        ("TTC", 'F'),
+        ("TTA", 'L'),
+        ("TTG", 'L'),
+        ("CTT", 'L'),
+        ("CTC", 'L'),
+        ("CTA", 'L'),
+        ("CTG", 'L'),
+        ("ATT", 'I'),
+        ("ATC", 'I'),
+        ("ATA", 'I'),
+        ("ATG", 'M'),
+        ("GTT", 'V'),
+        ("GTC", 'V'),
+        ("GTA", 'V'),
+        ("GTG", 'V'),
+        ("TCT", 'S'),
+        ("TCC", 'S'),
+        ("TCA", 'S'),
+        ("TCG", 'S'),
+        ("CCT", 'P'),
+        ("CCC", 'P'),
+        ("CCA", 'P'),
+        ("CCG", 'P'),
+        ("ACT", 'T'),
+        ("ACC", 'T'),
+        ("ACA", 'T'),
+        ("ACG", 'T'),
+        ("GCT", 'A'),
+        ("GCC", 'A'),
+        ("GCA", 'A'),
+        ("GCG", 'A'),
+        ("TAT", 'Y'),
+        ("TAC", 'Y'),
+        ("CAT", 'H'),
+        ("CAC", 'H'),
+        ("CAA", 'Q'),
+        ("CAG", 'Q'),
+        ("AAT", 'N'),
+        ("AAC", 'N'),
+        ("AAA", 'K'),
+        ("AAG", 'K'),
+        ("GAT", 'D'),
+        ("GAC", 'D'),
+        ("GAA", 'E'),
+        ("GAG", 'E'),
+        ("TGT", 'C'),
+        ("TGC", 'C'),
+        ("TGG", 'W'),
+        ("CGT", 'R'),
+        ("CGC", 'R'),
+        ("CGA", 'R'),
+        ("CGG", 'R'),
+        ("AGT", 'S'),
+        ("AGC", 'S'),
+        ("AGA", 'R'),
+        ("AGG", 'R'),
+        ("GGT", 'G'),
+        ("GGC", 'G'),
+        ("GGA", 'G'),
+        ("GGG", 'G'),
+    ]
+    .into();
+    each_record(fasta, |_, letters| {
+        let codons = letters.as_bytes().chunks_exact(3);
+        codons
+            .map(|codon| {
+                table
+                    .get(String::from_utf8_lossy(codon).as_ref())
+                    .copied()
+                    .unwrap_or('X')
+            })
+            .collect()
+    })
+}
+
+fn each_record(fasta: &str, make: impl Fn(usize, &str) -> String) -> String {
+    let mut out = String::new();
+    for (index, record) in fasta.split('>').skip(1).enumerate() {
+        let (header, letters) = record.split_once('\n').unwrap();
+        let letters: String = letters.split_whitespace().collect();
+        let id = header.split_whitespace().next().unwrap();
+        out.push_str(&format!(
+            ">{id}\n{}\n",
+            make(index, &letters.to_uppercase())
+        ));
+    }
+    out
+}
+
+/// One direct run of BLAST+ over all queries.
+fn direct(spec: &SearchSpec, query: &str, format: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("query.fa");
+    std::fs::write(&file, query).unwrap();
+    let mut command = Command::new(spec.program.as_str());
+    if let Some(task) = spec.task() {
+        command.args(["-task", task.as_str()]);
+    }
+    command
+        .arg("-db")
+        .arg(databases().join(&spec.database))
+        .arg("-query")
+        .arg(&file);
+    for key in ["evalue", "max_target_seqs"] {
+        if let Some(value) = spec.options.get(key) {
+            command.args([&format!("-{key}"), &value]);
+        }
+    }
+    let out = command.args(["-outfmt", format]).output().unwrap();
+    assert!(
+        out.status.success(),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+    String::from_utf8(out.stdout).unwrap()
+}
+
+async fn searched(spec: SearchSpec, query: &str) -> (tempfile::TempDir, Engine, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Engine::start(folder.path()).await;
+    let id = engine.submit(spec, query).await.unwrap().stored.job.id;
+    let job = engine.complete(&id).await;
+    assert!(
+        job.row.progress.batches_total > 1,
+        "the query is too small to be split"
+    );
+    (folder, engine, id)
+}
+
+/// Without the trailer, which counts the queries of each internal batch.
+fn without_trailer(text: &str) -> String {
+    text.lines()
+        .filter(|line| !line.starts_with("# BLAST processed"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// The figures of the hits in any text format, which differ in nothing but the search space that is
+/// printed for the first query of each internal batch.
+fn without_search_space(text: &str) -> Vec<String> {
+    let noise = [
+        "eff-space",
+        "eff_space",
+        "Effective search space",
+        "hsp-len",
+        "hsp_len",
+        "Database:",
+        "Posted date",
+        "search_space",
+    ];
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !noise.iter().any(|word| line.contains(word)));
+    lines
+        .map(|line| line.trim_end_matches(',').to_owned())
+        .collect()
+}
+
+async fn split_equals_direct(program: Program) {
+    let (spec, query) = (search(program), query(program));
+    let (_folder, engine, id) = searched(spec.clone(), &query).await;
+    for (format, number) in [(Format::Tabular, "6"), (Format::Csv, "10")] {
+        let ours = engine.download(&id, format).await;
+        assert!(
+            ours.lines().count() > 5,
+            "{program} finds too little to be a test"
+        );
+        assert_eq!(
+            ours,
+            direct(&spec, &query, number),
+            "{program}, format {number}"
+        );
+    }
+    let (ours, theirs) = (
+        engine.download(&id, Format::TabularComments).await,
+        direct(&spec, &query, "7"),
+    );
+    assert_eq!(
+        without_trailer(&ours),
+        without_trailer(&theirs),
+        "{program}, format 7"
+    );
+    for (format, number) in [
+        (Format::Xml, "5"),
+        (Format::Json, "15"),
+        (Format::Xml2Single, "16"),
+    ] {
+        let (ours, theirs) = (
+            engine.download(&id, format).await,
+            direct(&spec, &query, number),
+        );
+        let hits = |text: &str| -> Vec<String> {
+            let words = [
+                "Hsp_",
+                "<bit-score>",
+                "<evalue>",
+                "\"evalue\"",
+                "\"bit_score\"",
+                "<qseq>",
+                "<hseq>",
+                "<accession>",
+                "\"accession\"",
+                "<query-from>",
+                "\"query_from\"",
+            ];
+            without_search_space(text)
+                .into_iter()
+                .filter(|line| words.iter().any(|word| line.contains(word)))
+                .collect()
+        };
+        assert!(hits(&ours).len() > 20, "{program}, format {number}");
+        assert_eq!(hits(&ours), hits(&theirs), "{program}, format {number}");
+    }
+    the_index_tells_what_blast_tells(&engine, &id, &spec, &query).await;
+    the_alignments_are_blasts_own(&engine, &id, &spec, &query).await;
+}
+
+/// Coverage, identity, positives, coordinates of the index against BLAST+'s own columns.
+async fn the_index_tells_what_blast_tells(
+    engine: &Engine,
+    id: &str,
+    spec: &SearchSpec,
+    query: &str,
+) {
+    let table = direct(
+        spec,
+        query,
+        "6 qseqid sseqid qstart qend sstart send nident positive pident qcovs bitscore length gaps qseq sseq",
+    );
+    let mut rows = table
+        .lines()
+        .map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>());
+    let matrix = spec.matrix().map(elb_core::search::Matrix::as_str);
+    let (program, mut seen) = (spec.program, 0);
+    let queries = engine
+        .service
+        .hits(&Caller::local(), id, |index| {
+            index.queries("", false, 0, 500)
+        })
+        .await
+        .unwrap();
+    for summary in queries.queries {
+        let request = DescriptionsRequest {
+            limit: 500,
+            ..DescriptionsRequest::default()
+        };
+        let ordinal = summary.ordinal;
+        let page = engine
+            .service
+            .hits(&Caller::local(), id, move |index| {
+                index.alignments(ordinal, &request, 500)
+            })
+            .await
+            .unwrap();
+        for subject in page.subjects {
+            for hsp in &subject.hsps {
+                let row = rows.next().expect("BLAST+ has fewer HSPs");
+                let ours = [
+                    summary.id.clone(),
+                    subject.subject.id.clone(),
+                    hsp.query_start.to_string(),
+                    hsp.query_end.to_string(),
+                    hsp.subject_start.to_string(),
+                    hsp.subject_end.to_string(),
+                    hsp.identities.to_string(),
+                    hsp.positives.to_string(),
+                ];
+                assert_eq!(ours.as_slice(), &row[..8]);
+                assert_eq!(
+                    subject.subject.coverage.to_string(),
+                    row[9],
+                    "coverage of {} in {}",
+                    row[1],
+                    row[0]
+                );
+                let identity = elb_core::hits::percent(hsp.identities, hsp.length);
+                assert!((identity - row[8].parse::<f64>().unwrap()).abs() < 0.001);
+                let midline: String = blocks(
+                    hsp,
+                    matrix,
+                    program.translates_query(),
+                    program.translates_database(),
+                )
+                .into_iter()
+                .map(|block| block.midline)
+                .collect();
+                let positives = midline.chars().filter(|mark| *mark != ' ').count() as u64;
+                assert_eq!(
+                    positives, hsp.positives,
+                    "midline of {} in {}:\n{}\n{midline}\n{}",
+                    row[1], row[0], row[13], row[14]
+                );
+                seen += 1;
+            }
+        }
+    }
+    assert!(rows.next().is_none(), "BLAST+ has more HSPs");
+    assert!(seen > 10);
+}
+
+/// Every line of our alignments stands in BLAST+'s pairwise output, letter by letter.
+async fn the_alignments_are_blasts_own(engine: &Engine, id: &str, spec: &SearchSpec, query: &str) {
+    let squeeze = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let pairwise = direct(spec, query, "0");
+    let theirs: std::collections::HashSet<String> = pairwise
+        .lines()
+        .filter(|line| line.starts_with("Query ") || line.starts_with("Sbjct "))
+        .map(squeeze)
+        .collect();
+    let (program, matrix) = (
+        spec.program,
+        spec.matrix().map(elb_core::search::Matrix::as_str),
+    );
+    let queries = engine
+        .service
+        .hits(&Caller::local(), id, |index| index.queries("", true, 0, 6))
+        .await
+        .unwrap();
+    let mut checked = 0;
+    for summary in queries.queries {
+        let request = DescriptionsRequest {
+            limit: 20,
+            ..DescriptionsRequest::default()
+        };
+        let page = engine
+            .service
+            .hits(&Caller::local(), id, move |index| {
+                index.alignments(summary.ordinal, &request, 50)
+            })
+            .await
+            .unwrap();
+        for hsp in page.subjects.iter().flat_map(|subject| &subject.hsps) {
+            let text = to_text(&blocks(
+                hsp,
+                matrix,
+                program.translates_query(),
+                program.translates_database(),
+            ));
+            for line in text
+                .lines()
+                .filter(|line| line.starts_with("Query") || line.starts_with("Sbjct"))
+            {
+                // A line of gaps alone has no positions in BLAST+'s output.
+                if line
+                    .split_whitespace()
+                    .nth(2)
+                    .is_some_and(|letters| letters.bytes().any(|letter| letter != b'-'))
+                {
+                    assert!(theirs.contains(&squeeze(line)), "{program}: {line}");
+                    checked += 1;
+                }
+            }
+        }
+    }
+    assert!(checked > 20, "{program}: {checked}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blastn_split_equals_direct() {
+    split_equals_direct(Program::Blastn).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blastp_split_equals_direct() {
+    split_equals_direct(Program::Blastp).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blastx_split_equals_direct() {
+    split_equals_direct(Program::Blastx).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tblastn_split_equals_direct() {
+    split_equals_direct(Program::Tblastn).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tblastx_split_equals_direct() {
+    split_equals_direct(Program::Tblastx).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_for_more_targets_than_the_formatters_own_limit_keeps_them_all() {
+    let mut spec = search(Program::Blastn);
+    spec.options.set("max_target_seqs", "3").unwrap();
+    let query = query(Program::Blastn);
+    let (_folder, engine, id) = searched(spec.clone(), &query).await;
+    assert_eq!(
+        engine.download(&id, Format::Tabular).await,
+        direct(&spec, &query, "6")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sam_is_written_for_blastn_and_refused_for_blastp() {
+    let (_folder, engine, id) = searched(search(Program::Blastn), &query(Program::Blastn)).await;
+    assert!(engine.download(&id, Format::Sam).await.contains("\tNM:i:"));
+    let (_folder, engine, id) = searched(search(Program::Blastp), &query(Program::Blastp)).await;
+    assert!(
+        engine
+            .service
+            .download(&Caller::local(), &id, Format::Sam)
+            .await
+            .is_err()
+    );
+}
