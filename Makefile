@@ -1,0 +1,100 @@
+# The commands of a working day: `make help` lists them.
+# Needs GNU make and bash. What else is missing, scripts/setup.sh installs.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# Steps build on one another and cargo uses all cores by itself.
+.NOTPARALLEL:
+
+# The site is embedded from, and the browser tests start the program at, fixed places.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+# wasm-opt and, if another version of a tool was there before, our own copies of the Rust tools.
+export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/scripts/tools/node_modules/.bin:$(PATH):$(HOME)/.cargo/bin
+
+SECTION := scripts/section.sh
+BINARY := target/release/elb-dashboard
+# The browser half is built for wasm32 only, apart from the rest (see Cargo.toml).
+NATIVE := --workspace --exclude elb-frontend
+BROWSER := --package elb-frontend --features islands --target wasm32-unknown-unknown
+# Continuous integration must not change Cargo.lock silently.
+LOCKED := $(if $(CI),--locked)
+
+# The site is rebuilt if one of these is newer. Folders are listed too: their time changes when a
+# file in them is deleted.
+SITE := target/site.stamp
+SITE_SOURCES := Cargo.toml Cargo.lock $(wildcard core/Cargo.toml app/Cargo.toml frontend/Cargo.toml) \
+	$(shell find core/src app/src frontend/src style public 2>/dev/null)
+
+SETUP_STAGE := build
+run: SETUP_STAGE := run
+bench: SETUP_STAGE := run
+test setup: SETUP_STAGE := test
+
+.PHONY: help run build test bench clean setup ready server format-check lint unit-tests size end2end
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+
+run: ready server ## install what is missing, build, and serve on http://127.0.0.1:3000
+	@echo "==> elb-dashboard on http://$${ELB_LISTEN:-127.0.0.1:3000} (Ctrl-C ends it)"
+	@exec $(BINARY)
+
+build: ready server ## one self-contained program: target/release/elb-dashboard
+	@echo "built $(BINARY) ($$(du -h $(BINARY) | cut -f 1))"
+
+test: ready format-check $(SITE) lint unit-tests server size end2end ## every check there is, browser tests last
+
+bench: ready ## the benchmarks
+	@if compgen -G '*/benches' >/dev/null; \
+	then $(SECTION) "benchmarks" cargo bench $(LOCKED) $(NATIVE) --bench '*'; \
+	else echo "no benchmarks: no crate has a folder benches"; fi
+
+clean: ## remove what was built (installed tools stay)
+	rm -rf target end2end/test-results end2end/playwright-report
+
+setup: ready ## install what building, running and testing need
+
+# --- steps of the above, also useful alone --------------------------------------------------------
+
+ready:
+	@scripts/setup.sh $(SETUP_STAGE)
+
+$(SITE): $(SITE_SOURCES) | ready
+	@rm -f $@
+	@$(SECTION) "browser half" cargo leptos build --release --frontend-only
+	@touch $@
+
+# The stamp says nothing once the site itself is gone.
+ifeq ($(wildcard target/site/pkg/*.wasm),)
+$(SITE): rebuild
+.PHONY: rebuild
+rebuild:
+endif
+
+server: $(SITE)
+	@$(SECTION) "server" cargo build $(LOCKED) --release --package elb-server
+
+format-check: ## formatting only
+	@$(SECTION) "formatting" cargo fmt --all --check
+
+lint: $(SITE) ## clippy only, warnings are errors
+	@$(SECTION) "lints" cargo clippy $(LOCKED) $(NATIVE) --all-targets -- -D warnings
+	@$(SECTION) "lints of the browser half" cargo clippy $(LOCKED) $(BROWSER) -- -D warnings
+
+unit-tests: $(SITE) ## unit and integration tests only
+	@$(SECTION) "unit and integration tests" cargo test $(LOCKED) $(NATIVE)
+
+size: $(SITE) ## first-load budget only
+	@$(SECTION) "first-load budget" node scripts/check-size.mjs
+
+# The last line is plain, for machines: `N passed, N failed, N skipped`.
+end2end: SETUP_STAGE := test
+end2end: ready server ## browser tests only; ARGS="health --project mobile" narrows them
+	@$(SECTION) "types of the browser tests" end2end/node_modules/.bin/tsc --project end2end
+	@rm -f end2end/test-results/tally.txt
+	@status=0; \
+	$(SECTION) "browser tests" end2end/node_modules/.bin/playwright test --config end2end $(ARGS) || status=$$?; \
+	cat end2end/test-results/tally.txt 2>/dev/null || true; \
+	exit $$status

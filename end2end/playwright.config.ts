@@ -1,0 +1,39 @@
+// How the browser tests run: which browser, at which sizes, and what is kept of a failure.
+// There is no `webServer`: each worker starts its own server on a free port (support/fixtures.ts).
+import { defineConfig } from "@playwright/test";
+
+export default defineConfig({
+  testDir: "tests",
+  outputDir: "test-results",
+  // A search of the example databases takes seconds; a minute means that something hangs.
+  timeout: 60_000,
+  expect: { timeout: 10_000 },
+  // A test that passes only the second time has failed.
+  retries: 0,
+  forbidOnly: process.env["CI"] !== undefined,
+  // Each worker is a browser, a server and its BLAST+ processes; more than two slow each other down.
+  workers: 2,
+  reporter: [["list"], ["./support/tally.ts"]],
+  use: {
+    browserName: "chromium",
+    screenshot: "only-on-failure",
+    trace: "retain-on-failure",
+    launchOptions: {
+      // Debian's browser: nothing is downloaded. CHROMIUM names another one.
+      executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
+      args: [
+        // As root, in a container, the sandbox cannot be set up; only our own pages are opened.
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+      ],
+    },
+  },
+  projects: [
+    { name: "desktop", use: { viewport: { width: 1280, height: 800 } } },
+    { name: "mobile", use: { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true } },
+  ],
+});
