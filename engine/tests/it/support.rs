@@ -154,9 +154,7 @@ impl Engine {
         std::fs::create_dir_all(folder.join("scratch")).unwrap();
         let service =
             JobService::start(context, catalogue, toolkit, limits, folder.join("scratch"));
-        Self {
-            service,
-        }
+        Self { service }
     }
 
     pub async fn submit(&self, search: SearchSpec, query: &str) -> Result<Submitted, ServiceError> {
