@@ -21,8 +21,9 @@ use crate::{
     },
 };
 
-/// Sets the theme before the first paint, so that the page never flashes in the wrong one.
-const THEME_SCRIPT: &str = "try{const t=localStorage.getItem('theme');if(t)document.documentElement.dataset.theme=t}catch{}";
+/// Sets the theme before the first paint, so that the page never flashes in the wrong one, and tells
+/// the style sheet that scripts run.
+const THEME_SCRIPT: &str = "document.documentElement.classList.add('js');try{const t=localStorage.getItem('theme');if(t)document.documentElement.dataset.theme=t}catch{}";
 
 /// The document around the pages.
 #[must_use]
@@ -54,7 +55,7 @@ fn set_policy() {
     let Some(options) = use_context::<ResponseOptions>() else {
         return;
     };
-    let nonce = use_nonce().map(|nonce| format!("'nonce-{nonce}' ")).unwrap_or_default();
+    let nonce = use_nonce().map_or_else(String::new, |nonce| format!("'nonce-{nonce}' "));
     let policy = format!(
         "default-src 'none'; script-src {nonce}'strict-dynamic' 'wasm-unsafe-eval'; style-src 'self'; \
          img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; \
@@ -69,14 +70,19 @@ fn set_policy() {
 #[component]
 pub fn App() -> impl IntoView {
     provide_meta_context();
-    let version = page_context().settings.version;
+    let version = page_context().settings.version.clone();
     view! {
         <Title formatter=|text: String| format!("{text} · BLAST searches")/>
         <a class="skip" href="#main">"Skip to the content"</a>
         <header class="top">
             <a class="brand" href="/jobs">
                 <svg aria-hidden="true" viewBox="0 0 32 32" width="24" height="24">
-                    <path d="M6 8h20M6 16h13M6 24h17" stroke="currentColor" stroke-width="4" stroke-linecap="round"/>
+                    <path
+                        d="M6 8h20M6 16h13M6 24h17"
+                        stroke="currentColor"
+                        stroke-width="4"
+                        stroke-linecap="round"
+                    ></path>
                 </svg>
                 <span>"BLAST searches"</span>
             </a>
@@ -107,4 +113,23 @@ pub fn App() -> impl IntoView {
             <Clock/>
         </footer>
     }
+}
+
+/// A page for what went wrong outside the pages themselves, such as a form that cannot be carried
+/// out. It needs nothing but itself.
+#[must_use]
+pub fn error_page(status: u16, title: &str, message: &str, request_id: &str) -> String {
+    let plain = |text: &str| {
+        let text = text.replace('&', "&amp;").replace('<', "&lt;");
+        text.replace('>', "&gt;").replace('"', "&quot;")
+    };
+    let (title, message, request_id) = (plain(title), plain(message), plain(request_id));
+    format!(
+        "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta name=\"color-scheme\" content=\"light dark\"><title>{title}</title></head>\
+         <body><main><h1>{title}</h1><p>{message}</p>\
+         <p><a href=\"/jobs\">Back to the searches</a></p>\
+         <p><small>Status {status}, request {request_id}</small></p></main></body></html>"
+    )
 }

@@ -1,15 +1,23 @@
-//! Server functions: where pages get their data from.
+//! What pages are rendered from: the request's context, its address, and forms that came back.
 //!
-//! Owns the way from a page to the engine. Each calls `JobService` and nothing below it. Reads of the
-//! list and of a job are served from memory.
+//! Owns the way from a page to the engine's door. Never calls anything below `JobService`.
 
-use elb_core::{list::ListPage, list::ListQuery, view::JobDetail};
+use std::sync::Arc;
+
+use elb_core::{
+    database::{Build, BuildState},
+    list::{ListQuery, ListQueryError},
+    search::OptionProblem,
+    text,
+};
 use elb_engine::{
     JobService,
     service::{Caller, ServiceError},
 };
 use leptos::prelude::*;
 use leptos_axum::ResponseOptions;
+
+use crate::server_fns::BuildLine;
 
 /// What every page works with, put into the context by the host.
 #[derive(Clone)]
@@ -18,8 +26,10 @@ pub struct PageContext {
     pub service: JobService,
     /// Who reads.
     pub caller: Caller,
-    /// Notice to show once, from the address.
-    pub settings: PageSettings,
+    /// Settings that show on pages.
+    pub settings: Arc<PageSettings>,
+    /// The form that this page answers, if it could not be carried out.
+    pub returned: Option<Arc<Returned>>,
 }
 
 /// Settings that show on pages.
@@ -35,6 +45,21 @@ pub struct PageSettings {
     pub max_query_bytes: u64,
 }
 
+/// A form that was sent and not carried out: it goes back to its page with everything in it.
+#[derive(Debug, Clone, Default)]
+pub struct Returned {
+    /// The fields as they were sent; `query` holds the text, or that of a small file.
+    pub fields: Vec<(String, String)>,
+    /// What speaks against it, each at its field.
+    pub problems: Vec<OptionProblem>,
+    /// Not wrong, but maybe not what was meant.
+    pub warnings: Vec<String>,
+    /// What else the person must know, for example that a file has to be chosen again.
+    pub notes: Vec<String>,
+    /// Whether the form was only to be checked, and passed.
+    pub checked: bool,
+}
+
 /// The context of the request.
 #[must_use]
 pub fn page_context() -> PageContext {
@@ -43,30 +68,20 @@ pub fn page_context() -> PageContext {
 
 /// Sets the status of the answer.
 pub fn set_status(code: u16) {
-    if let (Some(options), Ok(status)) = (
-        use_context::<ResponseOptions>(),
-        axum::http::StatusCode::from_u16(code),
-    ) {
+    let options = use_context::<ResponseOptions>();
+    let status = axum::http::StatusCode::from_u16(code);
+    if let (Some(options), Ok(status)) = (options, status) {
         options.set_status(status);
     }
 }
 
-/// The jobs list, for a query string as the address has it.
-#[server(prefix = "/api/ui", endpoint = "jobs", input = leptos::server_fn::codec::GetUrl)]
-pub async fn load_jobs(query: String) -> Result<ListPage, ServerFnError> {
-    let context = page_context();
-    let pairs = form_pairs(&query);
-    let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let query = ListQuery::from_pairs(pairs).map_err(ServerFnError::new)?;
-    Ok(context.service.list(&context.caller, &query))
-}
-
-/// One job.
-#[server(prefix = "/api/ui", endpoint = "job", input = leptos::server_fn::codec::GetUrl)]
-pub async fn load_job(id: String) -> Result<JobDetail, ServerFnError> {
-    let context = page_context();
-    let detail = context.service.detail(&context.caller, &id).map_err(ServerFnError::new)?;
-    Ok(JobDetail::clone(&detail))
+/// The question that a query string asks of the jobs list.
+///
+/// # Errors
+/// The first parameter whose value makes no sense.
+pub fn list_query(query: &str) -> Result<ListQuery, ListQueryError> {
+    let pairs = form_pairs(query);
+    ListQuery::from_pairs(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))
 }
 
 /// The pairs of a query string, decoded.
@@ -76,11 +91,32 @@ pub fn form_pairs(query: &str) -> Vec<(String, String)> {
     form_urlencoded::parse(query.as_bytes()).into_owned().collect()
 }
 
-/// The pairs of the current address.
+/// The query string of the current address, without its question mark.
 #[must_use]
-pub fn address_pairs() -> Vec<(String, String)> {
+pub fn address_query() -> String {
     let parts = use_context::<axum::http::request::Parts>();
-    form_pairs(parts.as_ref().and_then(|parts| parts.uri.query()).unwrap_or_default())
+    let query = parts.as_ref().and_then(|parts| parts.uri.query());
+    query.unwrap_or_default().to_owned()
+}
+
+/// How far the making of a database is, in words.
+#[must_use]
+pub fn build_line(build: &Build) -> BuildLine {
+    let (state, active) = match &build.state {
+        BuildState::Receiving { bytes } => (format!("arriving: {} so far", text::bytes(*bytes)), true),
+        BuildState::Building { sequences: 0 } => ("makeblastdb is at work".to_owned(), true),
+        BuildState::Building { sequences } => {
+            let sequences = text::counted(*sequences, "sequence", "sequences");
+            (format!("makeblastdb is at work on {sequences}"), true)
+        }
+        BuildState::Done => ("done".to_owned(), false),
+        BuildState::Failed { message } => (format!("failed: {message}"), false),
+    };
+    BuildLine {
+        id: build.id.clone(),
+        state,
+        active,
+    }
 }
 
 /// The status that fits an error of the engine.
@@ -91,7 +127,9 @@ pub const fn status_of(error: &ServiceError) -> u16 {
         ServiceError::Invalid(_) | ServiceError::KeyReused => 422,
         ServiceError::NotNow(_) | ServiceError::NoResults(_) => 409,
         ServiceError::BadRequest(_) => 400,
-        ServiceError::BrokerUnavailable(_) | ServiceError::Store(_) | ServiceError::Objects(_) => 503,
+        ServiceError::BrokerUnavailable(_)
+        | ServiceError::Store(_)
+        | ServiceError::Objects(_) => 503,
         ServiceError::Results(_) | ServiceError::Internal(_) => 500,
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! Owns everything that a person sees. Pages are rendered on the server from data in hand and work
 //! without JavaScript; islands are the small parts that come to life in the browser. A row of the
-//! jobs list is drawn by the same component on both sides.
+//! jobs list and the timeline of a job are drawn by the same components on both sides.
 
 pub mod components;
 pub mod islands;
+pub mod server_fns;
 
 #[cfg(feature = "ssr")]
 pub mod app;
@@ -15,7 +16,7 @@ pub mod data;
 pub mod pages;
 
 #[cfg(all(feature = "hydrate", target_arch = "wasm32"))]
-pub mod dom;
+mod browser;
 
 #[cfg(feature = "ssr")]
-pub use app::{App, shell};
+pub use app::{App, error_page, shell};

@@ -52,6 +52,22 @@ impl Timestamp {
         )
     }
 
+    /// The same in a zone that lies so many minutes east of UTC: `2026-11-24 11:31:05 UTC+1`.
+    #[must_use]
+    pub fn in_zone(self, east_minutes: i64) -> String {
+        let shifted = self.plus_ms(east_minutes.saturating_mul(60_000)).on_screen();
+        if east_minutes == 0 {
+            return shifted;
+        }
+        let sign = if east_minutes < 0 { '-' } else { '+' };
+        let (hours, minutes) = (east_minutes.abs() / 60, east_minutes.abs() % 60);
+        if minutes == 0 {
+            format!("{shifted}{sign}{hours}")
+        } else {
+            format!("{shifted}{sign}{hours}:{minutes:02}")
+        }
+    }
+
     /// `2026-11-24`: the UTC day, as the list groups by it.
     #[must_use]
     pub fn day(self) -> String {

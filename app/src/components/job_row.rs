@@ -8,6 +8,23 @@ use super::{
     time::{Lasting, When},
 };
 
+/// The heading of a day's jobs. Days are UTC's, as the server counts them.
+#[component]
+pub fn DayRow(
+    /// The day, as `2026-11-25`.
+    day: String,
+) -> impl IntoView {
+    let key = format!("day-{day}");
+    view! {
+        <tr class="day" data-key=key>
+            <th colspan="9" scope="rowgroup">
+                {day}
+                <span class="quiet">" UTC"</span>
+            </th>
+        </tr>
+    }
+}
+
 /// The row of one job.
 #[component]
 pub fn JobTableRow(
@@ -81,7 +98,7 @@ fn StateCell(row: JobRow) -> impl IntoView {
 fn RowMenu(id: String, title: String, active: bool) -> impl IntoView {
     let label = format!("Actions for {title}");
     view! {
-        <details class="menu" data-keep="open">
+        <details class="menu" data-keep="menu">
             <summary aria-label=label>"⋯"</summary>
             <div class="menu-items">
                 <a href=format!("/jobs/{id}")>"Open"</a>
@@ -94,7 +111,15 @@ fn RowMenu(id: String, title: String, active: bool) -> impl IntoView {
                             </form>
                         }
                     })}
-                <a class="danger" href=format!("/jobs/{id}/delete")>"Delete…"</a>
+                <a
+                    class="danger"
+                    href=format!("/jobs/{id}/delete")
+                    data-delete=id
+                    data-title=title
+                    data-active=active.then_some("")
+                >
+                    "Delete…"
+                </a>
             </div>
         </details>
     }

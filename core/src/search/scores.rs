@@ -152,6 +152,37 @@ impl NucleotideScores {
     }
 }
 
+/// The gap costs to choose from in a search, in words: `5/2, 6/2 or dearer`; empty where the program
+/// has no gaps or the scores have no statistics.
+#[must_use]
+pub fn gap_pairs(spec: &super::SearchSpec) -> String {
+    let words = |gaps: &[Gap]| {
+        let pairs: Vec<String> = gaps
+            .iter()
+            .map(|(open, extend)| format!("{open}/{extend}"))
+            .collect();
+        pairs.join(", ")
+    };
+    if spec.program == super::Program::Tblastx {
+        return String::new();
+    }
+    if let Some(matrix) = spec.matrix() {
+        return words(matrix.gaps());
+    }
+    let Some(task) = spec.task() else {
+        return String::new();
+    };
+    let defaults = super::TaskDefaults::of(spec.program, Some(task));
+    let default = defaults.scores.unwrap_or_default();
+    let reward = spec.options.reward.unwrap_or(default.0);
+    let penalty = spec.options.penalty.unwrap_or(default.1);
+    let Some((row, factor)) = NucleotideScores::find(reward, penalty) else {
+        return String::new();
+    };
+    let dearer = if row.from.is_some() { " or dearer than the last" } else { "" };
+    format!("{}{dearer}", words(&row.offered_times(task, factor)))
+}
+
 const fn times(gap: Gap, factor: u32) -> Gap {
     (gap.0.saturating_mul(factor), gap.1.saturating_mul(factor))
 }

@@ -230,6 +230,27 @@ impl OptionDescriptor {
         self.default_of(&TaskDefaults::with_matrix(program, task, matrix))
     }
 
+    /// Range, unit and default in one line for the form: `2 to 7 residues, default 3`.
+    #[must_use]
+    pub fn hint_beside(
+        &self,
+        program: Program,
+        task: Option<Task>,
+        options: &SearchOptions,
+    ) -> String {
+        let range = self.range_for(program, task).to_string();
+        let unit = self.unit_for(program);
+        let default = self.default_beside(program, task, options);
+        let mut parts = Vec::new();
+        if !range.is_empty() {
+            parts.push(format!("{range} {unit}").trim_end().to_owned());
+        }
+        if !default.is_empty() && matches!(self.control, Control::Text) {
+            parts.push(format!("default {default}"));
+        }
+        parts.join(", ")
+    }
+
     fn default_of(&self, defaults: &TaskDefaults) -> String {
         fn words(value: Option<impl ToString>) -> String {
             value.map_or_else(String::new, |value| value.to_string())

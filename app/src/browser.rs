@@ -1,0 +1,144 @@
+//! What runs in the browser alone: helpers around the document.
+//!
+//! Owns listeners, look-ups and the way in which a shared component is put into a page that was
+//! rendered on the server. Never builds HTML from text.
+
+use leptos::prelude::*;
+use wasm_bindgen::{JsCast, JsValue, closure::Closure};
+use web_sys::{Document, Element, Event, EventTarget, HtmlDetailsElement, HtmlElement, Storage};
+
+pub mod builds_live;
+pub mod clock;
+pub mod database_form;
+pub mod fields;
+pub mod follow;
+pub mod job_live;
+pub mod jobs_live;
+pub mod keys;
+pub mod log_live;
+pub mod query_check;
+pub mod search_form;
+pub mod send;
+pub mod theme;
+pub mod tools;
+
+/// The current time.
+pub fn now() -> elb_core::time::Timestamp {
+    #[expect(clippy::cast_possible_truncation, reason = "milliseconds are whole and far below 2^53")]
+    let ms = js_sys::Date::now() as i64;
+    elb_core::time::Timestamp(ms)
+}
+
+/// Calls `handler` on each event for as long as the page lives.
+pub fn on(target: &EventTarget, name: &str, handler: impl FnMut(Event) + 'static) {
+    let closure = Closure::<dyn FnMut(Event)>::new(handler);
+    // It can only fail on a target that is none; nothing could be done about it then.
+    let _ = target.add_event_listener_with_callback(name, closure.as_ref().unchecked_ref());
+    closure.forget();
+}
+
+/// The element of an id, in the type that it is.
+pub fn by_id<T: JsCast>(id: &str) -> Option<T> {
+    document().get_element_by_id(id)?.dyn_into().ok()
+}
+
+/// All elements that a selector finds under `root`.
+pub fn all(root: &Element, selector: &str) -> Vec<Element> {
+    let Ok(found) = root.query_selector_all(selector) else {
+        return Vec::new();
+    };
+    (0..found.length()).filter_map(|index| found.get(index)?.dyn_into().ok()).collect()
+}
+
+/// All elements of the page that a selector finds.
+pub fn everywhere(selector: &str) -> Vec<Element> {
+    document().document_element().map_or_else(Vec::new, |root| all(&root, selector))
+}
+
+/// Writes text into the element of an id, if it is there.
+pub fn say(id: &str, text: &str) {
+    if let Some(element) = document().get_element_by_id(id) {
+        if element.text_content().as_deref() != Some(text) {
+            element.set_text_content(Some(text));
+        }
+    }
+}
+
+/// Shows or hides an element.
+pub fn show(element: &Element, shown: bool) {
+    // An attribute of this name is always allowed.
+    let _ = element.toggle_attribute_with_force("hidden", !shown);
+}
+
+/// Whether the tab is hidden.
+pub fn is_hidden() -> bool {
+    document().hidden()
+}
+
+/// The browser's store, where it is allowed.
+pub fn storage() -> Option<Storage> {
+    window().local_storage().ok().flatten()
+}
+
+/// Tells of something that should not happen.
+pub fn complain(what: &str, error: &JsValue) {
+    leptos::logging::warn!("{what}: {error:?}");
+}
+
+/// What a reader had opened and focused in a part of the page that is about to be drawn anew.
+pub struct Kept {
+    open: Vec<String>,
+    closed: Vec<String>,
+    focus: Option<usize>,
+}
+
+const FOCUSABLE: &str = "a[href],button,summary,input,select,textarea";
+
+impl Kept {
+    /// Looks at a part of the page.
+    pub fn of(root: &Element) -> Self {
+        let (mut open, mut closed) = (Vec::new(), Vec::new());
+        for details in all(root, "details[data-keep]") {
+            let key = details.get_attribute("data-keep").unwrap_or_default();
+            if details.has_attribute("open") { open.push(key) } else { closed.push(key) }
+        }
+        let active = document().active_element();
+        let focus = active.and_then(|active| {
+            all(root, FOCUSABLE).iter().position(|element| *element == active)
+        });
+        Self { open, closed, focus }
+    }
+
+    /// Puts it back.
+    pub fn restore(&self, root: &Element) {
+        for details in all(root, "details[data-keep]") {
+            let key = details.get_attribute("data-keep").unwrap_or_default();
+            if let Some(details) = details.dyn_ref::<HtmlDetailsElement>() {
+                if self.open.contains(&key) {
+                    details.set_open(true);
+                } else if self.closed.contains(&key) {
+                    details.set_open(false);
+                }
+            }
+        }
+        let focused = self.focus.and_then(|index| all(root, FOCUSABLE).get(index).cloned());
+        if let Some(element) = focused.and_then(|element| element.dyn_into::<HtmlElement>().ok()) {
+            // An element that cannot be focused any more keeps nothing.
+            let _ = element.focus();
+        }
+    }
+}
+
+/// Draws a view and gives its elements, which stay for as long as the page lives.
+pub fn draw<V: IntoView + 'static>(parent: &str, view: impl FnOnce() -> V + 'static) -> Option<Element> {
+    let holder = document().create_element(parent).ok()?;
+    let html: HtmlElement = holder.clone().dyn_into().ok()?;
+    leptos::mount::mount_to(html, view).forget();
+    Some(holder)
+}
+
+/// The document.
+pub fn document() -> Document {
+    leptos::prelude::document()
+}
+

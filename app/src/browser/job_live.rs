@@ -1,0 +1,111 @@
+//! One job, kept as it is on the server.
+//!
+//! A change of the job asks for it once and redraws its status part. When results become readable the
+//! page is loaded anew, since they are a part of their own.
+
+use std::{cell::Cell, rc::Rc};
+
+use elb_core::{phase::Phase, poll, view::JobDetail};
+use leptos::{prelude::*, task::spawn_local};
+use web_sys::Element;
+
+use super::{
+    Kept, by_id, draw,
+    follow::{Follower, follow},
+    now, say,
+};
+use crate::{components::job_status::JobStatus, server_fns::load_job};
+
+struct Shown {
+    id: String,
+    version: Cell<u64>,
+    phase: Cell<Option<Phase>>,
+    asking: Cell<bool>,
+    again: Cell<bool>,
+}
+
+/// Follows a job from a revision on.
+pub fn start(id: String, revision: u64) {
+    let Some(part) = by_id::<Element>("job-status") else {
+        return;
+    };
+    let version = part.get_attribute("data-version").and_then(|text| text.parse().ok());
+    let phase = part.get_attribute("data-phase").unwrap_or_default();
+    let phase = Phase::ALL.into_iter().find(|known| known.as_str() == phase);
+    let address = format!("/api/blast/events?job={id}");
+    let shown = Rc::new(Shown {
+        id,
+        version: Cell::new(version.unwrap_or(0)),
+        phase: Cell::new(phase),
+        asking: Cell::new(false),
+        again: Cell::new(false),
+    });
+    let (changed, refresh, interval) = (Rc::clone(&shown), Rc::clone(&shown), shown);
+    follow(
+        revision,
+        Follower {
+            address,
+            changed: Box::new(move |delta| match delta.row {
+                Some(row) if row.version > changed.version.get() => ask(&changed),
+                Some(_) => {}
+                None => gone(),
+            }),
+            refresh: Box::new(move || ask(&refresh)),
+            interval: Box::new(move |context| poll::job_interval(interval.phase.get(), context)),
+        },
+    );
+}
+
+fn gone() {
+    say("live", "This search has been deleted.");
+}
+
+fn ask(shown: &Rc<Shown>) {
+    if shown.asking.replace(true) {
+        shown.again.set(true);
+        return;
+    }
+    let shown = Rc::clone(shown);
+    spawn_local(async move {
+        shown.again.set(false);
+        let answer = load_job(shown.id.clone()).await;
+        shown.asking.set(false);
+        match answer {
+            Ok(detail) => show(&shown, detail),
+            Err(_) => say("live", "The server does not answer; this page may be old."),
+        }
+        if shown.again.get() {
+            ask(&shown);
+        }
+    });
+}
+
+fn show(shown: &Shown, detail: JobDetail) {
+    if detail.row.version <= shown.version.get() {
+        return;
+    }
+    let before = shown.phase.replace(Some(detail.row.phase));
+    shown.version.set(detail.row.version);
+    if before != Some(detail.row.phase) {
+        say("job-said", detail.row.phase.label());
+    }
+    if detail.row.phase == Phase::Completed && before != Some(Phase::Completed) {
+        // An answer in place of the page would lose nothing either, but has no results in it.
+        let _ = window().location().reload();
+        return;
+    }
+    say("command", &elb_core::search::display_command(&detail.command));
+    let Some(part) = by_id::<Element>("job-status") else {
+        return;
+    };
+    let kept = Kept::of(&part);
+    if let Some(holder) = draw("div", move || view! { <JobStatus detail=detail now=now()/> }) {
+        part.set_text_content(None);
+        while let Some(child) = holder.first_child() {
+            if part.append_child(&child).is_err() {
+                return;
+            }
+        }
+        kept.restore(&part);
+    }
+}

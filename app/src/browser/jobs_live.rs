@@ -1,0 +1,207 @@
+//! The jobs list, kept as it is on the server.
+//!
+//! A change of a listed row redraws that row and nothing else. A change that may move rows (a new job,
+//! another state, one that is gone) asks for the page's rows and moves only what differs.
+
+use std::{cell::Cell, rc::Rc};
+
+use elb_core::{
+    list::{ListPage, Totals},
+    phase::Status,
+    poll, text,
+    view::JobRow,
+};
+use gloo_timers::callback::Timeout;
+use leptos::{prelude::*, task::spawn_local};
+use web_sys::{Element, Event};
+
+use super::{
+    Kept, all, by_id, document, draw, everywhere,
+    follow::{Delta, Follower, follow},
+    now, on, say,
+};
+use crate::{
+    components::job_row::{DayRow, JobTableRow},
+    server_fns::load_jobs,
+};
+
+/// Changes within this time are asked for together.
+const TOGETHER_MS: u32 = 250;
+
+struct List {
+    query: String,
+    /// A question is under way or about to be.
+    asking: Cell<bool>,
+    /// Something changed while it was.
+    again: Cell<bool>,
+}
+
+/// Follows the list of a query string from a revision on.
+pub fn start(query: String, revision: u64) {
+    let list = Rc::new(List {
+        query,
+        asking: Cell::new(false),
+        again: Cell::new(false),
+    });
+    let (changed, refresh) = (Rc::clone(&list), list);
+    follow(
+        revision,
+        Follower {
+            address: "/api/blast/events".to_owned(),
+            changed: Box::new(move |delta| apply(&changed, delta)),
+            refresh: Box::new(move || ask(&refresh)),
+            interval: Box::new(|context| poll::list_interval(any_active(), context)),
+        },
+    );
+    mark_loading();
+}
+
+/// While another page of the list is on its way, the table says so.
+fn mark_loading() {
+    let busy = |_: Event| {
+        if let Some(table) = by_id::<Element>("jobs") {
+            let _ = table.set_attribute("aria-busy", "true");
+            say("live", "Loading the list…");
+        }
+    };
+    for link in everywhere("a[data-list]") {
+        on(&link, "click", busy);
+    }
+    for form in everywhere("form[data-list]") {
+        on(&form, "submit", busy);
+    }
+    // On the way back the page is shown as it was left.
+    on(&window(), "pageshow", |_: Event| {
+        if let Some(table) = by_id::<Element>("jobs") {
+            let _ = table.remove_attribute("aria-busy");
+        }
+    });
+}
+
+fn any_active() -> bool {
+    !everywhere("#jobs tr[data-status=queued],#jobs tr[data-status=running]").is_empty()
+}
+
+fn row_of(id: &str) -> Option<Element> {
+    let rows = everywhere("#jobs tr[data-key]");
+    rows.into_iter().find(|row| row.get_attribute("data-key").as_deref() == Some(id))
+}
+
+fn apply(list: &Rc<List>, delta: Delta) {
+    let (Some(row), Some(element)) = (delta.row, row_of(&delta.id)) else {
+        ask(list);
+        return;
+    };
+    if element.get_attribute("data-status").as_deref() != Some(row.status.as_str()) {
+        ask(list);
+    }
+    redraw(&element, row);
+}
+
+/// Puts the newer row in the place of the one that is shown.
+fn redraw(element: &Element, row: JobRow) {
+    let shown = element.get_attribute("data-version").and_then(|text| text.parse::<u64>().ok());
+    if shown.is_some_and(|shown| shown >= row.version) {
+        return;
+    }
+    if let Some(fresh) = drawn(row) {
+        let kept = Kept::of(element);
+        // The old row is in the page, since it was just found there.
+        let _ = element.replace_with_with_node_1(&fresh);
+        kept.restore(&fresh);
+    }
+}
+
+fn drawn(row: JobRow) -> Option<Element> {
+    let holder = draw("tbody", move || view! { <JobTableRow row=row now=now()/> })?;
+    holder.first_element_child()
+}
+
+fn ask(list: &Rc<List>) {
+    if list.asking.replace(true) {
+        list.again.set(true);
+        return;
+    }
+    let list = Rc::clone(list);
+    Timeout::new(TOGETHER_MS, move || {
+        spawn_local(async move {
+            list.again.set(false);
+            let answer = load_jobs(list.query.clone()).await;
+            list.asking.set(false);
+            match answer {
+                Ok(page) => show_page(page),
+                Err(_) => say("live", "The server does not answer; the list may be old."),
+            }
+            if list.again.get() {
+                ask(&list);
+            }
+        });
+    })
+    .forget();
+}
+
+fn show_page(page: ListPage) {
+    show_totals(&page.totals);
+    let Some(body) = by_id::<Element>("jobs-body") else {
+        // The page has no table, since there was nothing to show: now there may be.
+        if !page.jobs.is_empty() {
+            let _ = window().location().reload();
+        }
+        return;
+    };
+    let by_day = body.has_attribute("data-days");
+    let mut place: u32 = 0;
+    let mut day = String::new();
+    let count = page.jobs.len();
+    for row in page.jobs {
+        let its_day = row.created_at.day();
+        if by_day && its_day != day {
+            put(&body, place, &format!("day-{its_day}"), || day_row(its_day.clone()));
+            place += 1;
+            day = its_day;
+        }
+        let id = row.id.clone();
+        if let Some(element) = row_of(&id) {
+            redraw(&element, row.clone());
+        }
+        put(&body, place, &id, || drawn(row));
+        place += 1;
+    }
+    while let Some(surplus) = body.children().item(place) {
+        surplus.remove();
+    }
+    if count == 0 {
+        // The last row has left: the page has a sight of its own for that.
+        let _ = window().location().reload();
+    }
+}
+
+fn day_row(day: String) -> Option<Element> {
+    let holder = draw("tbody", move || view! { <DayRow day=day/> })?;
+    holder.first_element_child()
+}
+
+/// Makes the element of that key the one at that place, drawing it if it is not there yet.
+fn put(body: &Element, place: u32, key: &str, make: impl FnOnce() -> Option<Element>) {
+    let there = body.children().item(place);
+    if there.as_ref().and_then(|there| there.get_attribute("data-key")).as_deref() == Some(key) {
+        return;
+    }
+    let known = all(body, "tr[data-key]")
+        .into_iter()
+        .find(|element| element.get_attribute("data-key").as_deref() == Some(key));
+    if let Some(element) = known.or_else(make) {
+        let kept = document().active_element().filter(|active| element.contains(Some(active)));
+        let _ = body.insert_before(&element, there.as_deref());
+        if kept.is_some() {
+            Kept::of(&element).restore(&element);
+        }
+    }
+}
+
+fn show_totals(totals: &Totals) {
+    say("total-all", &text::count(totals.all));
+    for status in Status::LISTED {
+        say(&format!("total-{}", status.as_str()), &text::count(totals.of(status)));
+    }
+}

@@ -1,0 +1,114 @@
+//! The log of a job: searched, followed to its end.
+//!
+//! New lines are appended as text. The view stays where the reader is, unless he is at the end.
+
+use elb_core::view::LogLine;
+use gloo_timers::callback::Timeout;
+use leptos::prelude::*;
+use std::{cell::Cell, rc::Rc};
+use wasm_bindgen::JsCast;
+use web_sys::{Element, Event, EventSource, HtmlInputElement, MessageEvent};
+
+use super::{all, by_id, complain, document, draw, is_hidden, on, say, show};
+use crate::components::log::LogRow;
+
+/// How near to the end counts as at the end, in pixels.
+const NEAR: i32 = 60;
+/// How long typing may pause before the log is searched, in milliseconds.
+const TYPING_MS: u32 = 120;
+
+/// Brings the log to life.
+pub fn start(id: String, after: u64, active: bool) {
+    let Some(list) = by_id::<Element>("log") else {
+        return;
+    };
+    if let Some(field) = by_id::<HtmlInputElement>("log-filter") {
+        let pause: Rc<Cell<Option<Timeout>>> = Rc::default();
+        on(&field.clone(), "input", move |_: Event| {
+            let value = field.value();
+            let list = by_id::<Element>("log");
+            pause.set(Some(Timeout::new(TYPING_MS, move || {
+                if let Some(list) = list {
+                    filter(&list, &value);
+                }
+            })));
+        });
+    }
+    if active {
+        follow(id, after, list);
+    }
+}
+
+fn wanted() -> String {
+    by_id::<HtmlInputElement>("log-filter").map_or_else(String::new, |field| field.value())
+}
+
+/// Hides the lines that do not contain the text, and counts the others.
+fn filter(list: &Element, text: &str) {
+    let text = text.trim().to_lowercase();
+    let rows = all(list, "li");
+    let mut shown = 0_u64;
+    for row in &rows {
+        let fits = matches(row, &text);
+        show(row, fits);
+        shown += u64::from(fits);
+    }
+    let found = if text.is_empty() { String::new() } else { format!("{shown} of {} lines", rows.len()) };
+    say("log-found", &found);
+}
+
+fn matches(row: &Element, text: &str) -> bool {
+    text.is_empty() || row.text_content().unwrap_or_default().to_lowercase().contains(text)
+}
+
+fn follow(id: String, after: u64, list: Element) {
+    let last = Rc::new(Cell::new(after));
+    let source: Rc<Cell<Option<EventSource>>> = Rc::default();
+    open(&id, &last, &source, &list);
+    on(&document(), "visibilitychange", move |_: Event| {
+        if let Some(open) = source.take() {
+            open.close();
+        }
+        if !is_hidden() {
+            open(&id, &last, &source, &list);
+        }
+    });
+}
+
+fn open(id: &str, last: &Rc<Cell<u64>>, slot: &Rc<Cell<Option<EventSource>>>, list: &Element) {
+    let address = format!("/api/blast/jobs/{id}/logs?after={}", last.get());
+    let source = match EventSource::new(&address) {
+        Ok(source) => source,
+        Err(error) => return complain("the log cannot be followed", &error),
+    };
+    let (seen, target) = (Rc::clone(last), list.clone());
+    on(&source, "line", move |event: Event| {
+        let text = event.dyn_ref::<MessageEvent>().and_then(|event| event.data().as_string());
+        let Ok(line) = serde_json::from_str::<LogLine>(&text.unwrap_or_default()) else {
+            return;
+        };
+        // A line that came twice, as after a broken connection, is shown once.
+        if line.number > seen.get() {
+            seen.set(line.number);
+            append(&target, line);
+        }
+    });
+    let ended = source.clone();
+    on(&source, "end", move |_: Event| ended.close());
+    slot.set(Some(source));
+}
+
+fn append(list: &Element, line: LogLine) {
+    let at_end = list.scroll_height() - list.scroll_top() - list.client_height() < NEAR;
+    let Some(holder) = draw("ol", move || view! { <LogRow line=line/> }) else {
+        return;
+    };
+    if let Some(row) = holder.first_element_child() {
+        show(&row, matches(&row, &wanted().trim().to_lowercase()));
+        // The list is in the page for as long as the page lives.
+        let _ = list.append_child(&row);
+    }
+    if at_end {
+        list.set_scroll_top(list.scroll_height());
+    }
+}

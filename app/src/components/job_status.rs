@@ -1,0 +1,135 @@
+//! State, failure, warnings and timeline of one job: the part of its page that changes.
+//!
+//! Drawn by the server for the page and by the browser for a change, from the same projection.
+
+use elb_core::{
+    error_code::ErrorClass,
+    phase::{Phase, Status},
+    text,
+    time::Timestamp,
+    view::{Failure, JobDetail},
+};
+use leptos::prelude::*;
+
+use super::{
+    state::StateBadge,
+    time::{Lasting, When},
+    timeline::{TimeChart, Timeline},
+};
+
+/// The changing part of the job page.
+#[component]
+pub fn JobStatus(
+    /// The job.
+    detail: JobDetail,
+    /// The time of drawing.
+    now: Timestamp,
+) -> impl IntoView {
+    let row = detail.row.clone();
+    let done = row.phase == Phase::Completed;
+    let failure = detail.failure.clone().map(|failure| view! { <FailureBox failure=failure/> });
+    let warnings = detail.warnings.clone();
+    let warnings = (!warnings.is_empty()).then(|| {
+        let lines = warnings.into_iter().map(|warning| view! { <li>{warning}</li> });
+        view! {
+            <div class="box warning" role="note">
+                <h2>"Warnings"</h2>
+                <ul>{lines.collect_view()}</ul>
+            </div>
+        }
+    });
+    let steps = detail.steps.clone();
+    let past = detail.past_attempts.iter().rev().map(|attempt| {
+        let why = attempt.error.as_ref().map(|error| error.message.clone());
+        view! {
+            <details data-keep=format!("attempt-{}", attempt.number)>
+                <summary>
+                    "Attempt " {attempt.number} ": " {attempt.phase.label()}
+                    {why.map(|why| format!(" – {}", text::cap(&why, 120)))}
+                </summary>
+                <Timeline steps=attempt.steps.clone() progress=elb_core::job::Progress::default() now=now/>
+            </details>
+        }
+    });
+    let (chart, progress) = (steps.clone(), row.progress);
+    view! {
+        <div class="status-line">
+            <StateBadge phase=row.phase/>
+            <StatusNote detail=detail.clone() now=now/>
+        </div>
+        <StatusActions detail=detail.clone()/>
+        {failure}
+        {warnings}
+        <details class="fold" data-keep="steps" open=!done>
+            <summary>
+                <h2>"Steps"</h2>
+            </summary>
+            <Timeline steps=steps progress=progress now=now/>
+            <TimeChart steps=chart now=now/>
+            {past.collect_view()}
+        </details>
+    }
+}
+
+/// One sentence beside the badge: since when, how long, how far.
+#[component]
+fn StatusNote(detail: JobDetail, now: Timestamp) -> impl IntoView {
+    let row = detail.row;
+    let attempt = (row.attempt > 1).then(|| format!("attempt {} · ", row.attempt));
+    let step = (row.phase.is_active()).then(|| format!("step {} of 8: {} · ", row.step.number(), row.step.label().to_lowercase()));
+    let note = row.state_note().filter(|_| row.error.is_none()).map(|note| format!("{note} · "));
+    let queued = row.queued_ms(now);
+    let queued_since = (row.started_at.is_none() && row.completed_at.is_none()).then_some(row.created_at);
+    let running_since = row.started_at.filter(|_| row.completed_at.is_none());
+    let run = row.run_ms(now).map(|ms| view! { " · run time " <Lasting ms=ms since=running_since/> });
+    let ended = row.completed_at.map(|at| view! { " · ended " <When at=at/> });
+    view! {
+        <p class="status-note">
+            {attempt} {step} {note} "in the queue " <Lasting ms=queued since=queued_since/> {run} {ended}
+        </p>
+    }
+}
+
+/// Cancel and retry, as forms that work without scripts.
+#[component]
+fn StatusActions(detail: JobDetail) -> impl IntoView {
+    let id = detail.row.id.clone();
+    let cancel = detail.can_cancel.then(|| {
+        view! {
+            <form method="post" action=format!("/jobs/{id}/cancel")>
+                <button type="submit">"Cancel the search"</button>
+            </form>
+        }
+    });
+    let stopping = (detail.row.phase == Phase::Cancelling).then(|| {
+        view! { <p class="quiet">"Being stopped: it counts as cancelled once nothing of it runs any more."</p> }
+    });
+    let helps = detail.failure.as_ref().is_none_or(|failure| failure.class != ErrorClass::Input);
+    let retry = (detail.can_retry && helps).then(|| {
+        view! {
+            <form method="post" action=format!("/jobs/{id}/retry")>
+                <button type="submit" class="primary">"Retry"</button>
+            </form>
+        }
+    });
+    let mend = (detail.row.status == Status::Failed).then(|| {
+        view! { <a class="button" href=format!("/search?from={id}")>"Edit and search again"</a> }
+    });
+    view! { <div class="actions">{cancel} {stopping} {retry} {mend}</div> }
+}
+
+#[component]
+fn FailureBox(failure: Failure) -> impl IntoView {
+    let step = failure.error.step.label();
+    view! {
+        <div class="box failure" role="alert">
+            <h2>"Failed in the step “" {step} "”"</h2>
+            <p class="message">{failure.error.message}</p>
+            <p>
+                <strong>"What to do: "</strong>
+                {failure.remedy}
+            </p>
+            <p class="quiet">"Code " <code>{failure.error.code.as_str()}</code></p>
+        </div>
+    }
+}

@@ -1,0 +1,170 @@
+//! Islands: the small parts of a page that come to life in the browser.
+//!
+//! Each names what it needs and hands over to `browser`; on the server it draws nothing, or the plain
+//! HTML that works without it. No island holds what a page shows: that is in the page already.
+
+use leptos::prelude::*;
+
+/// Called once by the entry point: without a use of this crate the linker would leave the islands out.
+pub const fn register() {}
+
+/// Runs in the browser only.
+macro_rules! wake {
+    ($($call:tt)*) => {
+        #[cfg(all(feature = "hydrate", target_arch = "wasm32"))]
+        crate::browser::$($call)*;
+    };
+}
+
+pub mod clock {
+    //! Times in the reader's zone, and durations that tick.
+    use super::*;
+
+    /// Rewrites `time[data-local]` and ticks `[data-since]` once a second.
+    #[island]
+    pub fn Clock() -> impl IntoView {
+        wake!(clock::start());
+    }
+}
+
+pub mod theme {
+    //! Light, dark, or as the system says.
+    use super::*;
+
+    /// A switch that works with scripts only, so that it is hidden without.
+    #[island]
+    pub fn ThemeSwitch() -> impl IntoView {
+        wake!(theme::start());
+        view! {
+            <button type="button" id="theme" class="needs-js quiet-button" title="Colours: as the system says">
+                <span aria-hidden="true">"◐"</span>
+                <span class="hidden-text">"Colours"</span>
+            </button>
+        }
+    }
+}
+
+pub mod keys {
+    //! Keyboard shortcuts.
+    use super::*;
+
+    /// What the keys do: key, meaning.
+    const KEYS: [(&str, &str); 10] = [
+        ("?", "this list"),
+        ("n", "new search"),
+        ("g then s", "searches"),
+        ("g then d", "databases"),
+        ("/", "go to the filter"),
+        ("j, k", "next, previous row"),
+        ("Enter", "open the row"),
+        ("Delete", "delete the search (asks first)"),
+        ("t", "change the colours"),
+        ("Esc", "close"),
+    ];
+
+    /// The list of shortcuts, opened by `?` or its button.
+    #[island]
+    pub fn Shortcuts() -> impl IntoView {
+        wake!(keys::start());
+        let keys = KEYS.map(|(key, meaning)| {
+            view! {
+                <dt>
+                    <kbd>{key}</kbd>
+                </dt>
+                <dd>{meaning}</dd>
+            }
+        });
+        view! {
+            <button type="button" id="show-keys" class="needs-js quiet-button">
+                "Keyboard"
+            </button>
+            <dialog id="keys" aria-labelledby="keys-title">
+                <h2 id="keys-title">"Keyboard"</h2>
+                <dl class="keys">{keys.collect_view()}</dl>
+                <form method="dialog">
+                    <button type="submit">"Close"</button>
+                </form>
+            </dialog>
+        }
+    }
+}
+
+pub mod live {
+    //! What changes by itself.
+    use super::*;
+
+    /// Keeps the rows of the jobs list as they are on the server.
+    #[island]
+    pub fn JobsLive(
+        /// The page's query string.
+        query: String,
+        /// The revision that the page was rendered at.
+        revision: u64,
+    ) -> impl IntoView {
+        wake!(jobs_live::start(query, revision));
+        #[cfg(not(all(feature = "hydrate", target_arch = "wasm32")))]
+        let _ = (query, revision);
+    }
+
+    /// Keeps the state and the timeline of one job as they are on the server.
+    #[island]
+    pub fn JobLive(
+        /// The job.
+        id: String,
+        /// The revision that the page was rendered at.
+        revision: u64,
+    ) -> impl IntoView {
+        wake!(job_live::start(id, revision));
+        #[cfg(not(all(feature = "hydrate", target_arch = "wasm32")))]
+        let _ = (id, revision);
+    }
+
+    /// Searches, copies and follows the log of a job.
+    #[island]
+    pub fn LogLive(
+        /// The job.
+        id: String,
+        /// Number of the last line in the page.
+        after: u64,
+        /// Whether more lines can come.
+        active: bool,
+    ) -> impl IntoView {
+        wake!(log_live::start(id, after, active));
+        #[cfg(not(all(feature = "hydrate", target_arch = "wasm32")))]
+        let _ = (id, after, active);
+    }
+
+    /// Looks again while databases are being made.
+    #[island]
+    pub fn BuildsLive() -> impl IntoView {
+        wake!(builds_live::start());
+    }
+}
+
+pub mod forms {
+    //! Forms that check as one types and send with progress.
+    use super::*;
+
+    /// The search form: checks, shows the command, keeps a draft, sends once.
+    #[island]
+    pub fn SearchForm(
+        /// Whether the page was asked for as it is, so that a draft may fill it.
+        pristine: bool,
+    ) -> impl IntoView {
+        wake!(search_form::start(pristine));
+        #[cfg(not(all(feature = "hydrate", target_arch = "wasm32")))]
+        let _ = pristine;
+    }
+
+    /// The upload of a database: detects the molecule, sends with progress.
+    #[island]
+    pub fn DatabaseForm() -> impl IntoView {
+        wake!(database_form::start());
+    }
+
+    /// Buttons that copy, and the dialog that asks before something is deleted.
+    #[island]
+    pub fn PageTools() -> impl IntoView {
+        wake!(tools::start());
+    }
+}

@@ -1,0 +1,9 @@
+//! The pages, rendered on the server from data in hand.
+
+pub mod databases;
+pub mod delete_job;
+pub mod job;
+pub mod jobs;
+pub mod not_found;
+mod parts;
+pub mod search;

@@ -1,0 +1,171 @@
+//! The page of one job: what was searched, how far it is, how it ran, and what was found.
+//!
+//! Owns the order of the parts. While a search runs its steps come first; once it has completed they
+//! fold away and the results do.
+
+use elb_core::{
+    phase::Phase,
+    search::{OPTIONS, SearchSpec, Strand, display_command},
+    text,
+    view::JobDetail,
+};
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::use_params_map;
+
+use super::parts::{DeleteDialog, engine_refusal};
+use crate::{
+    components::{job_status::JobStatus, time::When},
+    data::page_context,
+    islands::{forms::PageTools, live::JobLive},
+};
+
+mod log;
+mod results;
+
+use log::LogPart;
+use results::ResultsPart;
+
+/// The page.
+#[component]
+pub fn JobPage() -> impl IntoView {
+    let id = use_params_map().with_untracked(|params| params.get("id").unwrap_or_default());
+    let context = page_context();
+    // Before the job is read: a change in between is then heard of twice rather than never.
+    let revision = context.service.revision();
+    let detail = match context.service.detail(&context.caller, &id) {
+        Ok(detail) => JobDetail::clone(&detail),
+        Err(error) => return engine_refusal(&error),
+    };
+    let row = detail.row.clone();
+    let now = context.service.now();
+    let completed = row.phase == Phase::Completed;
+    let results = completed.then(|| view! { <ResultsPart detail=detail.clone()/> });
+    let active = row.phase.is_active();
+    view! {
+        <Title text=row.title.clone()/>
+        <div class="page-head">
+            <h1>{row.title.clone()}</h1>
+            <p class="fresh">
+                <span id="live" role="status">"As of " <When at=now/></span>
+                <span id="job-said" class="hidden-text" role="status"></span>
+            </p>
+        </div>
+        <Facts detail=detail.clone()/>
+        <div class="actions job-actions">
+            <a class="button" href=format!("/search?from={id}")>"Duplicate"</a>
+            <a
+                class="button danger"
+                href=format!("/jobs/{id}/delete")
+                data-delete=id.clone()
+                data-title=row.title.clone()
+                data-active=active.then_some("")
+            >
+                "Delete…"
+            </a>
+        </div>
+        <section
+            id="job-status"
+            aria-label="State"
+            data-version=row.version.to_string()
+            data-phase=row.phase.as_str()
+        >
+            <JobStatus detail=detail.clone() now=now/>
+        </section>
+        {results}
+        <Command detail=detail.clone()/>
+        <LogPart id=id.clone() active=active open=!completed/>
+        <DeleteDialog/>
+        <PageTools/>
+        {active.then(|| view! { <JobLive id=id revision=revision/> })}
+    }
+    .into_any()
+}
+
+/// What was searched, where and how.
+#[component]
+fn Facts(detail: JobDetail) -> impl IntoView {
+    let (row, spec) = (&detail.row, &detail.spec);
+    let unit = row.program.query_molecule().unit();
+    let database = &detail.database_facts;
+    let task = spec.task().map(|task| format!(", task {}", task.as_str()));
+    let query = format!(
+        "{}, {} {unit}",
+        text::counted(detail.query.records, "sequence", "sequences"),
+        text::count(detail.query.letters),
+    );
+    let size = format!(
+        "{}, {} {}",
+        text::counted(database.sequences, "sequence", "sequences"),
+        text::count(database.letters),
+        row.program.database_molecule().unit()
+    );
+    let options = chosen_options(spec);
+    let options = if options.is_empty() { "all at their defaults".to_owned() } else { options.join(", ") };
+    let version = detail.blast_version.clone().map(|version| {
+        view! {
+            <dt>"BLAST+"</dt>
+            <dd>{version}</dd>
+        }
+    });
+    view! {
+        <dl class="facts">
+            <dt>"Program"</dt>
+            <dd>{row.program.as_str()} {task}</dd>
+            <dt>"Query"</dt>
+            <dd>
+                {query} ", first " <span class="id">{detail.query.first_id.clone()}</span> " "
+                <a href=format!("/api/blast/jobs/{}/query", row.id) download="">"FASTA"</a>
+            </dd>
+            <dt>"Database"</dt>
+            <dd>
+                {database.title.clone()} " (" <span class="id">{row.database.clone()}</span> "), " {size}
+                ", version " <span class="id">{database.version.clone()}</span>
+            </dd>
+            <dt>"Options"</dt>
+            <dd>{options}</dd>
+            <dt>"Submitted"</dt>
+            <dd>
+                <When at=row.created_at/>
+            </dd>
+            {version}
+            <dt>"Identifier"</dt>
+            <dd>
+                <span class="id" id="job-id">{row.id.clone()}</span> " "
+                <button type="button" class="needs-js small" data-copy="job-id">"Copy"</button>
+            </dd>
+        </dl>
+    }
+}
+
+/// The options that were set, in the words of the form.
+fn chosen_options(spec: &SearchSpec) -> Vec<String> {
+    let set = OPTIONS.iter().filter_map(|option| {
+        let value = spec.options.get(option.key)?;
+        let usual = option.key == "strand" && spec.options.strand == Some(Strand::Both);
+        (!usual).then(|| format!("{} {value}", option.label))
+    });
+    set.collect()
+}
+
+/// The exact command, as one batch runs it.
+#[component]
+fn Command(detail: JobDetail) -> impl IntoView {
+    let planned = !detail.command.is_empty();
+    let line = display_command(&detail.command);
+    let note = if planned {
+        "This is what was run for each batch of the query. It is shown as a shell would need it; no shell is used."
+    } else {
+        "It is written down in the step “Plan the search”."
+    };
+    view! {
+        <section aria-labelledby="command-title">
+            <h2 id="command-title">"Command"</h2>
+            <pre id="command" class="command" tabindex="0">{line}</pre>
+            <p class="quiet">
+                {note} " "
+                <button type="button" class="needs-js small" data-copy="command">"Copy"</button>
+            </p>
+        </section>
+    }
+}

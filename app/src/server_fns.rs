@@ -1,0 +1,52 @@
+//! Server functions: how islands ask for what pages were rendered from.
+//!
+//! Owns their addresses and arguments. On the server each calls the engine's door and nothing below
+//! it, and both are answered from memory; in the browser each is one conditional-free GET.
+
+use elb_core::{list::ListPage, view::JobDetail};
+use leptos::{prelude::*, server_fn::codec::GetUrl};
+use serde::{Deserialize, Serialize};
+
+/// A database that is being made, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildLine {
+    /// Identifies the build.
+    pub id: String,
+    /// How far it is, or why it failed.
+    pub state: String,
+    /// Whether it goes on.
+    pub active: bool,
+}
+
+/// The jobs list, for a query string as the address of the page has it.
+///
+/// # Errors
+/// What is wrong with the query string.
+#[server(prefix = "/api/ui", endpoint = "jobs", input = GetUrl)]
+pub async fn load_jobs(query: String) -> Result<ListPage, ServerFnError> {
+    let context = crate::data::page_context();
+    let query = crate::data::list_query(&query).map_err(ServerFnError::new)?;
+    Ok(context.service.list(&context.caller, &query))
+}
+
+/// One job.
+///
+/// # Errors
+/// If there is no such job for the caller.
+#[server(prefix = "/api/ui", endpoint = "job", input = GetUrl)]
+pub async fn load_job(id: String) -> Result<JobDetail, ServerFnError> {
+    let context = crate::data::page_context();
+    let found = context.service.detail(&context.caller, &id);
+    let detail = found.map_err(ServerFnError::new)?;
+    Ok(JobDetail::clone(&detail))
+}
+
+/// The databases that are being made.
+///
+/// # Errors
+/// None of its own.
+#[server(prefix = "/api/ui", endpoint = "builds", input = GetUrl)]
+pub async fn load_builds() -> Result<Vec<BuildLine>, ServerFnError> {
+    let builds = crate::data::page_context().service.catalogue().builds();
+    Ok(builds.iter().map(crate::data::build_line).collect())
+}
