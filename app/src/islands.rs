@@ -3,6 +3,8 @@
 //! Each names what it needs and hands over to `browser`; on the server it draws nothing, or the plain
 //! HTML that works without it. No island holds what a page shows: that is in the page already.
 
+#![allow(missing_docs, reason = "the macro makes structs of documented parameters")]
+
 use leptos::prelude::*;
 
 /// Called once by the entry point: without a use of this crate the linker would leave the islands out.

@@ -3,6 +3,8 @@
 //! Owns their addresses and arguments. On the server each calls the engine's door and nothing below
 //! it, and both are answered from memory; in the browser each is one conditional-free GET.
 
+#![allow(missing_docs, reason = "the macro makes structs of documented parameters")]
+
 use elb_core::{list::ListPage, view::JobDetail};
 use leptos::{prelude::*, server_fn::codec::GetUrl};
 use serde::{Deserialize, Serialize};

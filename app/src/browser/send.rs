@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use elb_core::{search::OptionProblem, text};
 use serde::Deserialize;
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Event, FormData, HtmlFormElement, HtmlProgressElement, ProgressEvent, XmlHttpRequest};
 
 use super::{by_id, on, say, show};
@@ -47,8 +47,8 @@ pub fn send(form: &HtmlFormElement, done: impl Fn(Answer) + 'static) -> Result<(
         bar.set_value(0.0);
     }
     say("sending", "Sending…");
-    on(&request.upload()?, "progress", move |event: Event| {
-        use wasm_bindgen::JsCast;
+    let upload = request.upload()?;
+    on(&upload, "progress", move |event: Event| {
         let Some(event) = event.dyn_ref::<ProgressEvent>().filter(|event| event.length_computable()) else {
             return;
         };
