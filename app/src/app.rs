@@ -87,9 +87,9 @@ pub fn App() -> impl IntoView {
                 <span>"BLAST searches"</span>
             </a>
             <nav aria-label="Pages">
-                <a href="/search" class="primary">"New search"</a>
-                <a href="/jobs">"Searches"</a>
-                <a href="/databases">"Databases"</a>
+                <NavLink href="/search" label="New search" class="primary"/>
+                <NavLink href="/jobs" label="Searches"/>
+                <NavLink href="/databases" label="Databases"/>
             </nav>
             <ThemeSwitch/>
         </header>
@@ -112,6 +112,22 @@ pub fn App() -> impl IntoView {
             <Shortcuts/>
             <Clock/>
         </footer>
+    }
+}
+
+/// A link of the navigation, marked while its page is shown.
+#[component]
+fn NavLink(
+    href: &'static str,
+    label: &'static str,
+    #[prop(optional)] class: &'static str,
+) -> impl IntoView {
+    let here = use_context::<axum::http::request::Parts>();
+    let current = here.is_some_and(|parts| parts.uri.path() == href);
+    view! {
+        <a href=href class=class aria-current=current.then_some("page")>
+            {label}
+        </a>
     }
 }
 

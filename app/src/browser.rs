@@ -7,6 +7,7 @@ use leptos::prelude::*;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::{Document, Element, Event, EventTarget, HtmlDetailsElement, HtmlElement, Storage};
 
+pub mod ask;
 pub mod builds_live;
 pub mod clock;
 pub mod database_form;
@@ -14,6 +15,7 @@ pub mod fields;
 pub mod follow;
 pub mod job_live;
 pub mod jobs_live;
+pub mod json;
 pub mod keys;
 pub mod log_live;
 pub mod query_check;
@@ -53,6 +55,11 @@ pub fn all(root: &Element, selector: &str) -> Vec<Element> {
 /// All elements of the page that a selector finds.
 pub fn everywhere(selector: &str) -> Vec<Element> {
     document().document_element().map_or_else(Vec::new, |root| all(&root, selector))
+}
+
+/// A number in an attribute.
+pub fn number(element: &Element, name: &str) -> u64 {
+    element.get_attribute(name).and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 /// Writes text into the element of an id, if it is there.

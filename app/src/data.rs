@@ -12,6 +12,7 @@ use elb_core::{
 };
 use elb_engine::{
     JobService,
+    results::ResultsError,
     service::{Caller, ServiceError},
 };
 use leptos::prelude::*;
@@ -123,7 +124,8 @@ pub fn build_line(build: &Build) -> BuildLine {
 #[must_use]
 pub const fn status_of(error: &ServiceError) -> u16 {
     match error {
-        ServiceError::NoSuchJob(_) => 404,
+        ServiceError::NoSuchJob(_)
+        | ServiceError::Results(ResultsError::NoQuery(_) | ResultsError::NoSubject { .. }) => 404,
         ServiceError::Invalid(_) | ServiceError::KeyReused => 422,
         ServiceError::NotNow(_) | ServiceError::NoResults(_) => 409,
         ServiceError::BadRequest(_) => 400,

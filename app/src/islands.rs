@@ -92,51 +92,29 @@ pub mod keys {
 }
 
 pub mod live {
-    //! What changes by itself.
+    //! What changes by itself. What an island must know stands in attributes of the element that it
+    //! follows: properties of islands are JSON, whose reader would weigh a tenth of the browser half.
     use super::*;
 
-    /// Keeps the rows of the jobs list as they are on the server.
+    /// Keeps the rows of the jobs list (`#jobs-part`) as they are on the server.
     #[island]
-    pub fn JobsLive(
-        /// The page's query string.
-        query: String,
-        /// The revision that the page was rendered at.
-        revision: u64,
-    ) -> impl IntoView {
-        wake!(jobs_live::start(query, revision));
-        #[cfg(not(all(feature = "hydrate", target_arch = "wasm32")))]
-        let _ = (query, revision);
+    pub fn JobsLive() -> impl IntoView {
+        wake!(jobs_live::start());
     }
 
-    /// Keeps the state and the timeline of one job as they are on the server.
+    /// Keeps the state and the timeline of one job (`#job-status`) as they are on the server.
     #[island]
-    pub fn JobLive(
-        /// The job.
-        id: String,
-        /// The revision that the page was rendered at.
-        revision: u64,
-    ) -> impl IntoView {
-        wake!(job_live::start(id, revision));
-        #[cfg(not(all(feature = "hydrate", target_arch = "wasm32")))]
-        let _ = (id, revision);
+    pub fn JobLive() -> impl IntoView {
+        wake!(job_live::start());
     }
 
-    /// Searches, copies and follows the log of a job.
+    /// Searches, copies and follows the log of a job (`#log`).
     #[island]
-    pub fn LogLive(
-        /// The job.
-        id: String,
-        /// Number of the last line in the page.
-        after: u64,
-        /// Whether more lines can come.
-        active: bool,
-    ) -> impl IntoView {
-        wake!(log_live::start(id, after, active));
-        #[cfg(not(all(feature = "hydrate", target_arch = "wasm32")))]
-        let _ = (id, after, active);
+    pub fn LogLive() -> impl IntoView {
+        wake!(log_live::start());
     }
 
-    /// Looks again while databases are being made.
+    /// Looks again while databases are being made (`#builds`).
     #[island]
     pub fn BuildsLive() -> impl IntoView {
         wake!(builds_live::start());
@@ -147,15 +125,10 @@ pub mod forms {
     //! Forms that check as one types and send with progress.
     use super::*;
 
-    /// The search form: checks, shows the command, keeps a draft, sends once.
+    /// The search form (`#search-form`): checks, shows the command, keeps a draft, sends once.
     #[island]
-    pub fn SearchForm(
-        /// Whether the page was asked for as it is, so that a draft may fill it.
-        pristine: bool,
-    ) -> impl IntoView {
-        wake!(search_form::start(pristine));
-        #[cfg(not(all(feature = "hydrate", target_arch = "wasm32")))]
-        let _ = pristine;
+    pub fn SearchForm() -> impl IntoView {
+        wake!(search_form::start());
     }
 
     /// The upload of a database: detects the molecule, sends with progress.

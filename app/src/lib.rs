@@ -6,7 +6,6 @@
 
 pub mod components;
 pub mod islands;
-pub mod server_fns;
 
 #[cfg(feature = "ssr")]
 pub mod app;
@@ -14,6 +13,8 @@ pub mod app;
 pub mod data;
 #[cfg(feature = "ssr")]
 pub mod pages;
+#[cfg(feature = "ssr")]
+pub mod server_fns;
 
 #[cfg(all(feature = "hydrate", target_arch = "wasm32"))]
 mod browser;

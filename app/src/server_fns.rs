@@ -1,7 +1,8 @@
-//! Server functions: how islands ask for what pages were rendered from.
+//! Server functions: what islands ask for when changes may have been missed.
 //!
-//! Owns their addresses and arguments. On the server each calls the engine's door and nothing below
-//! it, and both are answered from memory; in the browser each is one conditional-free GET.
+//! Owns their addresses and arguments. Each calls the engine's door and nothing below it, and is
+//! answered from memory. The browser asks by address (`browser::ask`) and reads the JSON by name:
+//! the generated client and its decoders would weigh more than all the rest of the browser half.
 
 #![allow(missing_docs, reason = "the macro makes structs of documented parameters")]
 

@@ -173,6 +173,27 @@ pub struct JobDetail {
     pub can_retry: bool,
 }
 
+/// What changes on the page of a job while it runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobState {
+    /// The same projection as in the list.
+    pub row: JobRow,
+    /// The eight steps of this attempt.
+    pub steps: Vec<StepRecord>,
+    /// Ended attempts, oldest first.
+    pub past_attempts: Vec<Attempt>,
+    /// Why it failed, in full.
+    pub failure: Option<Failure>,
+    /// What was warned of.
+    pub warnings: Vec<String>,
+    /// The exact command, once it is written down.
+    pub command: Vec<String>,
+    /// Whether the page offers Cancel.
+    pub can_cancel: bool,
+    /// Whether the page offers Retry.
+    pub can_retry: bool,
+}
+
 /// A failure with its class and remedy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -208,6 +229,23 @@ impl JobDetail {
             blast_version: job.blast_version.clone(),
             can_cancel: job.can_cancel(),
             can_retry: job.can_retry(),
+        }
+    }
+}
+
+impl JobDetail {
+    /// The part of it that changes while the job runs.
+    #[must_use]
+    pub fn state(&self) -> JobState {
+        JobState {
+            row: self.row.clone(),
+            steps: self.steps.clone(),
+            past_attempts: self.past_attempts.clone(),
+            failure: self.failure.clone(),
+            warnings: self.warnings.clone(),
+            command: self.command.clone(),
+            can_cancel: self.can_cancel,
+            can_retry: self.can_retry,
         }
     }
 }

@@ -30,10 +30,12 @@ use crate::{
 };
 
 mod download;
+mod index_file;
 mod results;
 mod submit;
 
 pub use download::{Download, Format};
+pub use index_file::IndexFile;
 pub use submit::{Submission, Submitted};
 
 /// The most history entries of one answer.

@@ -1,1 +1,90 @@
-fn main(){}
+//! The program: settings, engine, server, and a clean end.
+
+use std::{process::ExitCode, time::Duration};
+
+use elb_server::{
+    AppState, router,
+    settings::{LogFormat, Settings},
+    wiring::{self, Started},
+};
+use tokio::{net::TcpListener, signal::unix::{SignalKind, signal}};
+use tracing_subscriber::EnvFilter;
+
+/// How long running requests may take to end once the server has been asked to.
+const DRAIN: Duration = Duration::from_secs(5);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let settings = match Settings::of_process() {
+        Ok(settings) => settings,
+        Err(error) => return complain(&error),
+    };
+    if let Err(error) = start_log(&settings) {
+        return complain(&error);
+    }
+    for (name, value, from) in &settings.told {
+        tracing::info!(setting = name, value, from, "setting");
+    }
+    match run(&settings).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&*error),
+    }
+}
+
+fn complain(error: &(impl std::fmt::Display + ?Sized)) -> ExitCode {
+    eprintln!("elb-dashboard cannot run: {error}");
+    ExitCode::FAILURE
+}
+
+fn start_log(settings: &Settings) -> Result<(), String> {
+    let filter = EnvFilter::try_new(&settings.log)
+        .map_err(|error| format!("the setting log ({}) is not understood: {error}", settings.log))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter);
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stdout());
+    match settings.log_format {
+        LogFormat::Text => log.with_ansi(colours).init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}
+
+async fn run(settings: &Settings) -> Result<(), Box<dyn std::error::Error>> {
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .map_err(|error| format!("{} cannot be listened on: {error}; end the other program, or choose another with ELB_LISTEN", settings.listen))?;
+    let Started { state, lock } = wiring::start(settings).await?;
+    let address = listener.local_addr()?;
+    // Read by people, by `make run` and by the browser tests.
+    println!("listening on http://{address} ");
+    serve(listener, state).await?;
+    drop(lock);
+    Ok(())
+}
+
+async fn serve(listener: TcpListener, state: AppState) -> std::io::Result<()> {
+    let stopping = state.stopping.clone();
+    let service = state.service.clone();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let asked = stopping.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("asked to stop; searches that run are taken up again at the next start");
+        asked.cancel();
+    });
+    let graceful = stopping.clone();
+    let server = axum::serve(listener, router(state)).with_graceful_shutdown(async move { graceful.cancelled().await });
+    let late = async {
+        stopping.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        outcome = server => outcome?,
+        () = late => tracing::warn!("some requests did not end in time and are broken off"),
+    }
+    service.shut_down().await;
+    Ok(())
+}

@@ -5,8 +5,7 @@ use leptos::{prelude::window, task::spawn_local};
 use std::{cell::RefCell, rc::Rc};
 use web_sys::Element;
 
-use super::{by_id, is_hidden, say};
-use crate::server_fns::load_builds;
+use super::{ask::ask, by_id, is_hidden, say};
 
 /// Between two looks, in milliseconds: what changes is a count of bytes.
 const LOOK_MS: u32 = 1_000;
@@ -24,17 +23,20 @@ pub fn start() {
         }
         let timer = Rc::clone(&timer);
         spawn_local(async move {
-            match load_builds().await {
-                Ok(builds) if builds.iter().any(|build| build.active) => {
+            let builds = ask("builds", "now", "").await.map(|answer| answer.elements());
+            let active = |build: &super::json::Json| build.get("active").is_some_and(|active| active.0.is_truthy());
+            match builds {
+                Some(builds) if builds.iter().any(active) => {
                     for build in builds {
-                        say(&format!("build-{}", build.id), &build.state);
+                        let (id, state) = (build.text("id"), build.text("state"));
+                        say(&format!("build-{}", id.unwrap_or_default()), &state.unwrap_or_default());
                     }
                 }
-                Ok(_) => {
+                Some(_) => {
                     timer.take();
                     let _ = window().location().reload();
                 }
-                Err(_) => say("live", "The server does not answer; this page may be old."),
+                None => say("live", "The server does not answer; this page may be old."),
             }
         });
     });

@@ -10,6 +10,10 @@ use super::{everywhere, is_hidden, now};
 
 /// Rewrites the page's times now, and lasting durations once a second.
 pub fn start() {
+    if let Some(root) = super::document().document_element() {
+        // The last island of every page: from here on the page is alive.
+        let _ = root.set_attribute("data-alive", "");
+    }
     tick();
     Interval::new(1_000, || {
         if !is_hidden() {

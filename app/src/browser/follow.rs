@@ -7,14 +7,12 @@ use std::{cell::Cell, cell::RefCell, rc::Rc, time::Duration};
 
 use elb_core::{poll::PollContext, view::JobRow};
 use gloo_timers::callback::Timeout;
-use serde::Deserialize;
 use wasm_bindgen::JsCast;
 use web_sys::{Event, EventSource, MessageEvent};
 
-use super::{clock, complain, document, is_hidden, now, on, say};
+use super::{clock, complain, document, is_hidden, json::{self, Json}, now, on, say};
 
 /// A change, as the event stream sends it.
-#[derive(Deserialize)]
 pub struct Delta {
     /// Revision of the list after the change.
     pub revision: u64,
@@ -108,18 +106,27 @@ fn listen(state: &Rc<State>, source: &EventSource) {
     let this = Rc::clone(state);
     on(source, "row", move |event: Event| {
         let text = event.dyn_ref::<MessageEvent>().and_then(|event| event.data().as_string());
-        match serde_json::from_str::<Delta>(&text.unwrap_or_default()) {
-            Ok(delta) => {
+        match delta(&text.unwrap_or_default()) {
+            Some(delta) => {
                 this.revision.set(delta.revision);
                 (this.follower.changed)(delta);
             }
             // Another version of the server: what it has is asked for in the usual way.
-            Err(_) => (this.follower.refresh)(),
+            None => (this.follower.refresh)(),
         }
         tell(&this);
     });
     let this = Rc::clone(state);
     on(source, "snapshot", move |_: Event| (this.follower.refresh)());
+}
+
+fn delta(text: &str) -> Option<Delta> {
+    let json = Json::parse(text)?;
+    let row = match json.get("row") {
+        Some(row) => Some(json::row(&row)?),
+        None => None,
+    };
+    Some(Delta { revision: json.whole("revision")?, id: json.text("id")?, row })
 }
 
 fn tell(state: &State) {

@@ -5,16 +5,16 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use elb_core::{phase::Phase, poll, view::JobDetail};
+use elb_core::{phase::Phase, poll, view::JobState};
 use leptos::{prelude::*, task::spawn_local};
 use web_sys::Element;
 
 use super::{
-    Kept, by_id, draw,
+    Kept, ask as server, by_id, draw,
     follow::{Follower, follow},
-    now, say,
+    json, now, number, say,
 };
-use crate::{components::job_status::JobStatus, server_fns::load_job};
+use crate::components::job_status::JobStatus;
 
 struct Shown {
     id: String,
@@ -24,18 +24,19 @@ struct Shown {
     again: Cell<bool>,
 }
 
-/// Follows a job from a revision on.
-pub fn start(id: String, revision: u64) {
+/// Follows the job that the page shows, from the revision that it shows.
+pub fn start() {
     let Some(part) = by_id::<Element>("job-status") else {
         return;
     };
-    let version = part.get_attribute("data-version").and_then(|text| text.parse().ok());
+    let id = part.get_attribute("data-job").unwrap_or_default();
+    let (version, revision) = (number(&part, "data-version"), number(&part, "data-revision"));
     let phase = part.get_attribute("data-phase").unwrap_or_default();
     let phase = Phase::ALL.into_iter().find(|known| known.as_str() == phase);
     let address = format!("/api/blast/events?job={id}");
     let shown = Rc::new(Shown {
         id,
-        version: Cell::new(version.unwrap_or(0)),
+        version: Cell::new(version),
         phase: Cell::new(phase),
         asking: Cell::new(false),
         again: Cell::new(false),
@@ -68,11 +69,11 @@ fn ask(shown: &Rc<Shown>) {
     let shown = Rc::clone(shown);
     spawn_local(async move {
         shown.again.set(false);
-        let answer = load_job(shown.id.clone()).await;
+        let answer = server::ask("job", "id", &shown.id).await;
         shown.asking.set(false);
-        match answer {
-            Ok(detail) => show(&shown, detail),
-            Err(_) => say("live", "The server does not answer; this page may be old."),
+        match answer.as_ref().and_then(json::state) {
+            Some(state) => show(&shown, state),
+            None => say("live", "The server does not answer; this page may be old."),
         }
         if shown.again.get() {
             ask(&shown);
@@ -80,26 +81,26 @@ fn ask(shown: &Rc<Shown>) {
     });
 }
 
-fn show(shown: &Shown, detail: JobDetail) {
-    if detail.row.version <= shown.version.get() {
+fn show(shown: &Shown, state: JobState) {
+    if state.row.version <= shown.version.get() {
         return;
     }
-    let before = shown.phase.replace(Some(detail.row.phase));
-    shown.version.set(detail.row.version);
-    if before != Some(detail.row.phase) {
-        say("job-said", detail.row.phase.label());
+    let before = shown.phase.replace(Some(state.row.phase));
+    shown.version.set(state.row.version);
+    if before != Some(state.row.phase) {
+        say("job-said", state.row.phase.label());
     }
-    if detail.row.phase == Phase::Completed && before != Some(Phase::Completed) {
+    if state.row.phase == Phase::Completed && before != Some(Phase::Completed) {
         // An answer in place of the page would lose nothing either, but has no results in it.
         let _ = window().location().reload();
         return;
     }
-    say("command", &elb_core::search::display_command(&detail.command));
+    say("command", &elb_core::search::display_command(&state.command));
     let Some(part) = by_id::<Element>("job-status") else {
         return;
     };
     let kept = Kept::of(&part);
-    if let Some(holder) = draw("div", move || view! { <JobStatus detail=detail now=now()/> }) {
+    if let Some(holder) = draw("div", move || view! { <JobStatus state=state now=now()/> }) {
         part.set_text_content(None);
         while let Some(child) = holder.first_child() {
             if part.append_child(&child).is_err() {

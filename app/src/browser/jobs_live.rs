@@ -16,14 +16,11 @@ use leptos::{prelude::*, task::spawn_local};
 use web_sys::{Element, Event};
 
 use super::{
-    Kept, all, by_id, document, draw, everywhere,
+    Kept, all, ask as server, by_id, document, draw, everywhere,
     follow::{Delta, Follower, follow},
-    now, on, say,
+    json, now, number, on, say,
 };
-use crate::{
-    components::job_row::{DayRow, JobTableRow},
-    server_fns::load_jobs,
-};
+use crate::components::job_row::{DayRow, JobTableRow};
 
 /// Changes within this time are asked for together.
 const TOGETHER_MS: u32 = 250;
@@ -36,8 +33,13 @@ struct List {
     again: Cell<bool>,
 }
 
-/// Follows the list of a query string from a revision on.
-pub fn start(query: String, revision: u64) {
+/// Follows the list that the page shows, from the revision that it shows.
+pub fn start() {
+    let Some(part) = by_id::<Element>("jobs-part") else {
+        return;
+    };
+    let query = part.get_attribute("data-query").unwrap_or_default();
+    let revision = number(&part, "data-revision");
     let list = Rc::new(List {
         query,
         asking: Cell::new(false),
@@ -126,11 +128,11 @@ fn ask(list: &Rc<List>) {
     Timeout::new(TOGETHER_MS, move || {
         spawn_local(async move {
             list.again.set(false);
-            let answer = load_jobs(list.query.clone()).await;
+            let answer = server::ask("jobs", "query", &list.query).await;
             list.asking.set(false);
-            match answer {
-                Ok(page) => show_page(page),
-                Err(_) => say("live", "The server does not answer; the list may be old."),
+            match answer.as_ref().and_then(json::page) {
+                Some(page) => show_page(page),
+                None => say("live", "The server does not answer; the list may be old."),
             }
             if list.again.get() {
                 ask(&list);

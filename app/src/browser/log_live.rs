@@ -9,7 +9,7 @@ use std::{cell::Cell, rc::Rc};
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Event, EventSource, HtmlInputElement, MessageEvent};
 
-use super::{all, by_id, complain, document, draw, is_hidden, on, say, show};
+use super::{all, by_id, complain, document, draw, is_hidden, json::{self, Json}, number, on, say, show};
 use crate::components::log::LogRow;
 
 /// How near to the end counts as at the end, in pixels.
@@ -18,7 +18,7 @@ const NEAR: i32 = 60;
 const TYPING_MS: u32 = 120;
 
 /// Brings the log to life.
-pub fn start(id: String, after: u64, active: bool) {
+pub fn start() {
     let Some(list) = by_id::<Element>("log") else {
         return;
     };
@@ -34,8 +34,8 @@ pub fn start(id: String, after: u64, active: bool) {
             })));
         });
     }
-    if active {
-        follow(id, after, list);
+    if list.has_attribute("data-active") {
+        follow(list.get_attribute("data-job").unwrap_or_default(), number(&list, "data-last"), list);
     }
 }
 
@@ -45,7 +45,7 @@ fn wanted() -> String {
 
 /// Hides the lines that do not contain the text, and counts the others.
 fn filter(list: &Element, text: &str) {
-    let text = text.trim().to_lowercase();
+    let text = text.trim().to_ascii_lowercase();
     let rows = all(list, "li");
     let mut shown = 0_u64;
     for row in &rows {
@@ -58,7 +58,7 @@ fn filter(list: &Element, text: &str) {
 }
 
 fn matches(row: &Element, text: &str) -> bool {
-    text.is_empty() || row.text_content().unwrap_or_default().to_lowercase().contains(text)
+    text.is_empty() || row.text_content().unwrap_or_default().to_ascii_lowercase().contains(text)
 }
 
 fn follow(id: String, after: u64, list: Element) {
@@ -84,7 +84,8 @@ fn open(id: &str, last: &Rc<Cell<u64>>, slot: &Rc<Cell<Option<EventSource>>>, li
     let (seen, target) = (Rc::clone(last), list.clone());
     on(&source, "line", move |event: Event| {
         let text = event.dyn_ref::<MessageEvent>().and_then(|event| event.data().as_string());
-        let Ok(line) = serde_json::from_str::<LogLine>(&text.unwrap_or_default()) else {
+        let line = Json::parse(&text.unwrap_or_default()).as_ref().and_then(json::log_line);
+        let Some(line) = line else {
             return;
         };
         // A line that came twice, as after a broken connection, is shown once.
@@ -104,7 +105,7 @@ fn append(list: &Element, line: LogLine) {
         return;
     };
     if let Some(row) = holder.first_element_child() {
-        show(&row, matches(&row, &wanted().trim().to_lowercase()));
+        show(&row, matches(&row, &wanted().trim().to_ascii_lowercase()));
         // The list is in the page for as long as the page lives.
         let _ = list.append_child(&row);
     }

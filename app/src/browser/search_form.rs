@@ -12,6 +12,7 @@ use elb_core::{
     },
 };
 use gloo_timers::callback::Timeout;
+use js_sys::Array;
 use leptos::prelude::window;
 use wasm_bindgen::JsCast;
 use web_sys::{
@@ -19,7 +20,9 @@ use web_sys::{
 };
 
 use super::{
-    all, by_id, complain, draw, everywhere, fields, on,
+    all, by_id, complain, draw, everywhere, fields,
+    json::Json,
+    on,
     query_check::QueryCheck,
     say,
     send::{Answer, send},
@@ -44,7 +47,7 @@ struct Form {
 }
 
 /// Brings the form to life; a pristine one takes the draft.
-pub fn start(pristine: bool) {
+pub fn start() {
     let Some(element) = by_id::<HtmlFormElement>("search-form") else {
         return;
     };
@@ -56,7 +59,7 @@ pub fn start(pristine: bool) {
         pause: RefCell::default(),
         sending: Cell::new(false),
     });
-    if pristine {
+    if form.element.has_attribute("data-pristine") {
         restore(&form);
     }
     for event in ["input", "change"] {
@@ -314,9 +317,8 @@ fn keep_draft(form: &Form) {
     if long {
         pairs.retain(|(name, _)| name != "query");
     }
-    let Ok(json) = serde_json::to_string(&pairs) else {
-        return;
-    };
+    let list: Array = pairs.iter().map(|(name, value)| Array::of2(&name.as_str().into(), &value.as_str().into())).collect();
+    let json = js_sys::JSON::stringify(&list).map_or_else(|_| String::new(), String::from);
     let kept = storage().is_some_and(|storage| storage.set_item(DRAFT, &json).is_ok());
     say("draft-note", match (kept, long) {
         (true, false) => "A draft is kept in this browser.",
@@ -334,9 +336,14 @@ fn forget_draft() {
 
 fn restore(form: &Form) {
     let draft = storage().and_then(|storage| storage.get_item(DRAFT).ok().flatten());
-    let Some(pairs) = draft.and_then(|json| serde_json::from_str::<Vec<(String, String)>>(&json).ok()) else {
+    let Some(list) = draft.and_then(|text| Json::parse(&text)) else {
         return;
     };
+    let pair = |pair: &Json| {
+        let [name, value] = <[Json; 2]>::try_from(pair.elements()).ok()?;
+        Some((name.0.as_string()?, value.0.as_string()?))
+    };
+    let pairs: Vec<(String, String)> = list.elements().iter().filter_map(pair).collect();
     let program = Program::parse(fields::value(&pairs, "program"));
     for (name, value) in &pairs {
         fields::set(&form.element, name, value);

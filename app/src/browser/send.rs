@@ -5,11 +5,10 @@
 use std::rc::Rc;
 
 use elb_core::{search::OptionProblem, text};
-use serde::Deserialize;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Event, FormData, HtmlFormElement, HtmlProgressElement, ProgressEvent, XmlHttpRequest};
 
-use super::{by_id, on, say, show};
+use super::{by_id, json::{self, Json}, on, say, show};
 
 /// What the server answered.
 pub enum Answer {
@@ -19,18 +18,6 @@ pub enum Answer {
     Refused(String, Vec<OptionProblem>),
     /// Not carried out, or not known whether: what to do.
     Failed(String),
-}
-
-#[derive(Deserialize)]
-struct Accepted {
-    location: String,
-}
-
-#[derive(Deserialize)]
-struct Refusal {
-    message: String,
-    #[serde(default)]
-    problems: Vec<OptionProblem>,
 }
 
 /// Sends the form to its own address; `#sending` and `#sent-progress` show how far it is.
@@ -94,14 +81,16 @@ fn quiet() {
 fn read(request: &XmlHttpRequest) -> Answer {
     let status = request.status().unwrap_or(0);
     let body = request.response_text().ok().flatten().unwrap_or_default();
+    let answer = Json::parse(&body);
     if (200..300).contains(&status) {
-        return match serde_json::from_str::<Accepted>(&body) {
-            Ok(accepted) => Answer::Done(accepted.location),
-            Err(_) => Answer::Failed("The server's answer is not understood. Load this page anew.".to_owned()),
+        return match answer.as_ref().and_then(|answer| answer.text("location")) {
+            Some(location) => Answer::Done(location),
+            None => Answer::Failed("The server's answer is not understood. Load this page anew.".to_owned()),
         };
     }
-    match serde_json::from_str::<Refusal>(&body) {
-        Ok(refusal) => Answer::Refused(refusal.message, refusal.problems),
-        Err(_) => Answer::Failed(format!("The server answered with status {status}. Try again.")),
+    let message = answer.as_ref().and_then(|answer| answer.text("message"));
+    match (answer, message) {
+        (Some(answer), Some(message)) => Answer::Refused(message, json::problems(&answer)),
+        _ => Answer::Failed(format!("The server answered with status {status}. Try again.")),
     }
 }

@@ -7,7 +7,7 @@ use elb_core::{
     phase::{Phase, Status},
     text,
     time::Timestamp,
-    view::{Failure, JobDetail},
+    view::{Failure, JobRow, JobState},
 };
 use leptos::prelude::*;
 
@@ -20,15 +20,15 @@ use super::{
 /// The changing part of the job page.
 #[component]
 pub fn JobStatus(
-    /// The job.
-    detail: JobDetail,
+    /// The job as it is now.
+    state: JobState,
     /// The time of drawing.
     now: Timestamp,
 ) -> impl IntoView {
-    let row = detail.row.clone();
+    let row = state.row.clone();
     let done = row.phase == Phase::Completed;
-    let failure = detail.failure.clone().map(|failure| view! { <FailureBox failure=failure/> });
-    let warnings = detail.warnings.clone();
+    let failure = state.failure.clone().map(|failure| view! { <FailureBox failure=failure/> });
+    let warnings = state.warnings.clone();
     let warnings = (!warnings.is_empty()).then(|| {
         let lines = warnings.into_iter().map(|warning| view! { <li>{warning}</li> });
         view! {
@@ -38,8 +38,8 @@ pub fn JobStatus(
             </div>
         }
     });
-    let steps = detail.steps.clone();
-    let past = detail.past_attempts.iter().rev().map(|attempt| {
+    let steps = state.steps.clone();
+    let past = state.past_attempts.iter().rev().map(|attempt| {
         let why = attempt.error.as_ref().map(|error| error.message.clone());
         view! {
             <details data-keep=format!("attempt-{}", attempt.number)>
@@ -55,9 +55,9 @@ pub fn JobStatus(
     view! {
         <div class="status-line">
             <StateBadge phase=row.phase/>
-            <StatusNote detail=detail.clone() now=now/>
+            <StatusNote row=row.clone() now=now/>
         </div>
-        <StatusActions detail=detail.clone()/>
+        <StatusActions state=state.clone()/>
         {failure}
         {warnings}
         <details class="fold" data-keep="steps" open=!done>
@@ -73,10 +73,9 @@ pub fn JobStatus(
 
 /// One sentence beside the badge: since when, how long, how far.
 #[component]
-fn StatusNote(detail: JobDetail, now: Timestamp) -> impl IntoView {
-    let row = detail.row;
+fn StatusNote(row: JobRow, now: Timestamp) -> impl IntoView {
     let attempt = (row.attempt > 1).then(|| format!("attempt {} · ", row.attempt));
-    let step = (row.phase.is_active()).then(|| format!("step {} of 8: {} · ", row.step.number(), row.step.label().to_lowercase()));
+    let step = (row.phase.is_active()).then(|| format!("step {} of 8: {} · ", row.step.number(), row.step.label().to_ascii_lowercase()));
     let note = row.state_note().filter(|_| row.error.is_none()).map(|note| format!("{note} · "));
     let queued = row.queued_ms(now);
     let queued_since = (row.started_at.is_none() && row.completed_at.is_none()).then_some(row.created_at);
@@ -92,27 +91,27 @@ fn StatusNote(detail: JobDetail, now: Timestamp) -> impl IntoView {
 
 /// Cancel and retry, as forms that work without scripts.
 #[component]
-fn StatusActions(detail: JobDetail) -> impl IntoView {
-    let id = detail.row.id.clone();
-    let cancel = detail.can_cancel.then(|| {
+fn StatusActions(state: JobState) -> impl IntoView {
+    let id = state.row.id.clone();
+    let cancel = state.can_cancel.then(|| {
         view! {
             <form method="post" action=format!("/jobs/{id}/cancel")>
                 <button type="submit">"Cancel the search"</button>
             </form>
         }
     });
-    let stopping = (detail.row.phase == Phase::Cancelling).then(|| {
+    let stopping = (state.row.phase == Phase::Cancelling).then(|| {
         view! { <p class="quiet">"Being stopped: it counts as cancelled once nothing of it runs any more."</p> }
     });
-    let helps = detail.failure.as_ref().is_none_or(|failure| failure.class != ErrorClass::Input);
-    let retry = (detail.can_retry && helps).then(|| {
+    let helps = state.failure.as_ref().is_none_or(|failure| failure.class != ErrorClass::Input);
+    let retry = (state.can_retry && helps).then(|| {
         view! {
             <form method="post" action=format!("/jobs/{id}/retry")>
                 <button type="submit" class="primary">"Retry"</button>
             </form>
         }
     });
-    let mend = (detail.row.status == Status::Failed).then(|| {
+    let mend = (state.row.status == Status::Failed).then(|| {
         view! { <a class="button" href=format!("/search?from={id}")>"Edit and search again"</a> }
     });
     view! { <div class="actions">{cancel} {stopping} {retry} {mend}</div> }

@@ -67,17 +67,19 @@ pub fn JobPage() -> impl IntoView {
         <section
             id="job-status"
             aria-label="State"
+            data-job=id.clone()
+            data-revision=revision.to_string()
             data-version=row.version.to_string()
             data-phase=row.phase.as_str()
         >
-            <JobStatus detail=detail.clone() now=now/>
+            <JobStatus state=detail.state() now=now/>
         </section>
         {results}
         <Command detail=detail.clone()/>
         <LogPart id=id.clone() active=active open=!completed/>
         <DeleteDialog/>
         <PageTools/>
-        {active.then(|| view! { <JobLive id=id revision=revision/> })}
+        {active.then(|| view! { <JobLive/> })}
     }
     .into_any()
 }

@@ -62,11 +62,12 @@ pub fn JobsPage() -> impl IntoView {
                 <span id="live" role="status">"As of " <When at=page.as_of/></span>
             </p>
         </div>
-        {filters}
-        {body}
+        <div id="jobs-part" data-query=address data-revision=page.revision.to_string()>
+            {filters} {body}
+        </div>
         <DeleteDialog/>
         <PageTools/>
-        <JobsLive query=address revision=page.revision/>
+        <JobsLive/>
     }
     .into_any()
 }

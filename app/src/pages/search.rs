@@ -68,6 +68,7 @@ fn Form(filled: Filled, context: PageContext) -> impl IntoView {
             action="/search"
             enctype="multipart/form-data"
             data-max-query=most.to_string()
+            data-pristine=filled.pristine.then_some("")
             novalidate
         >
             <input type="hidden" name="key" value=fresh_key()/>
@@ -118,7 +119,7 @@ fn Form(filled: Filled, context: PageContext) -> impl IntoView {
                 <button type="button" id="discard-draft" class="small" hidden>"Begin anew"</button>
             </div>
         </form>
-        <SearchForm pristine=filled.pristine/>
+        <SearchForm/>
     }
 }
 

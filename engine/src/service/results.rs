@@ -3,6 +3,8 @@
 //! Owns who may read which index. The index is opened for each request: it is one file, and opening
 //! it costs less than keeping thousands open.
 
+use std::path::PathBuf;
+
 use elb_core::view::JobDetail;
 
 use super::{Caller, JobService, ServiceError, download::require_results};
@@ -24,21 +26,22 @@ impl JobService {
     ) -> Result<T, ServiceError> {
         let detail = self.detail(caller, id)?;
         require_results(&detail)?;
-        let path = self
-            .inner
-            .objects
-            .path(id, Kind::Hits)
-            .map_err(|error| match error {
-                ObjectError::Missing { .. } => {
-                    ServiceError::NoResults("the results are no longer stored".to_owned())
-                }
-                other => other.into(),
-            })?;
+        let path = self.hits_path(id)?;
         let reading = tokio::task::spawn_blocking(move || read(&ResultsIndex::open(&path)?));
         let outcome = reading
             .await
             .map_err(|error| ServiceError::Internal(error.to_string()))?;
         Ok(outcome?)
+    }
+
+    pub(super) fn hits_path(&self, id: &str) -> Result<PathBuf, ServiceError> {
+        let path = self.inner.objects.path(id, Kind::Hits);
+        path.map_err(|error| match error {
+            ObjectError::Missing { .. } => {
+                ServiceError::NoResults("the results are no longer stored".to_owned())
+            }
+            other => other.into(),
+        })
     }
 
     /// What has become of the database since the search, if it is not as it was.

@@ -6,6 +6,7 @@
 
 use elb_core::{
     error_code::ErrorCode,
+    fasta::Report,
     job::{DatabaseFacts, Intent, Job, MAX_TITLE, Progress, QueryFacts},
     phase::Phase,
     search::{OptionProblem, SearchSpec},
@@ -76,6 +77,23 @@ impl JobService {
         }
     }
 
+    /// Every reason why a search with this query could not be accepted: those of the search first, then
+    /// those of the query with their lines.
+    #[must_use]
+    pub fn problems_of(&self, spec: &SearchSpec, query: &Report) -> Vec<OptionProblem> {
+        let (mut problems, _) = self.check(spec);
+        problems.extend(query.problems.iter().map(|problem| {
+            let message = format!("line {}: {} {}", problem.line, problem.message, problem.fix);
+            OptionProblem::new("query", message)
+        }));
+        let unlisted = query.problems_total.saturating_sub(query.problems.len() as u64);
+        if unlisted > 0 {
+            let more = text::counted(unlisted, "more problem", "more problems");
+            problems.push(OptionProblem::new("query", format!("… and {more}")));
+        }
+        problems
+    }
+
     /// Stores and starts a search.
     ///
     /// # Errors
@@ -92,22 +110,8 @@ impl JobService {
             query,
             key,
         } = submission;
-        let (mut problems, mut warnings) = self.check(&spec);
-        problems.extend(query.report.problems.iter().map(|problem| {
-            let message = format!("line {}: {} {}", problem.line, problem.message, problem.fix);
-            OptionProblem::new("query", message)
-        }));
-        let unlisted = query
-            .report
-            .problems_total
-            .saturating_sub(query.report.problems.len() as u64);
-        if unlisted > 0 {
-            let message = format!(
-                "… and {} more",
-                text::counted(unlisted, "problem", "problems")
-            );
-            problems.push(OptionProblem::new("query", message));
-        }
+        let (_, mut warnings) = self.check(&spec);
+        let mut problems = self.problems_of(&spec, &query.report);
         if title.chars().count() > MAX_TITLE {
             let message = format!("The title is longer than {MAX_TITLE} characters.");
             problems.push(OptionProblem::new("title", message));

@@ -23,6 +23,7 @@ pub fn LogPart(id: String, active: bool, open: bool) -> impl IntoView {
                 return view! { <p class="box failure" role="alert">{error.to_string()}</p> }.into_any();
             }
         };
+        let all = format!("/api/blast/jobs/{id}/logs");
         let last = lines.last().map_or(first, |line| line.number);
         let earlier = (first > 0).then(|| view! { <p class="quiet">{format!("The first {first} lines are in the download.")}</p> });
         let rows = lines.into_iter().map(|line| view! { <LogRow line=line/> });
@@ -34,13 +35,21 @@ pub fn LogPart(id: String, active: bool, open: bool) -> impl IntoView {
                 </label>
                 <span id="log-found" role="status"></span>
                 <button type="button" class="needs-js small" data-copy="log">"Copy"</button>
-                <a href=format!("/api/blast/jobs/{id}/logs")>"As JSON"</a>
+                <a href=all>"As JSON"</a>
             </div>
             {earlier}
-            <ol id="log" class="log" tabindex="0" aria-label="Log lines">
+            <ol
+                id="log"
+                class="log"
+                tabindex="0"
+                aria-label="Log lines"
+                data-job=id
+                data-last=last.to_string()
+                data-active=active.then_some("")
+            >
                 {rows.collect_view()}
             </ol>
-            <LogLive id=id after=last active=active/>
+            <LogLive/>
         }
         .into_any()
     });

@@ -1,0 +1,225 @@
+//! JSON of the server, read by name with the browser's own parser.
+//!
+//! Owns the way from JSON to the shared types that islands need. A value that is missing or of another
+//! kind makes the whole unreadable, which its reader treats like an answer that did not come.
+
+use elb_core::{
+    error_code::{ErrorClass, ErrorCode, JobError},
+    job::{Attempt, Progress},
+    list::{ListPage, Totals},
+    phase::{Phase, Status},
+    search::{OptionProblem, Program},
+    step::{Step, StepRecord, StepState},
+    time::Timestamp,
+    view::{Failure, JobRow, JobState, LogLevel, LogLine, RowError},
+};
+use js_sys::{Array, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
+
+/// A value of JSON.
+#[derive(Clone)]
+pub struct Json(pub JsValue);
+
+impl Json {
+    /// Parses a text.
+    pub fn parse(text: &str) -> Option<Self> {
+        js_sys::JSON::parse(text).ok().map(Self)
+    }
+
+    /// The member of that name, unless it is missing or null.
+    pub fn get(&self, name: &str) -> Option<Self> {
+        let value = Reflect::get(&self.0, &JsValue::from_str(name)).ok()?;
+        (!value.is_undefined() && !value.is_null()).then_some(Self(value))
+    }
+
+    /// A text.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.get(name)?.0.as_string()
+    }
+
+    /// A whole number.
+    pub fn whole(&self, name: &str) -> Option<u64> {
+        let number = self.get(name)?.0.as_f64()?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts below 2^53")]
+        let whole = number as u64;
+        Some(whole)
+    }
+
+    fn small(&self, name: &str) -> Option<u32> {
+        u32::try_from(self.whole(name)?).ok()
+    }
+
+    fn yes(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| value.0.is_truthy())
+    }
+
+    fn time(&self, name: &str) -> Option<Timestamp> {
+        Timestamp::parse(&self.text(name)?)
+    }
+
+    /// The elements of a list; none if there is no list.
+    pub fn list(&self, name: &str) -> Vec<Self> {
+        self.get(name).map_or_else(Vec::new, |list| list.elements())
+    }
+
+    /// The elements of this list.
+    pub fn elements(&self) -> Vec<Self> {
+        self.0.dyn_ref::<Array>().map_or_else(Vec::new, |array| array.iter().map(Json).collect())
+    }
+
+    fn texts(&self, name: &str) -> Vec<String> {
+        self.list(name).iter().filter_map(|text| text.0.as_string()).collect()
+    }
+
+    /// One of a closed set of words.
+    fn word<T: Copy>(&self, name: &str, all: &[T], key: impl Fn(T) -> &'static str) -> Option<T> {
+        let text = self.text(name)?;
+        all.iter().copied().find(|each| key(*each) == text)
+    }
+
+    fn phase(&self) -> Option<Phase> {
+        self.word("phase", &Phase::ALL, Phase::as_str)
+    }
+}
+
+/// A row of the jobs list.
+pub fn row(json: &Json) -> Option<JobRow> {
+    let error = json.get("error").and_then(|error| {
+        Some(RowError {
+            code: error.word("code", &ErrorCode::ALL, ErrorCode::as_str)?,
+            message: error.text("message")?,
+        })
+    });
+    let progress = json.get("progress")?;
+    let phase = json.phase()?;
+    Some(JobRow {
+        id: json.text("id")?,
+        title: json.text("title")?,
+        program: Program::parse(&json.text("program")?)?,
+        database: json.text("database")?,
+        status: phase.status(),
+        phase,
+        step: json.word("step", &Step::ALL, Step::as_str)?,
+        reason: json.text("reason"),
+        progress: Progress {
+            batches_done: progress.small("batches_done")?,
+            batches_total: progress.small("batches_total")?,
+            letters_done: progress.whole("letters_done")?,
+            letters_total: progress.whole("letters_total")?,
+        },
+        query_records: json.whole("query_records")?,
+        query_letters: json.whole("query_letters")?,
+        attempt: json.small("attempt")?,
+        created_at: json.time("created_at")?,
+        started_at: json.time("started_at"),
+        completed_at: json.time("completed_at"),
+        hits: json.whole("hits"),
+        error,
+        version: json.whole("version")?,
+    })
+}
+
+/// The rows and totals of a page of the list.
+pub fn page(json: &Json) -> Option<ListPage> {
+    let jobs: Option<Vec<JobRow>> = json.list("jobs").iter().map(row).collect();
+    let totals = json.get("totals")?;
+    let of = |status: Status| totals.whole(status.as_str());
+    Some(ListPage {
+        jobs: jobs?,
+        totals: Totals {
+            all: totals.whole("all")?,
+            queued: of(Status::Queued)?,
+            running: of(Status::Running)?,
+            completed: of(Status::Completed)?,
+            failed: of(Status::Failed)?,
+            cancelled: of(Status::Cancelled)?,
+        },
+        next_cursor: json.text("next_cursor"),
+        continued: json.yes("continued"),
+        revision: json.whole("revision")?,
+        as_of: json.time("as_of")?,
+    })
+}
+
+const STATES: [StepState; 7] = [
+    StepState::NotReached,
+    StepState::Active,
+    StepState::Waiting,
+    StepState::Done,
+    StepState::Skipped,
+    StepState::Failed,
+    StepState::Cancelled,
+];
+
+fn step(json: &Json) -> Option<StepRecord> {
+    Some(StepRecord {
+        key: json.word("key", &Step::ALL, Step::as_str)?,
+        state: json.word("state", &STATES, StepState::as_str)?,
+        started_at: json.time("started_at"),
+        finished_at: json.time("finished_at"),
+        reason: json.text("reason"),
+        waited_ms: json.whole("waited_ms").unwrap_or(0),
+        waiting_since: json.time("waiting_since"),
+    })
+}
+
+fn steps(json: &Json) -> Option<Vec<StepRecord>> {
+    json.list("steps").iter().map(step).collect()
+}
+
+fn error(json: &Json) -> Option<JobError> {
+    Some(JobError {
+        code: json.word("code", &ErrorCode::ALL, ErrorCode::as_str)?,
+        message: json.text("message")?,
+        step: json.word("step", &Step::ALL, Step::as_str)?,
+    })
+}
+
+fn failure(json: &Json) -> Option<Failure> {
+    let error = error(json)?;
+    // The class follows from the code, here as on the server.
+    let class: ErrorClass = error.code.class();
+    Some(Failure { error, class, remedy: json.text("remedy")? })
+}
+
+fn attempt(json: &Json) -> Option<Attempt> {
+    Some(Attempt {
+        number: json.small("number")?,
+        phase: json.phase()?,
+        steps: steps(json)?,
+        error: json.get("error").as_ref().and_then(error),
+    })
+}
+
+/// The part of a job that its page keeps up to date.
+pub fn state(json: &Json) -> Option<JobState> {
+    let past: Option<Vec<Attempt>> = json.list("past_attempts").iter().map(attempt).collect();
+    Some(JobState {
+        row: row(json)?,
+        steps: steps(json)?,
+        past_attempts: past?,
+        failure: json.get("failure").as_ref().and_then(failure),
+        warnings: json.texts("warnings"),
+        command: json.texts("command"),
+        can_cancel: json.yes("can_cancel"),
+        can_retry: json.yes("can_retry"),
+    })
+}
+
+/// A line of a log.
+pub fn log_line(json: &Json) -> Option<LogLine> {
+    const LEVELS: [LogLevel; 4] = [LogLevel::Info, LogLevel::Command, LogLevel::Warning, LogLevel::Error];
+    Some(LogLine {
+        number: json.whole("number")?,
+        at: json.time("at")?,
+        step: json.word("step", &Step::ALL, Step::as_str)?,
+        level: json.word("level", &LEVELS, LogLevel::as_str)?,
+        text: json.text("text")?,
+    })
+}
+
+/// The problems of a refused form.
+pub fn problems(json: &Json) -> Vec<OptionProblem> {
+    let read = |each: &Json| Some(OptionProblem::new(each.text("field")?, each.text("message")?));
+    json.list("problems").iter().filter_map(read).collect()
+}

@@ -1,0 +1,11 @@
+//! The REST interface: a file a route or two, in the order of the behaviour document.
+//!
+//! Handlers call `JobService` and nothing below it. What is on the wire is the shared core's own
+//! serialisation; the schemas here only describe it.
+
+pub mod databases;
+pub mod events;
+pub mod jobs;
+pub mod me;
+pub mod schema;
+pub mod stream;

@@ -1,0 +1,133 @@
+//! The event stream: every change of a row the caller may see, numbered, without a gap.
+//!
+//! A reader that names the last revision it has seen gets what it missed; one that was away for too
+//! long gets one `snapshot`, which tells it to ask for the list.
+
+use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    extract::{Query, State},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    response::{
+        IntoResponse, Response, Sse,
+        sse::{Event, KeepAlive},
+    },
+};
+use elb_core::poll;
+use elb_engine::{JobService, read_model::Delta};
+use futures::Stream;
+use serde::Deserialize;
+use tokio::sync::broadcast::{self, error::RecvError};
+
+use crate::state::AppState;
+
+/// How long a browser waits before it connects again.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Where to begin, and of what.
+#[derive(Debug, Deserialize)]
+pub struct From {
+    after: Option<u64>,
+    job: Option<String>,
+}
+
+/// Changes as they happen
+///
+/// Server-sent events: `row` with `{"revision", "id", "row"}` (`row` is null once a job is no longer
+/// listed), id = revision; `snapshot` when changes were missed: ask for the list then.
+#[utoipa::path(
+    get, path = "/api/blast/events", tag = "searches",
+    params(
+        ("after" = Option<u64>, Query, description = "the revision that the reader has; Last-Event-ID wins"),
+        ("job" = Option<String>, Query, description = "only changes of this job")
+    ),
+    responses((status = 200, body = String, content_type = "text/event-stream"))
+)]
+pub async fn events(State(state): State<AppState>, Query(from): Query<From>, headers: HeaderMap) -> Response {
+    let seen = last_event_id(&headers).or(from.after);
+    // Without a revision the reader has nothing yet, so that nothing can have been missed.
+    let seen = seen.unwrap_or_else(|| state.service.revision());
+    let (missed, changes) = state.service.replay(seen);
+    let gap = missed.is_none();
+    let reader = Reader {
+        job: from.job,
+        waiting: missed.unwrap_or_default().into(),
+        changes,
+        gap,
+        greeted: false,
+        state,
+    };
+    let events = Sse::new(stream(reader)).keep_alive(KeepAlive::new().interval(poll::HEARTBEAT));
+    unbuffered(events.into_response())
+}
+
+/// The identifier of the last event that the client has, as a number.
+pub fn last_event_id(headers: &HeaderMap) -> Option<u64> {
+    headers.get("last-event-id")?.to_str().ok()?.parse().ok()
+}
+
+/// Tells proxies to hand on what comes, as it comes.
+pub fn unbuffered(mut answer: Response) -> Response {
+    let headers = answer.headers_mut();
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
+    answer
+}
+
+struct Reader {
+    state: AppState,
+    job: Option<String>,
+    waiting: VecDeque<Arc<Delta>>,
+    changes: broadcast::Receiver<Arc<Delta>>,
+    gap: bool,
+    greeted: bool,
+}
+
+fn stream(reader: Reader) -> impl Stream<Item = Result<Event, Infallible>> {
+    futures::stream::unfold(reader, |mut reader| async move {
+        let event = reader.next().await?;
+        Some((Ok(event), reader))
+    })
+}
+
+impl Reader {
+    async fn next(&mut self) -> Option<Event> {
+        if !std::mem::replace(&mut self.greeted, true) {
+            // Something is sent at once, so that the browser knows that it is connected.
+            return Some(Event::default().retry(RETRY).comment("connected"));
+        }
+        loop {
+            if std::mem::take(&mut self.gap) {
+                return Some(self.snapshot());
+            }
+            if let Some(delta) = self.waiting.pop_front() {
+                if self.concerns(&delta) {
+                    return row(&delta);
+                }
+                continue;
+            }
+            tokio::select! {
+                change = self.changes.recv() => match change {
+                    Ok(delta) => self.waiting.push_back(delta),
+                    Err(RecvError::Lagged(_)) => self.gap = true,
+                    Err(RecvError::Closed) => return None,
+                },
+                () = self.state.stopping.cancelled() => return None,
+            }
+        }
+    }
+
+    fn concerns(&self, delta: &Delta) -> bool {
+        JobService::may_see(&self.state.caller(), delta) && self.job.as_ref().is_none_or(|job| *job == delta.id)
+    }
+
+    fn snapshot(&self) -> Event {
+        let revision = self.state.service.revision();
+        Event::default().event("snapshot").id(revision.to_string()).data(format!("{{\"revision\":{revision}}}"))
+    }
+}
+
+fn row(delta: &Delta) -> Option<Event> {
+    let event = Event::default().event("row").id(delta.revision.to_string());
+    event.json_data(delta).ok()
+}

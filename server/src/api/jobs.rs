@@ -1,0 +1,9 @@
+//! Searches.
+
+pub mod history;
+pub mod list;
+pub mod logs;
+pub mod one;
+pub mod query;
+pub mod results;
+pub mod submit;

@@ -1,0 +1,256 @@
+//! Schemas of the shared core's types, for the OpenAPI document only.
+//!
+//! The core does not know OpenAPI. These mirror its serialisation field by field; a test reads real
+//! answers against them.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A submitted search.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SubmitBody {
+    /// blastn, blastp, blastx, tblastn or tblastx.
+    pub program: String,
+    /// The program's task; its default if none is given.
+    #[serde(default)]
+    pub task: Option<String>,
+    /// Name of the database in the catalogue.
+    pub database: String,
+    /// FASTA text.
+    pub query: String,
+    /// For people; made from the query if empty.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// Options by name, for example `{"evalue": 1e-5, "max_target_seqs": 50}`; what is not set is BLAST+'s default.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub options: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// The answer to a submission: the job, and whether the key was known.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct SubmittedBody {
+    /// Identifier of the job.
+    pub job_id: String,
+    /// Address of its page.
+    pub location: String,
+    /// Whether the idempotency key was known, so that nothing new was made.
+    pub replayed: bool,
+    /// The job as it is now.
+    #[schema(value_type = JobBody)]
+    pub job: elb_core::view::JobDetail,
+}
+
+/// How far a search is.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ProgressBody {
+    /// Batches that are done.
+    pub batches_done: u32,
+    /// All batches; 0 before the plan is made.
+    pub batches_total: u32,
+    /// Query letters in the batches that are done.
+    pub letters_done: u64,
+    /// Query letters in all batches.
+    pub letters_total: u64,
+}
+
+/// One step of the timeline.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct StepBody {
+    /// preparing, warming_up, configuring, staging_db, submitting, running, exporting_results, completed.
+    pub key: String,
+    /// not_reached, active, waiting, done, skipped, failed, cancelled.
+    pub state: String,
+    /// When it began (RFC 3339, UTC).
+    pub started_at: Option<String>,
+    /// When it ended.
+    pub finished_at: Option<String>,
+    /// Why it waits, was skipped or failed.
+    pub reason: Option<String>,
+    /// Milliseconds of it that were waiting.
+    pub waited_ms: Option<u64>,
+    /// Since when it waits.
+    pub waiting_since: Option<String>,
+}
+
+/// A row of the list.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RowBody {
+    /// Identifier.
+    pub id: String,
+    /// Title.
+    pub title: String,
+    /// Program.
+    pub program: String,
+    /// Name of the database.
+    pub database: String,
+    /// queued, running, completed, failed or cancelled.
+    pub status: String,
+    /// Where it is, more exactly.
+    pub phase: String,
+    /// The step it is in.
+    pub step: String,
+    /// Why it stands still, while it does.
+    pub reason: Option<String>,
+    /// How far it is.
+    pub progress: ProgressBody,
+    /// Query sequences.
+    pub query_records: u64,
+    /// Query letters.
+    pub query_letters: u64,
+    /// From 1; a retry adds one.
+    pub attempt: u32,
+    /// When it was submitted.
+    pub created_at: String,
+    /// When it left the queue.
+    pub started_at: Option<String>,
+    /// When it ended.
+    pub completed_at: Option<String>,
+    /// Hits, once completed.
+    pub hits: Option<u64>,
+    /// Why it failed: `code` and `message`.
+    #[schema(value_type = Option<Object>)]
+    pub error: Option<serde_json::Value>,
+    /// Grows with each change.
+    pub version: u64,
+}
+
+/// A job: the row, what was searched, the timeline, the command.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct JobBody {
+    /// The same fields as in the list.
+    #[serde(flatten)]
+    pub row: RowBody,
+    /// Who submitted it.
+    pub owner: String,
+    /// Program, task, database and options.
+    #[schema(value_type = Object)]
+    pub spec: serde_json::Value,
+    /// The query in figures.
+    #[schema(value_type = Object)]
+    pub query: serde_json::Value,
+    /// The database in figures, as of the submission.
+    #[schema(value_type = Object)]
+    pub database_facts: serde_json::Value,
+    /// The eight steps.
+    pub steps: Vec<StepBody>,
+    /// Ended attempts, oldest first.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    pub past_attempts: Vec<serde_json::Value>,
+    /// Why it failed, with class and remedy.
+    #[schema(value_type = Option<Object>)]
+    pub failure: Option<serde_json::Value>,
+    /// What was warned of.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// What was found, in figures.
+    #[schema(value_type = Option<Object>)]
+    pub outcome: Option<serde_json::Value>,
+    /// The exact argument vector of a batch, once it is written down.
+    pub command: Vec<String>,
+    /// Version of BLAST+.
+    pub blast_version: Option<String>,
+    /// Whether it can be cancelled.
+    pub can_cancel: bool,
+    /// Whether it can be tried again.
+    pub can_retry: bool,
+}
+
+/// True totals, under every filter but the status.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct TotalsBody {
+    /// All.
+    pub all: u64,
+    /// Waiting.
+    pub queued: u64,
+    /// Being worked on.
+    pub running: u64,
+    /// With results.
+    pub completed: u64,
+    /// Ended with an error.
+    pub failed: u64,
+    /// Stopped by a person.
+    pub cancelled: u64,
+}
+
+/// A page of the list.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ListBody {
+    /// The rows, in order.
+    pub jobs: Vec<RowBody>,
+    /// Totals per status.
+    pub totals: TotalsBody,
+    /// Where the next page begins.
+    pub next_cursor: Option<String>,
+    /// Whether the page begins after the first row.
+    pub continued: bool,
+    /// Grows with every change of any job.
+    pub revision: u64,
+    /// When the answer was true.
+    pub as_of: String,
+}
+
+/// One transition.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct HistoryBody {
+    /// Version of the row that it made.
+    pub version: u64,
+    /// When.
+    pub at: String,
+    /// Attempt, from 1.
+    pub attempt: u32,
+    /// Phase after it.
+    pub phase: String,
+    /// What happened.
+    pub note: String,
+    /// Who asked for it; missing when the engine did it.
+    #[serde(default)]
+    pub actor: String,
+}
+
+/// A line of a log.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct LogBody {
+    /// From 1.
+    pub number: u64,
+    /// When.
+    pub at: String,
+    /// The step in which it was written.
+    pub step: String,
+    /// info, command, warning or error.
+    pub level: String,
+    /// The text.
+    pub text: String,
+}
+
+/// A database.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DatabaseBody {
+    /// Name in the catalogue.
+    pub name: String,
+    /// Title.
+    pub title: String,
+    /// nucleotide or protein.
+    pub molecule: String,
+    /// Sequences.
+    pub sequences: u64,
+    /// Letters.
+    pub letters: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Date of its making.
+    pub updated: String,
+    /// Fingerprint of its files.
+    pub version: String,
+    /// Where it comes from.
+    #[schema(value_type = Object)]
+    pub origin: serde_json::Value,
+    /// Whether it can be narrowed to taxa.
+    pub has_taxids: bool,
+    /// Whether single sequences can be read by identifier.
+    pub has_ids: bool,
+    /// Why it cannot be read.
+    pub problem: Option<String>,
+}

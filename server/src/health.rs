@@ -1,0 +1,104 @@
+//! Whether the server is well: the process, and each thing it depends on.
+
+use axum::{Json, extract::State, http::StatusCode, response::IntoResponse};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::state::AppState;
+
+/// Free space below which a search is likely to fail, in bytes.
+const LITTLE_SPACE: u64 = 1_000_000_000;
+
+/// The process is up.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Health {
+    /// Always `ok`.
+    pub status: &'static str,
+    /// Version of this program.
+    pub version: &'static str,
+}
+
+/// One dependency.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Check {
+    /// What was looked at.
+    pub name: &'static str,
+    /// Whether it is as it should be.
+    pub ok: bool,
+    /// What was seen.
+    pub note: String,
+}
+
+/// Every dependency.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Readiness {
+    /// Whether all of them are as they should be.
+    pub ready: bool,
+    /// One line each.
+    pub checks: Vec<Check>,
+}
+
+/// The process is up
+#[utoipa::path(get, path = "/api/health", tag = "server", responses((status = 200, body = Health)))]
+pub async fn health() -> Json<Health> {
+    Json(Health {
+        status: "ok",
+        version: env!("CARGO_PKG_VERSION"),
+    })
+}
+
+/// What the server depends on, a line each
+#[utoipa::path(
+    get, path = "/api/health/ready", tag = "server",
+    responses((status = 200, body = Readiness), (status = 503, description = "Something is missing; the same body says what.", body = Readiness))
+)]
+pub async fn ready(State(state): State<AppState>) -> impl IntoResponse {
+    let store = match state.service.check_store().await {
+        Ok(()) => Check { name: "store", ok: true, note: "answers".to_owned() },
+        Err(error) => Check { name: "store", ok: false, note: error.to_string() },
+    };
+    let blast = Check {
+        name: "blast",
+        ok: true,
+        note: format!("BLAST+ {}", state.service.toolkit().version()),
+    };
+    let databases = state.service.catalogue().list();
+    let broken = databases.iter().filter(|database| database.problem.is_some()).count();
+    let databases = Check {
+        name: "databases",
+        ok: broken == 0,
+        note: format!("{} found, {broken} of them cannot be read", databases.len()),
+    };
+    let checks = vec![store, blast, databases, disk(&state)];
+    // A database that cannot be read is worth a line; all others can be searched.
+    let ready = checks.iter().all(|check| check.ok || check.name == "databases");
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let mut answer = (status, Json(Readiness { ready, checks })).into_response();
+    if !ready {
+        // The body is this route's own also when something is missing.
+        answer.extensions_mut().insert(OwnBody);
+    }
+    answer
+}
+
+/// Marks an answer whose body stays as it is, whatever its status.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnBody;
+
+fn disk(state: &AppState) -> Check {
+    match rustix::fs::statvfs(state.data_dir.as_path()) {
+        Ok(found) => {
+            let free = found.f_bavail.saturating_mul(found.f_frsize);
+            Check {
+                name: "disk",
+                ok: free >= LITTLE_SPACE,
+                note: format!("{} free in {}", elb_core::text::bytes(free), state.data_dir.display()),
+            }
+        }
+        Err(error) => Check {
+            name: "disk",
+            ok: false,
+            note: format!("{}: {error}", state.data_dir.display()),
+        },
+    }
+}

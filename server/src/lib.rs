@@ -1,0 +1,21 @@
+//! The axum host of elb-dashboard.
+//!
+//! Owns what stands between the network and the engine's door: settings, wiring, routes, forms, the
+//! event stream, the guard and the headers of every answer. Calls `JobService` and nothing below it,
+//! but for putting the engine together at the start.
+
+pub mod api;
+pub mod assets;
+pub mod error;
+pub mod forms;
+pub mod guard;
+pub mod health;
+pub mod lock;
+pub mod pages;
+pub mod router;
+pub mod settings;
+pub mod state;
+pub mod wiring;
+
+pub use router::router;
+pub use state::AppState;

@@ -1,0 +1,68 @@
+//! One program a data folder: two would drive the same searches.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{Read, Write},
+    path::Path,
+};
+
+use rustix::fs::{FlockOperation, flock};
+use thiserror::Error;
+
+/// The folder cannot be had.
+#[derive(Debug, Error)]
+pub enum LockError {
+    /// Another program has it.
+    #[error(
+        "another elb-dashboard ({holder}) uses the data folder {folder}: end it, or give this one another folder with ELB_DATA_DIR"
+    )]
+    Taken {
+        /// The folder.
+        folder: String,
+        /// What is known of the other one.
+        holder: String,
+    },
+    /// The lock file cannot be written.
+    #[error("{path} cannot be written: {source}")]
+    Io {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Holds the folder for as long as it lives; the system gives it back when the process ends, however.
+#[derive(Debug)]
+pub struct DataLock {
+    _file: File,
+}
+
+impl DataLock {
+    /// Takes the folder.
+    ///
+    /// # Errors
+    /// [`LockError::Taken`] if another process has it.
+    pub fn take(folder: &Path) -> Result<Self, LockError> {
+        let path = folder.join("lock");
+        let io = |source: std::io::Error| LockError::Io {
+            path: path.display().to_string(),
+            source,
+        };
+        let open = OpenOptions::new().create(true).read(true).write(true).truncate(false).open(&path);
+        let mut file = open.map_err(io)?;
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let mut holder = String::new();
+            // What it wrote only helps to find it.
+            let _ = file.read_to_string(&mut holder);
+            let holder = holder.trim();
+            return Err(LockError::Taken {
+                folder: folder.display().to_string(),
+                holder: if holder.is_empty() { "unknown process".to_owned() } else { format!("process {holder}") },
+            });
+        }
+        file.set_len(0).map_err(io)?;
+        write!(file, "{}", std::process::id()).map_err(io)?;
+        Ok(Self { _file: file })
+    }
+}

@@ -1,0 +1,105 @@
+//! Every route, in one place.
+//!
+//! Owns the order of the layers. The routes of the API are those of its OpenAPI document: both come
+//! from the same list.
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::header,
+    middleware,
+    response::{IntoResponse, Redirect},
+    routing::{get, post},
+};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    compression::{
+        CompressionLayer,
+        predicate::{DefaultPredicate, NotForContentType, Predicate},
+    },
+    trace::TraceLayer,
+};
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{api, assets, forms, guard, health, pages, state::AppState};
+
+/// What the document says of itself.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "elb-dashboard",
+        description = "BLAST searches: submit, watch, read. Errors are `{code, message, request_id}`; every answer has `x-request-id`.",
+        license(name = "MIT", identifier = "MIT")
+    ),
+    tags(
+        (name = "searches", description = "Submit searches, watch them, read what they found."),
+        (name = "databases", description = "What can be searched."),
+        (name = "server", description = "The server itself.")
+    )
+)]
+struct Document;
+
+/// The routes of the API, and the document that describes them.
+pub fn api_routes() -> (Router<AppState>, utoipa::openapi::OpenApi) {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(health::health))
+        .routes(routes!(health::ready))
+        .routes(routes!(api::me::me))
+        .routes(routes!(api::jobs::list::list, api::jobs::submit::submit))
+        .routes(routes!(api::jobs::one::detail, api::jobs::one::delete))
+        .routes(routes!(api::jobs::one::cancel))
+        .routes(routes!(api::jobs::one::retry))
+        .routes(routes!(api::jobs::history::history))
+        .routes(routes!(api::jobs::logs::logs))
+        .routes(routes!(api::jobs::query::query))
+        .routes(routes!(api::jobs::results::results))
+        .routes(routes!(api::events::events))
+        .routes(routes!(api::databases::list))
+        .routes(routes!(api::databases::builds))
+        .routes(routes!(api::databases::example))
+        .split_for_parts()
+}
+
+/// The whole server.
+pub fn router(state: AppState) -> Router {
+    let (api, document) = api_routes();
+    let document = axum::Json(document).into_response();
+    let (parts, body) = document.into_parts();
+    // Made once: the document never changes while the program runs.
+    let body = axum::body::to_bytes(body, usize::MAX);
+    let document = futures::executor::block_on(body).unwrap_or_default();
+    let content_type = parts.headers.get(header::CONTENT_TYPE).cloned();
+    let openapi = get(move || async move {
+        let mut answer = document.clone().into_response();
+        if let Some(value) = content_type.clone() {
+            answer.headers_mut().insert(header::CONTENT_TYPE, value);
+        }
+        answer
+    });
+    // Streams are sent as they come: a compressor would hold their events back.
+    let compressed = DefaultPredicate::new().and(NotForContentType::SSE);
+    Router::new()
+        .merge(api)
+        .route("/api/openapi.json", openapi)
+        .route("/api/ui/{*function}", get(pages::server_function))
+        .route("/", get(pages::page))
+        .route("/jobs", get(pages::page))
+        .route("/jobs/", get(|| async { Redirect::permanent("/jobs") }))
+        .route("/jobs/{id}", get(pages::page))
+        .route("/jobs/{id}/delete", get(pages::page).post(forms::jobs::delete))
+        .route("/jobs/{id}/cancel", post(forms::jobs::cancel))
+        .route("/jobs/{id}/retry", post(forms::jobs::retry))
+        .route("/search", get(pages::page).post(forms::search::search))
+        .route("/databases", get(pages::page).post(forms::databases::upload))
+        .route("/databases/delete", post(forms::databases::delete))
+        // Forms and submissions are limited by what they stream to, each with its own setting.
+        .layer(DefaultBodyLimit::disable())
+        .fallback(pages::page)
+        .merge(assets::routes())
+        .layer(CompressionLayer::new().compress_when(compressed))
+        .layer(CatchPanicLayer::new())
+        .layer(TraceLayer::new_for_http())
+        .layer(middleware::from_fn(guard::guard))
+        .with_state(state)
+}

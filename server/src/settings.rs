@@ -1,0 +1,224 @@
+//! Settings: flags, then environment, then a TOML file, then defaults.
+//!
+//! Owns every setting, where it is documented, and which source wins. A value that is set to the empty
+//! string is set: it wins over the file, and where empty makes no sense it is an error.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::Parser;
+use thiserror::Error;
+
+mod sources;
+mod value;
+
+use sources::{Chosen, Sources};
+
+/// The browser control plane for BLAST searches.
+///
+/// Without any setting it serves on http://127.0.0.1:3000, keeps its state in an embedded database
+/// under the data folder, and runs NCBI BLAST+ on this machine. Each setting can also be given in the
+/// environment (shown in brackets) or in the file of --config, under its name with underscores.
+#[derive(Debug, Parser)]
+#[command(name = "elb-dashboard", version, max_term_width = 100)]
+pub struct Flags {
+    /// TOML file with settings.
+    #[arg(long, env = "ELB_CONFIG", value_name = "FILE")]
+    config: Option<String>,
+    /// Address and port to listen on; port 0 takes any free one. Only loopback addresses, since there
+    /// is no sign-in [default: 127.0.0.1:3000].
+    #[arg(long, env = "ELB_LISTEN", value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Folder for state, queries, results, logs and own databases [default: elb-dashboard under
+    /// $XDG_DATA_HOME or ~/.local/share].
+    #[arg(long, env = "ELB_DATA_DIR", value_name = "FOLDER")]
+    data_dir: Option<String>,
+    /// Folders with BLAST databases, separated by colons; those of BLASTDB are added [default: none].
+    #[arg(long, env = "ELB_DATABASES", value_name = "FOLDERS")]
+    databases: Option<String>,
+    /// Whether the example databases are made at the first start: true or false [default: true].
+    #[arg(long, env = "ELB_EXAMPLES", value_name = "YES/NO")]
+    examples: Option<String>,
+    /// Folder of the BLAST+ programs [default: found on PATH].
+    #[arg(long, env = "ELB_BLAST_BIN", value_name = "FOLDER")]
+    blast_bin: Option<String>,
+    /// BLAST+ processes at once, over all searches [default: number of processors].
+    #[arg(long, env = "ELB_JOBS", value_name = "NUMBER")]
+    jobs: Option<String>,
+    /// Searches at once; the others wait in line [default: 2].
+    #[arg(long, env = "ELB_SEARCHES", value_name = "NUMBER")]
+    searches: Option<String>,
+    /// The longest that the search itself may take: s, m, h, d [default: 24h].
+    #[arg(long, env = "ELB_WALL_TIME", value_name = "TIME")]
+    wall_time: Option<String>,
+    /// The most that one search may write: kB, MB, GB [default: 20GB].
+    #[arg(long, env = "ELB_MAX_OUTPUT", value_name = "SIZE")]
+    max_output: Option<String>,
+    /// The largest query, as sent and unpacked: kB, MB, GB [default: 100MB].
+    #[arg(long, env = "ELB_MAX_QUERY", value_name = "SIZE")]
+    max_query: Option<String>,
+    /// The largest upload of a database, as sent and unpacked: kB, MB, GB [default: 2GB].
+    #[arg(long, env = "ELB_MAX_DATABASE", value_name = "SIZE")]
+    max_database: Option<String>,
+    /// The most searches that may be waiting or running [default: 500].
+    #[arg(long, env = "ELB_MAX_ACTIVE", value_name = "NUMBER")]
+    max_active: Option<String>,
+    /// How long an idempotency key counts: s, m, h, d [default: 24h].
+    #[arg(long, env = "ELB_KEY_LIFE", value_name = "TIME")]
+    key_life: Option<String>,
+    /// What is logged, for example info or elb_engine=debug [default: info].
+    #[arg(long, env = "ELB_LOG", value_name = "FILTER")]
+    log: Option<String>,
+    /// How the log is written: text or json [default: text].
+    #[arg(long, env = "ELB_LOG_FORMAT", value_name = "FORM")]
+    log_format: Option<String>,
+}
+
+/// What is wrong with the settings.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum SettingsError {
+    /// A value makes no sense.
+    #[error("{name} ({from}) is \"{value}\": it {why}")]
+    Value {
+        /// The setting.
+        name: &'static str,
+        /// Where it was set.
+        from: String,
+        /// What it was set to.
+        value: String,
+        /// What it must be.
+        why: String,
+    },
+    /// The file cannot be used.
+    #[error("the settings file {path}: {why}")]
+    File {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A dangerous combination.
+    #[error("{0}")]
+    Dangerous(String),
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line of text an event.
+    Text,
+    /// A JSON object an event.
+    Json,
+}
+
+/// The settings in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Folder of everything that is kept.
+    pub data_dir: PathBuf,
+    /// Folders with databases of others.
+    pub databases: Vec<PathBuf>,
+    /// Whether the examples are made.
+    pub examples: bool,
+    /// Folder of the BLAST+ programs; `None` looks on `PATH`.
+    pub blast_bin: Option<PathBuf>,
+    /// BLAST+ processes at once.
+    pub jobs: usize,
+    /// Searches at once.
+    pub searches: usize,
+    /// The longest search.
+    pub wall_time: Duration,
+    /// The most output of a search, in bytes.
+    pub max_output: u64,
+    /// The largest query, in bytes.
+    pub max_query: u64,
+    /// The largest database upload, in bytes.
+    pub max_database: u64,
+    /// The most active searches.
+    pub max_active: usize,
+    /// How long an idempotency key counts.
+    pub key_life: Duration,
+    /// Filter of the log.
+    pub log: String,
+    /// Form of the log.
+    pub log_format: LogFormat,
+    /// Name, value and source of each, for the log.
+    pub told: Vec<(&'static str, String, String)>,
+}
+
+impl Settings {
+    /// Reads flags and environment of this process, and the file that they name.
+    ///
+    /// # Errors
+    /// The first setting that makes no sense, with where it was set and what it must be.
+    pub fn of_process() -> Result<Self, SettingsError> {
+        Self::from_flags(Flags::parse(), &|name| std::env::var(name).ok())
+    }
+
+    /// The same from given flags (which hold their environment already) and environment.
+    ///
+    /// # Errors
+    /// As [`Self::of_process`].
+    pub fn from_flags(
+        flags: Flags,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, SettingsError> {
+        let mut sources = Sources::new(flags.config.as_deref(), environment)?;
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let listen = sources.take("listen", flags.listen, "127.0.0.1:3000");
+        let data_dir = sources.take("data_dir", flags.data_dir, &value::default_data_dir(environment));
+        let databases = sources.take("databases", flags.databases, "");
+        let examples = sources.take("examples", flags.examples, "true");
+        let blast_bin = sources.take("blast_bin", flags.blast_bin, "");
+        let jobs = sources.take("jobs", flags.jobs, &processors.to_string());
+        let searches = sources.take("searches", flags.searches, "2");
+        let wall_time = sources.take("wall_time", flags.wall_time, "24h");
+        let max_output = sources.take("max_output", flags.max_output, "20GB");
+        let max_query = sources.take("max_query", flags.max_query, "100MB");
+        let max_database = sources.take("max_database", flags.max_database, "2GB");
+        let max_active = sources.take("max_active", flags.max_active, "500");
+        let key_life = sources.take("key_life", flags.key_life, "24h");
+        let log = sources.take("log", flags.log, "info");
+        let log_format = sources.take("log_format", flags.log_format, "text");
+        let mut folders = value::folders(&databases.text);
+        folders.extend(value::folders(&environment("BLASTDB").unwrap_or_default()));
+        Ok(Self {
+            listen: loopback(&listen)?,
+            data_dir: data_dir.read(value::folder)?,
+            databases: folders,
+            examples: examples.read(value::yes_no)?,
+            blast_bin: Some(blast_bin.text.clone()).filter(|text| !text.is_empty()).map(PathBuf::from),
+            jobs: jobs.read(value::count)?,
+            searches: searches.read(value::count)?,
+            wall_time: wall_time.read(value::span)?,
+            max_output: max_output.read(value::size)?,
+            max_query: max_query.read(value::size)?,
+            max_database: max_database.read(value::size)?,
+            max_active: max_active.read(value::count)?,
+            key_life: key_life.read(value::span)?,
+            log: log.text.clone(),
+            log_format: log_format.read(|text| match text {
+                "text" => Ok(LogFormat::Text),
+                "json" => Ok(LogFormat::Json),
+                _ => Err("must be text or json".to_owned()),
+            })?,
+            told: sources.told(),
+        })
+    }
+}
+
+/// There is no sign-in, so whoever can reach the address could read, submit and delete everything.
+fn loopback(listen: &Chosen) -> Result<SocketAddr, SettingsError> {
+    let address: SocketAddr = listen.read(|text| {
+        text.parse().map_err(|_| "must be an address with a port, for example 127.0.0.1:3000".to_owned())
+    })?;
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    Err(SettingsError::Dangerous(format!(
+        "listen is {address}, which other machines can reach, and there is no sign-in: everybody could read and delete everything. \
+         Listen on 127.0.0.1 and reach it from elsewhere through a tunnel: ssh -L {port}:127.0.0.1:{port} HOST",
+        port = address.port()
+    )))
+}

@@ -1,0 +1,79 @@
+//! Where each setting comes from.
+
+use toml::Table;
+
+use super::SettingsError;
+
+/// The names that a settings file may hold.
+const NAMES: [&str; 15] = [
+    "listen", "data_dir", "databases", "examples", "blast_bin", "jobs", "searches", "wall_time", "max_output", "max_query", "max_database",
+    "max_active", "key_life", "log", "log_format",
+];
+
+/// A setting with its source.
+#[derive(Debug, Clone)]
+pub(super) struct Chosen {
+    pub name: &'static str,
+    pub text: String,
+    pub from: String,
+}
+
+impl Chosen {
+    /// Reads the value; an error says where it was set.
+    pub fn read<T>(&self, read: impl Fn(&str) -> Result<T, String>) -> Result<T, SettingsError> {
+        read(self.text.trim()).map_err(|why| SettingsError::Value {
+            name: self.name,
+            from: self.from.clone(),
+            value: self.text.clone(),
+            why,
+        })
+    }
+}
+
+/// The file, and what has been taken from where.
+pub(super) struct Sources<'a> {
+    file: Table,
+    path: String,
+    environment: &'a dyn Fn(&str) -> Option<String>,
+    told: Vec<(&'static str, String, String)>,
+}
+
+impl<'a> Sources<'a> {
+    pub fn new(path: Option<&str>, environment: &'a dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let path = path.unwrap_or_default().to_owned();
+        let file = if path.is_empty() { Table::new() } else { read(&path)? };
+        Ok(Self { file, path, environment, told: Vec::new() })
+    }
+
+    /// Flag or environment, else the file, else the default. clap has put both of the first into one;
+    /// which it was is told by the environment.
+    pub fn take(&mut self, name: &'static str, given: Option<String>, default: &str) -> Chosen {
+        let variable = format!("ELB_{}", name.to_uppercase());
+        let in_file = self.file.get(name).map(|value| match value {
+            toml::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        });
+        let (text, from) = match (given, in_file) {
+            (Some(text), _) if (self.environment)(&variable).as_deref() == Some(&text) => (text, variable),
+            (Some(text), _) => (text, format!("--{}", name.replace('_', "-"))),
+            (None, Some(text)) => (text, self.path.clone()),
+            (None, None) => (default.to_owned(), "default".to_owned()),
+        };
+        self.told.push((name, text.clone(), from.clone()));
+        Chosen { name, text, from }
+    }
+
+    pub fn told(self) -> Vec<(&'static str, String, String)> {
+        self.told
+    }
+}
+
+fn read(path: &str) -> Result<Table, SettingsError> {
+    let error = |why: String| SettingsError::File { path: path.to_owned(), why };
+    let text = std::fs::read_to_string(path).map_err(|why| error(format!("it cannot be read: {why}")))?;
+    let table: Table = toml::from_str(&text).map_err(|why| error(why.to_string()))?;
+    if let Some(unknown) = table.keys().find(|key| !NAMES.contains(&key.as_str())) {
+        return Err(error(format!("there is no setting \"{unknown}\"; there are {}", NAMES.join(", "))));
+    }
+    Ok(table)
+}

@@ -1,0 +1,91 @@
+//! Values of settings as text: sizes, times, counts, folders.
+
+use std::{path::PathBuf, time::Duration};
+
+
+/// A size in bytes: `512`, `100MB`, `2 GB` (powers of 1,000).
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let wrong = || "must be a size such as 500kB, 100MB or 2GB".to_owned();
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic() || letter == ' ');
+    let unit = text.get(digits.len()..).unwrap_or_default().trim().to_ascii_lowercase();
+    let factor: u64 = match unit.as_str() {
+        "" | "b" => 1,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "tb" => 1_000_000_000_000,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    number.checked_mul(factor).filter(|size| *size > 0).ok_or_else(wrong)
+}
+
+/// A time: `90s`, `15m`, `24h`, `7d`.
+pub(super) fn span(text: &str) -> Result<Duration, String> {
+    let wrong = || "must be a time such as 90s, 15m, 24h or 7d".to_owned();
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let factor = match text.get(digits.len()..).unwrap_or_default() {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = digits.trim().parse().map_err(|_| wrong())?;
+    let seconds = number.checked_mul(factor).filter(|seconds| *seconds > 0).ok_or_else(wrong)?;
+    Ok(Duration::from_secs(seconds))
+}
+
+/// A whole number from 1.
+pub(super) fn count(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=100_000).contains(number));
+    number.ok_or_else(|| "must be a whole number from 1 to 100000".to_owned())
+}
+
+/// Yes or no.
+pub(super) fn yes_no(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "yes" => Ok(true),
+        "false" | "no" => Ok(false),
+        _ => Err("must be true or false".to_owned()),
+    }
+}
+
+/// A folder, which must be named.
+pub(super) fn folder(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("must name a folder".to_owned());
+    }
+    Ok(PathBuf::from(text))
+}
+
+/// Folders separated by colons, as on `PATH`.
+pub(super) fn folders(text: &str) -> Vec<PathBuf> {
+    std::env::split_paths(text).filter(|folder| !folder.as_os_str().is_empty()).collect()
+}
+
+/// Where programs keep a user's data.
+pub(super) fn default_data_dir(environment: &dyn Fn(&str) -> Option<String>) -> String {
+    let set = |name: &str| environment(name).filter(|text| !text.is_empty());
+    let base = set("XDG_DATA_HOME").or_else(|| set("HOME").map(|home| format!("{home}/.local/share")));
+    base.map_or_else(|| "elb-dashboard-data".to_owned(), |base| format!("{base}/elb-dashboard"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times_are_read_with_their_units() {
+        assert_eq!(size("100MB"), Ok(100_000_000));
+        assert_eq!(size("2 gb"), Ok(2_000_000_000));
+        assert_eq!(size("512"), Ok(512));
+        assert_eq!(span("90m"), Ok(Duration::from_secs(5_400)));
+        for bad in ["", "0", "MB", "-1MB", "1.5GB", "99999999999GB", "10XB"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "10", "0s", "1w", "h"] {
+            assert!(span(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What every handler is given.
+
+use std::{path::PathBuf, sync::Arc};
+
+use elb_app::data::{PageContext, PageSettings, Returned};
+use elb_engine::{JobService, service::Caller};
+use leptos::config::LeptosOptions;
+use tokio_util::sync::CancellationToken;
+
+/// Shared by all requests.
+#[derive(Clone)]
+pub struct AppState {
+    /// The door to the engine.
+    pub service: JobService,
+    /// Settings that show on pages.
+    pub page_settings: Arc<PageSettings>,
+    /// How pages refer to the browser half.
+    pub leptos: LeptosOptions,
+    /// Where the state is kept; for the health page.
+    pub data_dir: Arc<PathBuf>,
+    /// Cancelled when the server stops: endless answers end with it.
+    pub stopping: CancellationToken,
+}
+
+impl AppState {
+    /// Who asks. Without sign-in there is one user, and only this machine can ask.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        Caller::local()
+    }
+
+    /// What a page is rendered with.
+    #[must_use]
+    pub fn page_context(&self, returned: Option<Returned>) -> PageContext {
+        PageContext {
+            service: self.service.clone(),
+            caller: self.caller(),
+            settings: Arc::clone(&self.page_settings),
+            returned: returned.map(Arc::new),
+        }
+    }
+}

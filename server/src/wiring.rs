@@ -1,0 +1,144 @@
+//! Putting the engine together from the settings.
+
+use std::{fs, path::Path, sync::Arc};
+
+use elb_app::data::PageSettings;
+use elb_engine::{
+    JobService,
+    clock::SystemClock,
+    databases::{Catalogue, CatalogueConfig, DatabaseError},
+    executor::{LocalFolders, RunLimits, local::LocalExecutor},
+    joblog::JobLogs,
+    jobs::Jobs,
+    lifecycle::{Admission, Context},
+    objects::{ObjectError, Objects},
+    repository::{RepositoryError, SqliteRepository},
+    service::ServiceLimits,
+    toolkit::{Toolkit, ToolkitError},
+};
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    assets,
+    lock::{DataLock, LockError},
+    settings::Settings,
+    state::AppState,
+};
+
+/// Why the engine cannot be started.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// BLAST+ is missing or does not work.
+    #[error(transparent)]
+    Toolkit(#[from] ToolkitError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] RepositoryError),
+    /// The objects cannot be opened.
+    #[error(transparent)]
+    Objects(#[from] ObjectError),
+    /// The databases cannot be looked at.
+    #[error(transparent)]
+    Databases(#[from] DatabaseError),
+    /// Another program uses the folder.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The data folder cannot be written.
+    #[error("the data folder {folder} cannot be used: {source}; make it writable, or choose another with ELB_DATA_DIR")]
+    Folder {
+        /// The folder.
+        folder: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// The engine, and the lock that it lives under.
+pub struct Started {
+    /// What handlers are given.
+    pub state: AppState,
+    /// Held until the end.
+    pub lock: DataLock,
+}
+
+/// Opens everything under the data folder and takes up every search that has not ended.
+///
+/// # Errors
+/// What is missing or cannot be opened, and what to do.
+pub async fn start(settings: &Settings) -> Result<Started, StartError> {
+    let data = &settings.data_dir;
+    let folder = |source| StartError::Folder { folder: data.display().to_string(), source };
+    fs::create_dir_all(data).map_err(folder)?;
+    let data = data.canonicalize().map_err(folder)?;
+    let lock = DataLock::take(&data)?;
+    let scratch = data.join("scratch");
+    empty(&scratch).map_err(folder)?;
+    let work = data.join("work");
+    fs::create_dir_all(&work).map_err(folder)?;
+
+    let clock = Arc::new(SystemClock);
+    let toolkit = Toolkit::locate(settings.blast_bin.as_deref()).await?;
+    tracing::info!(version = toolkit.version(), "BLAST+ found");
+    let config = CatalogueConfig {
+        own: data.join("databases"),
+        folders: settings.databases.clone(),
+        max_upload_bytes: settings.max_database,
+        examples: settings.examples,
+    };
+    let catalogue = Catalogue::open(config, toolkit.clone(), clock.clone()).await?;
+    let repository = SqliteRepository::open(&data.join("state.sqlite"))?;
+    let jobs = Arc::new(Jobs::load(Arc::new(repository), clock.clone()).await?);
+    let objects = Objects::in_folder(&data.join("objects"))?;
+    let logs = JobLogs::in_folder(&data.join("logs"), clock).map_err(folder)?;
+    let limits = RunLimits {
+        processes: settings.jobs,
+        wall_time: settings.wall_time,
+        output_bytes: settings.max_output,
+    };
+    let executor = LocalExecutor::new(
+        LocalFolders { work },
+        limits,
+        toolkit.clone(),
+        Arc::clone(&catalogue),
+        objects.clone(),
+        logs.clone(),
+    );
+    let context = Context {
+        jobs,
+        executor: Arc::new(executor),
+        admission: Admission::new(settings.searches),
+        objects,
+        logs,
+    };
+    let limits = ServiceLimits {
+        query_bytes: settings.max_query,
+        active_jobs: settings.max_active,
+        key_life: settings.key_life,
+    };
+    catalogue.keep_up();
+    let service = JobService::start(context, catalogue, toolkit, limits, scratch);
+    let page_settings = PageSettings {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        database_folders: settings.databases.iter().map(|folder| folder.display().to_string()).collect(),
+        max_database_bytes: settings.max_database,
+        max_query_bytes: settings.max_query,
+    };
+    let state = AppState {
+        service,
+        page_settings: Arc::new(page_settings),
+        leptos: assets::leptos_options(),
+        data_dir: Arc::new(data),
+        stopping: CancellationToken::new(),
+    };
+    Ok(Started { state, lock })
+}
+
+/// What a killed program was receiving is of no use to anybody.
+fn empty(folder: &Path) -> std::io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::create_dir_all(folder)
+}
