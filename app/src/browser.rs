@@ -89,7 +89,7 @@ pub fn storage() -> Option<Storage> {
 
 /// Tells of something that should not happen.
 pub fn complain(what: &str, error: &JsValue) {
-    leptos::logging::warn!("{what}: {error:?}");
+    web_sys::console::warn_2(&JsValue::from_str(what), error);
 }
 
 /// What a reader had opened and focused in a part of the page that is about to be drawn anew.

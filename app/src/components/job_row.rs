@@ -1,7 +1,7 @@
 //! One row of the jobs list, drawn by the server for the page and by the browser for a change.
 
 use elb_core::{phase::Phase, text, time::Timestamp, view::JobRow};
-use leptos::prelude::*;
+use leptos::{either::Either, prelude::*};
 
 use super::{
     state::StateBadge,
@@ -43,15 +43,16 @@ pub fn JobTableRow(
     );
     let queued_since = (row.started_at.is_none() && row.completed_at.is_none()).then_some(row.created_at);
     let running_since = row.started_at.filter(|_| row.completed_at.is_none());
-    let run = row.run_ms(now).map_or_else(
-        || view! { <span class="quiet">"–"</span> }.into_any(),
-        |ms| view! { <Lasting ms=ms since=running_since/> }.into_any(),
-    );
-    let hits = match row.hits {
-        Some(0) => view! { <span class="quiet">"no hits"</span> }.into_any(),
-        Some(hits) => view! { <span>{text::count(hits)}</span> }.into_any(),
-        None => view! { <span class="quiet">"–"</span> }.into_any(),
+    let run = match row.run_ms(now) {
+        Some(ms) => Either::Left(view! { <Lasting ms=ms since=running_since/> }),
+        None => Either::Right(view! { <span class="quiet">"–"</span> }),
     };
+    let (hits, found) = match row.hits {
+        Some(0) => ("no hits".to_owned(), false),
+        Some(hits) => (text::count(hits), true),
+        None => ("–".to_owned(), false),
+    };
+    let hits = view! { <span class=if found { "" } else { "quiet" }>{hits}</span> };
     view! {
         <tr
             data-key=row.id.clone()

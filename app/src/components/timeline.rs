@@ -9,7 +9,7 @@ use elb_core::{
     text,
     time::Timestamp,
 };
-use leptos::prelude::*;
+use leptos::{either::Either, prelude::*};
 
 use super::time::{Lasting, When};
 
@@ -54,9 +54,9 @@ fn StepRow(
     let started = record.started_at;
     let duration = record.duration_ms(now).map(|ms| {
         if open {
-            view! { <Lasting ms=ms since=started/> }.into_any()
+            Either::Left(view! { <Lasting ms=ms since=started/> })
         } else {
-            view! { <span class="lasting">{text::duration_fine(ms)}</span> }.into_any()
+            Either::Right(view! { <span class="lasting">{text::duration_fine(ms)}</span> })
         }
     });
     let waited = Some(record.waited_ms).filter(|ms| *ms > 0).map(|ms| {
@@ -111,9 +111,7 @@ pub fn TimeChart(
     let began: Vec<StepRecord> = steps.into_iter().filter(|step| step.started_at.is_some()).collect();
     let first = began.iter().filter_map(|step| step.started_at).min();
     let last = began.iter().map(|step| step.finished_at.unwrap_or(now)).max();
-    let (Some(first), Some(last)) = (first, last) else {
-        return ().into_any();
-    };
+    let (first, last) = first.zip(last)?;
     let total = last.since(first).max(1);
     let at = |ms: u64| ms * WIDTH / total;
     let lanes = began.iter().enumerate().filter_map(|(lane, step)| {
@@ -154,7 +152,7 @@ pub fn TimeChart(
     });
     let height = began.len() as u64 * LANE;
     let summary = format!("Time of each step, {} in all", text::duration_fine(total));
-    view! {
+    Some(view! {
         <figure class="time-chart">
             <figcaption>
                 {summary} " · " <span class="key wait">"waiting"</span> " "
@@ -172,6 +170,5 @@ pub fn TimeChart(
                 </svg>
             </div>
         </figure>
-    }
-    .into_any()
+    })
 }
