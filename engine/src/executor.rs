@@ -105,6 +105,9 @@ pub trait Executor: Send + Sync {
     async fn cancel(&self, job: &Job) -> Result<(), ExecutorError>;
     /// Removes what the run left behind but its results.
     async fn cleanup(&self, job_id: &str) -> Result<(), ExecutorError>;
+    /// Lets go of every run when this server ends. Runs that live elsewhere go on; those of this
+    /// process are stopped and taken up again at the next start.
+    async fn shut_down(&self) {}
 }
 
 /// Limits of a search. Each is a setting.

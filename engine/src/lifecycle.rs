@@ -119,6 +119,7 @@ impl Lifecycle {
             if let Err(error) = self.context.jobs.change(&id, &event, ENGINE).await {
                 tracing::error!(job = %id, %error, "the panic could not be recorded");
             }
+            driver::end(&self.context, &id).await;
         }
         self.context.admission.leave(&id);
         let mut drivers = self.drivers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -136,5 +137,6 @@ impl Lifecycle {
         self.shutdown.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        self.context.executor.shut_down().await;
     }
 }

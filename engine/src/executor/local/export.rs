@@ -62,7 +62,9 @@ pub(super) async fn export(executor: &LocalExecutor, job: &Job) -> Result<Outcom
     let tables: Vec<PathBuf> = folders.iter().map(|folder| folder.join(TABLE)).collect();
     let queries = batches.iter().map(|batch| work.query(batch)).collect();
 
-    let index = work.root().join("hits.sqlite");
+    // A name of its own for each try: one that was given up may still be writing.
+    let name = format!("hits-{}.sqlite", uuid::Uuid::new_v4().simple());
+    let index = work.root().join(name);
     let meta = index_meta(job);
     let target = index.clone();
     let indexing = tokio::task::spawn_blocking(move || build_index(&target, meta, queries, tables));
@@ -84,6 +86,9 @@ pub(super) async fn export(executor: &LocalExecutor, job: &Job) -> Result<Outcom
         .put(&job.id, Kind::Hits, file)
         .await
         .map_err(stored)?;
+    if let Err(error) = fs::remove_file(&index) {
+        tracing::warn!(job = %job.id, %error, "the draft of the index stays until the work folder goes");
+    }
     executor.logs.append(
         &job.id,
         Step::ExportingResults,
