@@ -23,6 +23,7 @@ use crate::{databases::Catalogue, joblog::JobLogs, objects::Objects, toolkit::To
 
 mod batches;
 mod export;
+mod merge;
 mod process;
 mod run;
 mod workdir;
@@ -228,6 +229,21 @@ impl Executor for LocalExecutor {
     async fn cleanup(&self, job_id: &str) -> Result<(), ExecutorError> {
         self.forget_run(job_id);
         self.work_dir(job_id).remove()
+    }
+
+    async fn left_behind(&self) -> Vec<String> {
+        let entries = match std::fs::read_dir(&self.folders.work) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+            Err(error) => {
+                tracing::warn!(%error, "the work folders cannot be listed");
+                return Vec::new();
+            }
+        };
+        let names = entries
+            .filter_map(Result::ok)
+            .map(|entry| entry.file_name());
+        names.filter_map(|name| name.into_string().ok()).collect()
     }
 
     async fn shut_down(&self) {
