@@ -39,6 +39,9 @@ pub struct Engine {
     pub service: JobService,
 }
 
+/// Puts something before an executor.
+pub type Before = Box<dyn FnOnce(Arc<dyn Executor>) -> Arc<dyn Executor>>;
+
 pub struct Settings {
     pub places: usize,
     pub limits: RunLimits,
@@ -47,7 +50,7 @@ pub struct Settings {
     /// Folders of databases beside the usual one.
     pub folders: Vec<PathBuf>,
     /// Stands before the executor.
-    pub before: Option<fn(Arc<dyn Executor>) -> Arc<dyn Executor>>,
+    pub before: Option<Before>,
 }
 
 impl Default for Settings {
