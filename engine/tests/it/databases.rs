@@ -83,10 +83,11 @@ async fn a_broken_alias_is_listed_with_its_problem_and_hides_no_other_database()
         &["-blastdb_version", "4"],
     );
     make_database(&theirs.join("deeper"), "new", "nucl", &genes(0, 6), &[]);
+    make_database(&theirs, "other", "nucl", &genes(6, 4), &[]);
     make_database(&theirs, "proteins", "prot", &records(PROTEINS, 0, 7), &[]);
     std::fs::write(
         theirs.join("both.nal"),
-        "TITLE Two in one\nDBLIST old deeper/new\n",
+        "TITLE Two in one\nDBLIST other deeper/new\n",
     )
     .unwrap();
     std::fs::write(theirs.join("broken.nal"), "TITLE Broken\nDBLIST nothere\n").unwrap();
@@ -94,14 +95,14 @@ async fn a_broken_alias_is_listed_with_its_problem_and_hides_no_other_database()
     let catalogue = catalogue(&own, &[&theirs, &theirs.join("deeper")], false).await;
     assert_eq!(
         catalogue.list().len(),
-        5,
+        6,
         "one is listed twice or not at all"
     );
     for (name, sequences, molecule) in [
         ("old", 5, Molecule::Nucleotide),
         ("deeper/new", 6, Molecule::Nucleotide),
         ("proteins", 7, Molecule::Protein),
-        ("both", 11, Molecule::Nucleotide),
+        ("both", 10, Molecule::Nucleotide),
     ] {
         let database = found(&catalogue, name);
         assert_eq!(

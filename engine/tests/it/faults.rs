@@ -19,7 +19,7 @@ use elb_core::{
 };
 use elb_engine::{
     executor::{Executor, ExecutorError, Observation, Plan, Readiness, RunLimits},
-    service::{Caller, Format},
+    service::{Caller, Format, ServiceError},
 };
 use futures::StreamExt;
 use tokio::io::AsyncWriteExt;
@@ -241,24 +241,49 @@ async fn a_database_that_is_changed_during_the_search_fails_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_database_is_called_so() {
+async fn a_database_that_was_cut_off_is_refused_although_blast_would_search_it_and_say_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (engine, theirs, spec) = with_database(folder.path(), Settings::default()).await;
-    let volume = std::fs::OpenOptions::new()
+    let letters = std::fs::OpenOptions::new()
         .write(true)
         .open(theirs.join("mine.nsq"))
         .unwrap();
-    volume.set_len(5_000).unwrap();
+    letters.set_len(5_000).unwrap();
     engine.service.catalogue().refresh().await;
+    let database = engine.service.catalogue().get("mine").unwrap();
+    let problem = database.problem.unwrap();
+    assert!(
+        problem.contains("mine.nsq has 5000 bytes instead of"),
+        "{problem}"
+    );
+    let refused = engine.submit(spec, &genes(200, 2)).await;
+    assert!(
+        matches!(refused, Err(ServiceError::Invalid(_))),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_without_one_of_its_files_fails_the_search_in_blasts_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let toolkit = Some(faulty_toolkit(folder.path()));
+    let settings = Settings {
+        toolkit,
+        ..Settings::default()
+    };
+    let (engine, theirs, spec) = with_database(folder.path(), settings).await;
+    let remove = format!("rm -f '{}'\n", theirs.join("mine.nhr").display());
+    std::fs::write(folder.path().join("fault"), remove).unwrap();
     let id = engine
-        .submit(spec, &genes(200, 2))
+        .submit(spec, &genes(0, 1))
         .await
         .unwrap()
         .stored
         .job
         .id;
     let (code, message) = failure(&engine, &id).await;
-    assert_eq!(code, "database_unreadable", "{message}");
+    assert_eq!(code, "database_changed", "{message}");
+    assert!(message.contains("mine.nhr"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
