@@ -186,12 +186,17 @@ impl Job {
                 close(record, StepState::Done, at);
             }
         }
+        // Where the step before ended: no time between two steps is nobody's.
+        let before = step.index().checked_sub(1);
+        let begin = before
+            .and_then(|index| self.steps.get(index)?.finished_at)
+            .unwrap_or(at);
         if let Some(record) = self.record(step) {
             if !record.state.is_open() && record.state != StepState::NotReached {
                 let why = format!("step {} has ended already", step.as_str());
                 return self.illegal(why);
             }
-            record.started_at.get_or_insert(at);
+            record.started_at.get_or_insert(begin);
             end_wait(record, at);
             record.state = state;
             record.reason = None;

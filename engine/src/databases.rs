@@ -4,7 +4,7 @@
 //! list never starts a process; the folders are looked at again when their files change.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
@@ -129,24 +129,34 @@ impl Catalogue {
         });
     }
 
-    fn folders(&self) -> impl Iterator<Item = &Path> {
-        let own = std::iter::once(self.config.own.as_path());
-        own.chain(self.config.folders.iter().map(PathBuf::as_path))
+    /// The own folder itself is not among them: it holds drafts too, which nobody may search.
+    fn folders(&self) -> Vec<PathBuf> {
+        let own = ["examples", "uploaded"].map(|part| self.config.own.join(part));
+        let others = self.config.folders.iter().cloned();
+        own.into_iter().chain(others).collect()
     }
 
     /// Looks at the folders, and reads them anew if any database file has changed.
     pub async fn refresh(&self) {
         let mut known = self.scanning.lock().await;
-        let folders: Vec<PathBuf> = self.folders().map(Path::to_owned).collect();
+        let folders = self.folders();
         let stamp = scan::stamp(&folders);
         if stamp == *known {
             return;
         }
         let mut entries = BTreeMap::new();
+        // A folder that is named twice, or within another, shows its databases once.
+        let mut seen = HashSet::new();
         for folder in &folders {
             match scan::read_folder(&self.toolkit, folder).await {
                 Ok(found) => {
                     for (database, path) in found {
+                        if make::is_draft(&self.config.own, &path) {
+                            continue;
+                        }
+                        if !seen.insert((real_path(&path), database.molecule.dbtype())) {
+                            continue;
+                        }
                         let entry = self.described(database, path, folder);
                         let name = free_name(&entries, &entry.database.name, folder);
                         let database = Database {
@@ -240,7 +250,8 @@ impl Catalogue {
         builds.iter().rev().cloned().collect()
     }
 
-    fn begin_build(&self, name: &str, title: &str, state: BuildState) -> String {
+    /// Puts a build on the list, unless one of that name is under way.
+    fn begin_build(&self, name: &str, title: &str, state: BuildState) -> Option<String> {
         let id = uuid::Uuid::new_v4().simple().to_string();
         let build = Build {
             id: id.clone(),
@@ -250,15 +261,20 @@ impl Catalogue {
             state,
         };
         let mut builds = self.builds.write().unwrap_or_else(PoisonError::into_inner);
-        builds.retain(|known| {
-            known.name != name || !matches!(known.state, BuildState::Failed { .. })
-        });
+        builds.retain(|known| known.name != name || !has_failed(known));
+        if builds.iter().any(|known| known.name == name) {
+            return None;
+        }
         builds.push(build);
-        let surplus = builds.len().saturating_sub(MAX_BUILDS);
-        builds.drain(..surplus);
+        // Only what has failed is forgotten: one under way must be found when it ends.
+        if let Some(oldest) = builds.iter().position(has_failed) {
+            if builds.len() > MAX_BUILDS {
+                builds.remove(oldest);
+            }
+        }
         drop(builds);
         self.announce();
-        id
+        Some(id)
     }
 
     fn set_build(&self, id: &str, state: BuildState) {
@@ -332,6 +348,19 @@ impl Catalogue {
     #[must_use]
     pub const fn config(&self) -> &CatalogueConfig {
         &self.config
+    }
+}
+
+fn has_failed(build: &Build) -> bool {
+    matches!(build.state, BuildState::Failed { .. })
+}
+
+/// The path with every link resolved up to the database's own name, which is no file itself.
+fn real_path(path: &Path) -> PathBuf {
+    let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
+    match (folder, path.file_name()) {
+        (Some(folder), Some(name)) => folder.join(name),
+        _ => path.to_owned(),
     }
 }
 

@@ -105,6 +105,13 @@ pub trait Executor: Send + Sync {
     async fn cancel(&self, job: &Job) -> Result<(), ExecutorError>;
     /// Removes what the run left behind but its results.
     async fn cleanup(&self, job_id: &str) -> Result<(), ExecutorError>;
+    /// Ids of the jobs that something of a run is left of on this machine.
+    async fn left_behind(&self) -> Vec<String> {
+        Vec::new()
+    }
+    /// Lets go of every run when this server ends. Runs that live elsewhere go on; those of this
+    /// process are stopped and taken up again at the next start.
+    async fn shut_down(&self) {}
 }
 
 /// Limits of a search. Each is a setting.

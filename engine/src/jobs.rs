@@ -45,6 +45,7 @@ pub struct Jobs {
     repository: Arc<dyn Repository>,
     model: ReadModel,
     clock: Arc<dyn Clock>,
+    unreadable: usize,
 }
 
 impl Jobs {
@@ -63,24 +64,33 @@ impl Jobs {
             .saturating_mul(1_000);
         let model = ReadModel::starting_at(begin);
         let mut after: Option<Cursor> = None;
+        let mut unreadable = 0;
         loop {
             let page = repository.scan(after.as_ref(), SCAN_PAGE).await?;
-            for stored in &page {
+            for stored in &page.jobs {
                 model.apply(stored);
             }
-            let Some(last) = page.last().filter(|_| page.len() == SCAN_PAGE) else {
+            for error in &page.unreadable {
+                tracing::error!(%error, "a job is left out of the list; its row stays as it is");
+            }
+            unreadable += page.unreadable.len();
+            after = page.next;
+            if after.is_none() {
                 break;
-            };
-            after = Some(Cursor {
-                created_at: last.job.created_at,
-                id: last.job.id.clone(),
-            });
+            }
         }
         Ok(Self {
             repository,
             model,
             clock,
+            unreadable,
         })
+    }
+
+    /// How many rows of the store could not be read at the start and are missing from the list.
+    #[must_use]
+    pub const fn unreadable(&self) -> usize {
+        self.unreadable
     }
 
     /// The rows as they are shown.

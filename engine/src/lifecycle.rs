@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use elb_core::{error_code::ErrorCode, poll, transition::Event};
+use elb_core::{error_code::ErrorCode, phase::Phase, poll, transition::Event};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -64,6 +64,7 @@ impl Lifecycle {
         self.sweep();
         let this = Arc::clone(self);
         self.tasks.spawn(async move {
+            this.finish_ended().await;
             let mut ticks = tokio::time::interval(poll::RECONCILE_SWEEP);
             loop {
                 tokio::select! {
@@ -77,6 +78,29 @@ impl Lifecycle {
     fn sweep(self: &Arc<Self>) {
         for id in self.context.jobs.model().active() {
             self.wake(&id);
+        }
+    }
+
+    /// Ends what an engine that was killed had begun for jobs at their end: work folders of completed
+    /// ones, and everything of deleted ones.
+    async fn finish_ended(&self) {
+        let model = self.context.jobs.model();
+        let ended = |id: &String| {
+            model.is_deleted(id)
+                || model
+                    .phase(id)
+                    .is_some_and(|phase| phase == Phase::Completed)
+        };
+        let mut ids = self.context.executor.left_behind().await;
+        ids.retain(ended);
+        match self.context.objects.jobs() {
+            Ok(jobs) => ids.extend(jobs.into_iter().filter(|id| model.is_deleted(id))),
+            Err(error) => tracing::warn!(%error, "the objects cannot be listed"),
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        for id in ids {
+            driver::end(&self.context, &id).await;
         }
     }
 
@@ -119,6 +143,7 @@ impl Lifecycle {
             if let Err(error) = self.context.jobs.change(&id, &event, ENGINE).await {
                 tracing::error!(job = %id, %error, "the panic could not be recorded");
             }
+            driver::end(&self.context, &id).await;
         }
         self.context.admission.leave(&id);
         let mut drivers = self.drivers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -136,5 +161,6 @@ impl Lifecycle {
         self.shutdown.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        self.context.executor.shut_down().await;
     }
 }

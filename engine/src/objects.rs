@@ -22,6 +22,9 @@ const CHUNK: usize = 1 << 20;
 /// Parts of one upload that may be under way at once: bounds the memory to as many chunks.
 const PARTS_UNDER_WAY: usize = 4;
 
+/// The folder of all jobs' objects.
+const JOBS: &str = "jobs";
+
 /// What a job keeps as an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -92,7 +95,7 @@ impl Objects {
         if job.is_empty() || job.len() > 64 || !job.bytes().all(plain) {
             return Err(ObjectError::BadId(job.to_owned()));
         }
-        Ok(Key::from_iter(["jobs", job]))
+        Ok(Key::from_iter([JOBS, job]))
     }
 
     fn key(job: &str, kind: Kind) -> Result<Key, ObjectError> {
@@ -187,6 +190,23 @@ impl Objects {
                 job: job.to_owned(),
             })
         }
+    }
+
+    /// Ids of all jobs that have objects.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn jobs(&self) -> Result<Vec<String>, ObjectError> {
+        let entries = match std::fs::read_dir(self.root.join(JOBS)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        };
+        let mut jobs = Vec::new();
+        for entry in entries {
+            jobs.extend(entry?.file_name().into_string());
+        }
+        Ok(jobs)
     }
 
     /// Removes every object of a job; one that is gone already is no error.

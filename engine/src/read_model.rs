@@ -186,6 +186,12 @@ impl ReadModel {
         visible(&entry.owner, caller).then(|| Arc::clone(&entry.detail))
     }
 
+    /// Whether the job is a tombstone.
+    #[must_use]
+    pub fn is_deleted(&self, id: &str) -> bool {
+        self.read().deleted.contains_key(id)
+    }
+
     /// The phase of a listed job.
     #[must_use]
     pub fn phase(&self, id: &str) -> Option<Phase> {

@@ -78,6 +78,17 @@ pub enum RepositoryError {
     Unavailable(String),
 }
 
+/// A page of a scan.
+#[derive(Debug, Default)]
+pub struct ScanPage {
+    /// The rows that can be read.
+    pub jobs: Vec<Stored>,
+    /// One error for each row that cannot.
+    pub unreadable: Vec<RepositoryError>,
+    /// Where the next page continues; `None` after the last one.
+    pub next: Option<Cursor>,
+}
+
 /// The store of jobs and history.
 #[async_trait]
 pub trait Repository: Send + Sync {
@@ -100,12 +111,10 @@ pub trait Repository: Send + Sync {
         entry: Option<&HistoryEntry>,
     ) -> Result<Stored, RepositoryError>;
 
-    /// A page of all rows, newest first, tombstones included; continues after `after`.
-    async fn scan(
-        &self,
-        after: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Vec<Stored>, RepositoryError>;
+    /// A page of all rows, newest first, tombstones included; continues after `after`. A row that
+    /// cannot be read is told beside the others and never hides them.
+    async fn scan(&self, after: Option<&Cursor>, limit: usize)
+    -> Result<ScanPage, RepositoryError>;
 
     /// A page of a job's history, newest first; continues before version `before`.
     async fn history(

@@ -206,6 +206,12 @@ impl JobService {
         self.inner.jobs.model().databases(&caller.id)
     }
 
+    /// How many stored jobs cannot be read and are missing from every list; the log names each.
+    #[must_use]
+    pub fn unreadable_jobs(&self) -> usize {
+        self.inner.jobs.unreadable()
+    }
+
     /// One job, from memory.
     ///
     /// # Errors

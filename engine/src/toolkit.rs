@@ -221,12 +221,23 @@ impl Toolkit {
 
 /// Reads to the end, keeps up to the cap.
 async fn capture(pipe: Option<impl tokio::io::AsyncRead + Unpin>) -> Vec<u8> {
+    match pipe {
+        Some(pipe) => capped(pipe, OUTPUT_CAP).await,
+        None => Vec::new(),
+    }
+}
+
+/// What goes over the cap is read and dropped: a full pipe would stop the process.
+async fn capped(mut pipe: impl tokio::io::AsyncRead + Unpin, cap: u64) -> Vec<u8> {
     use tokio::io::AsyncReadExt;
     let mut kept = Vec::new();
-    if let Some(mut pipe) = pipe {
-        // A pipe that breaks says no more than its end; the exit status tells the rest.
-        let _ = (&mut pipe).take(OUTPUT_CAP).read_to_end(&mut kept).await;
-        let _ = tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await;
-    }
+    // A pipe that breaks says no more than its end; the exit status tells the rest.
+    let _ = (&mut pipe).take(cap).read_to_end(&mut kept).await;
+    let _ = tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await;
     kept
+}
+
+/// The error output of a process as text, read to its end.
+pub(crate) async fn read_capped(pipe: impl tokio::io::AsyncRead + Unpin, cap: u64) -> String {
+    String::from_utf8_lossy(&capped(pipe, cap).await).into_owned()
 }

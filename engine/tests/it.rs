@@ -8,9 +8,15 @@
     reason = "tests"
 )]
 
+#[path = "it/databases.rs"]
+mod databases;
+#[path = "it/faults.rs"]
+mod faults;
 #[path = "it/golden.rs"]
 mod golden;
 #[path = "it/journey.rs"]
 mod journey;
+#[path = "it/store.rs"]
+mod store;
 #[path = "it/support.rs"]
 mod support;

@@ -63,11 +63,14 @@ pub(super) async fn make_missing(catalogue: &Arc<Catalogue>) {
         if target.is_dir() {
             continue;
         }
-        let id = catalogue.begin_build(
+        let begun = catalogue.begin_build(
             example.name,
             example.title,
             BuildState::Building { sequences: 0 },
         );
+        let Some(id) = begun else {
+            continue;
+        };
         if !Path::new(example.path).is_file() {
             let message = format!(
                 "install the Debian package {} and restart to have this example",
@@ -101,20 +104,17 @@ async fn make_one(
     target: &Path,
 ) -> Result<(), DatabaseError> {
     let draft = make::Draft::begin(&catalogue.config().own)?;
-    let fasta = draft.path().join("source.fasta");
-    let copy = fasta.clone();
+    let copy = draft.path().join(make::SOURCE);
     let copied = tokio::task::spawn_blocking(move || copy_readable(Path::new(example.path), &copy));
     copied.await.map_err(io::Error::other)??;
-    let out = draft.path().join(example.name);
     make::makeblastdb(
         &catalogue.toolkit,
-        &fasta,
-        &out,
+        &draft,
+        example.name,
         example.molecule,
         example.title,
     )
     .await?;
-    std::fs::remove_file(&fasta)?;
     draft.keep(target)?;
     Ok(())
 }

@@ -53,6 +53,13 @@ pub(super) fn clear_drafts(own: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether the path lies in a draft, which is no database yet.
+pub(super) fn is_draft(own: &Path, path: &Path) -> bool {
+    let inside = path.strip_prefix(own).ok();
+    let first = inside.and_then(|inside| inside.components().next());
+    first.is_some_and(|part| part.as_os_str().to_string_lossy().starts_with(DRAFT))
+}
+
 pub(super) fn made_at(path: &Path) -> Option<Timestamp> {
     let modified = fs::metadata(path.parent()?).ok()?.modified().ok()?;
     let since = modified.duration_since(UNIX_EPOCH).ok()?;
@@ -99,17 +106,22 @@ impl Drop for Draft {
     }
 }
 
-/// Runs `makeblastdb`; with identifiers if they allow it.
+/// The name of the FASTA within a draft.
+pub(super) const SOURCE: &str = "source.fasta";
+
+/// Runs `makeblastdb` on the FASTA of a draft and removes that; with identifiers if they allow it.
 pub(super) async fn makeblastdb(
     toolkit: &Toolkit,
-    fasta: &Path,
-    out: &Path,
+    draft: &Draft,
+    name: &str,
     molecule: Molecule,
     title: &str,
 ) -> Result<(), DatabaseError> {
     let attempt = |ids: bool| {
         let mut command = toolkit.command(Tool::MakeBlastDb);
-        command.arg("-in").arg(fasta).arg("-out").arg(out);
+        // Names instead of paths: it splits a path at blanks, and a quoted one it does not take.
+        command.current_dir(draft.path());
+        command.args(["-in", SOURCE, "-out", name]);
         command.args([
             "-dbtype",
             molecule.dbtype(),
@@ -125,11 +137,46 @@ pub(super) async fn makeblastdb(
     };
     // Identifiers that BLAST+ cannot parse (long, doubled, oddly formed) are no reason to have no
     // database: without them it can be searched all the same.
-    if attempt(true).await.is_ok() {
-        return Ok(());
+    if let Err(error) = attempt(true).await {
+        tracing::info!(database = name, %error, "made again without reading its identifiers");
+        attempt(false).await?;
     }
-    attempt(false).await?;
+    fs::remove_file(draft.path().join(SOURCE))?;
     Ok(())
+}
+
+/// A build on the list, which ends as failed unless it is told how it ended: whoever sends the file
+/// may go away in the middle, and a build that nobody makes must not seem to go on.
+struct Watched {
+    catalogue: Arc<Catalogue>,
+    id: String,
+    ended: bool,
+}
+
+impl Watched {
+    fn tell(&self, state: BuildState) {
+        self.catalogue.set_build(&self.id, state);
+    }
+
+    fn end(mut self, state: BuildState) {
+        self.ended = true;
+        self.tell(state);
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if !self.ended {
+            let message = "The file did not arrive whole. Send it again.".to_owned();
+            self.tell(BuildState::Failed { message });
+        }
+    }
+}
+
+fn failed(error: &DatabaseError) -> BuildState {
+    BuildState::Failed {
+        message: error.to_string(),
+    }
 }
 
 impl Catalogue {
@@ -146,32 +193,36 @@ impl Catalogue {
         check_name(&request.name).map_err(DatabaseError::Refused)?;
         check_title(&request.title).map_err(DatabaseError::Refused)?;
         let target = self.config.own.join("uploaded").join(&request.name);
-        if self.get(&request.name).is_some() || target.exists() {
+        let taken = self.get(&request.name).is_some() || target.exists();
+        let begun = (!taken)
+            .then(|| {
+                self.begin_build(
+                    &request.name,
+                    &request.title,
+                    BuildState::Receiving { bytes: 0 },
+                )
+            })
+            .flatten();
+        let Some(id) = begun else {
             let message = format!(
-                "There is a database {} already. Choose another name, or delete that one first.",
+                "There is a database {} already, or one is being made. Choose another name, or delete that one first.",
                 request.name
             );
             return Err(DatabaseError::Refused(message));
-        }
-        let id = self.begin_build(
-            &request.name,
-            &request.title,
-            BuildState::Receiving { bytes: 0 },
-        );
-        match self.receive(&id, &request, source).await {
+        };
+        let build = Watched {
+            catalogue: Arc::clone(self),
+            id: id.clone(),
+            ended: false,
+        };
+        match self.receive(&build, &request, source).await {
             Ok((draft, sequences)) => {
-                self.set_build(&id, BuildState::Building { sequences });
-                let (this, build) = (Arc::clone(self), id.clone());
-                tokio::spawn(async move { this.build(&build, request, draft, target).await });
+                build.tell(BuildState::Building { sequences });
+                tokio::spawn(make(build, request, draft, target));
                 Ok(id)
             }
             Err(error) => {
-                self.set_build(
-                    &id,
-                    BuildState::Failed {
-                        message: error.to_string(),
-                    },
-                );
+                build.end(failed(&error));
                 Err(error)
             }
         }
@@ -179,7 +230,7 @@ impl Catalogue {
 
     async fn receive(
         &self,
-        id: &str,
+        build: &Watched,
         request: &UploadRequest,
         source: impl AsyncRead + Unpin + Send,
     ) -> Result<(Draft, u64), DatabaseError> {
@@ -200,7 +251,7 @@ impl Catalogue {
             |bytes| {
                 if bytes >= told + TELL_EVERY {
                     told = bytes;
-                    self.set_build(id, BuildState::Receiving { bytes });
+                    build.tell(BuildState::Receiving { bytes });
                 }
             },
         );
@@ -209,45 +260,26 @@ impl Catalogue {
             intake::IntakeError::Io(error) => DatabaseError::Io(error),
         })?;
         accept(&report, request.molecule)?;
-        file.persist(draft.path().join("source.fasta"))
+        file.persist(draft.path().join(SOURCE))
             .map_err(|error| error.error)?;
         Ok((draft, report.records_total))
     }
+}
 
-    async fn build(
-        self: Arc<Self>,
-        id: &str,
-        request: UploadRequest,
-        draft: Draft,
-        target: PathBuf,
-    ) {
-        let fasta = draft.path().join("source.fasta");
-        let out = draft.path().join(&request.name);
-        let made = async {
-            makeblastdb(
-                &self.toolkit,
-                &fasta,
-                &out,
-                request.molecule,
-                request.title.trim(),
-            )
-            .await?;
-            fs::remove_file(&fasta)?;
-            draft.keep(&target)?;
-            Ok::<(), DatabaseError>(())
-        };
-        match made.await {
-            Ok(()) => {
-                self.refresh().await;
-                self.set_build(id, BuildState::Done);
-            }
-            Err(error) => self.set_build(
-                id,
-                BuildState::Failed {
-                    message: error.to_string(),
-                },
-            ),
+async fn make(build: Watched, request: UploadRequest, draft: Draft, target: PathBuf) {
+    let catalogue = Arc::clone(&build.catalogue);
+    let (name, title) = (&request.name, request.title.trim());
+    let made = async {
+        makeblastdb(&catalogue.toolkit, &draft, name, request.molecule, title).await?;
+        draft.keep(&target)?;
+        Ok::<(), DatabaseError>(())
+    };
+    match made.await {
+        Ok(()) => {
+            catalogue.refresh().await;
+            build.end(BuildState::Done);
         }
+        Err(error) => build.end(failed(&error)),
     }
 }
 

@@ -23,6 +23,7 @@ use crate::{databases::Catalogue, joblog::JobLogs, objects::Objects, toolkit::To
 
 mod batches;
 mod export;
+mod merge;
 mod process;
 mod run;
 mod workdir;
@@ -79,6 +80,14 @@ impl LocalExecutor {
     fn forget_run(&self, job_id: &str) {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         runs.remove(job_id);
+    }
+
+    fn searched_database(&self, job: &Job) -> SearchedDatabase {
+        SearchedDatabase {
+            catalogue: Arc::clone(&self.catalogue),
+            name: job.spec.database.clone(),
+            version: job.database.version.clone(),
+        }
     }
 
     /// The database's path for `-db`, if it is still there in a readable state.
@@ -142,17 +151,8 @@ impl Executor for LocalExecutor {
 
     async fn warm_up(&self, job: &Job) -> Result<Readiness, ExecutorError> {
         self.database_path(job)?;
-        let version = self.catalogue.version_now(&job.spec.database);
-        if version.as_deref() == Some(job.database.version.as_str()) {
-            return Ok(Readiness::Done);
-        }
-        Err(ExecutorError::new(
-            ErrorCode::DatabaseChanged,
-            format!(
-                "the database {} has changed since the search was submitted",
-                job.spec.database
-            ),
-        ))
+        self.searched_database(job).unchanged()?;
+        Ok(Readiness::Done)
     }
 
     async fn plan(&self, job: &Job) -> Result<Plan, ExecutorError> {
@@ -172,18 +172,25 @@ impl Executor for LocalExecutor {
     }
 
     async fn submit(&self, job: &Job) -> Result<(), ExecutorError> {
-        if self.find_run(&job.id).is_some() {
+        // One that has ended says how it ended, and is no run any more: this is another attempt, or
+        // the batches that it left undone.
+        if self.find_run(&job.id).is_some_and(|run| !run.has_ended()) {
             return Ok(());
         }
         let work = self.work_dir(&job.id);
         process::end_leftovers(work.root()).await?;
+        // Between the last look and this one lies the whole wait in the queue, or a restart.
+        self.searched_database(job).unchanged()?;
         if !work.has_batches() {
             // The folder went away with the machine's temporary files, or an operator removed it.
             self.prepare(job).await?;
         }
+        work.clear_tries()?;
         let template = self.argv(job, run::QUERY, run::OUT)?;
         let run = Run::start(run::Setup {
             job: job.id.clone(),
+            attempt: job.attempt,
+            database: self.searched_database(job),
             batches: work.read_batches()?,
             work,
             program: job.spec.program,
@@ -222,5 +229,58 @@ impl Executor for LocalExecutor {
     async fn cleanup(&self, job_id: &str) -> Result<(), ExecutorError> {
         self.forget_run(job_id);
         self.work_dir(job_id).remove()
+    }
+
+    async fn left_behind(&self) -> Vec<String> {
+        let entries = match std::fs::read_dir(&self.folders.work) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+            Err(error) => {
+                tracing::warn!(%error, "the work folders cannot be listed");
+                return Vec::new();
+            }
+        };
+        let names = entries
+            .filter_map(Result::ok)
+            .map(|entry| entry.file_name());
+        names.filter_map(|name| name.into_string().ok()).collect()
+    }
+
+    async fn shut_down(&self) {
+        let runs: Vec<Arc<Run>> = {
+            let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+            runs.drain().map(|(_, run)| run).collect()
+        };
+        futures::future::join_all(runs.iter().map(|run| run.stop())).await;
+    }
+}
+
+/// The database of a search in the version that the search was submitted for.
+struct SearchedDatabase {
+    catalogue: Arc<Catalogue>,
+    name: String,
+    version: String,
+}
+
+impl SearchedDatabase {
+    /// An error if its files are not what they were: hits of two versions would be one result.
+    fn unchanged(&self) -> Result<(), ExecutorError> {
+        match self.catalogue.version_now(&self.name) {
+            Some(version) if version == self.version => Ok(()),
+            Some(_) => Err(ExecutorError::new(
+                ErrorCode::DatabaseChanged,
+                format!(
+                    "the database {} has changed since the search was submitted",
+                    self.name
+                ),
+            )),
+            None => Err(ExecutorError::new(
+                ErrorCode::DatabaseMissing,
+                format!(
+                    "the files of the database {} are no longer there",
+                    self.name
+                ),
+            )),
+        }
     }
 }

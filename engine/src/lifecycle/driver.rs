@@ -6,7 +6,7 @@
 use elb_core::{
     error_code::ErrorCode,
     job::{Intent, Job},
-    phase::Phase,
+    phase::{Phase, Status},
     step::Step,
     text,
     transition::Event,
@@ -151,8 +151,23 @@ fn log(context: &Context, job: &Job, level: LogLevel, line: String) {
         .append(&job.id, job.current_step(), level, &[line]);
 }
 
-/// What remains when a job has ended: its work folder is of no more use once it has completed.
+/// What remains to be done for a job that a fault of this program has ended.
+pub(super) async fn end(context: &Context, id: &str) {
+    match context.jobs.get(id).await {
+        Ok(stored) if !stored.job.phase.is_active() => finish(context, &stored.job).await,
+        Ok(_) => {}
+        Err(error) => tracing::warn!(job = id, %error, "the job's row cannot be read"),
+    }
+}
+
+/// What remains when a job has ended: a failed one may have processes left, and the work folder is of
+/// no more use once it has completed.
 async fn finish(context: &Context, job: &Job) {
+    if job.phase.status() == Status::Failed {
+        if let Err(error) = context.executor.cancel(job).await {
+            tracing::warn!(job = %job.id, %error, "processes of a failed search may be left");
+        }
+    }
     context.admission.leave(&job.id);
     let removable = matches!(job.phase, Phase::Completed | Phase::Deleted);
     if removable {
@@ -330,6 +345,7 @@ async fn watch(context: &Context, job: &Job) -> Result<(), Halt> {
             Observation::Accepted => {}
             Observation::Gone => {
                 context.executor.submit(job).await?;
+                known = plan_again(context, &known).await?;
                 seen = 0;
             }
             Observation::Running { progress, warnings } => {
@@ -349,6 +365,24 @@ async fn watch(context: &Context, job: &Job) -> Result<(), Halt> {
             Observation::Failed(error) => return Err(Halt::Failed(error)),
         }
     }
+}
+
+/// Writes the plan down anew if less is done than the row says: the work folder was lost, and its
+/// batches are searched once more.
+async fn plan_again(context: &Context, known: &Job) -> Result<Job, Halt> {
+    let plan = context.executor.plan(known).await?;
+    let same = plan.progress.batches_total == known.progress.batches_total;
+    if same && plan.progress.letters_done >= known.progress.letters_done {
+        return Ok(known.clone());
+    }
+    let planned = Event::Planned {
+        command: plan.command,
+        run_id: format!("{}-{}", known.id, known.attempt),
+        blast_version: plan.blast_version,
+        progress: plan.progress,
+    };
+    let stored = context.jobs.change(&known.id, &planned, ENGINE).await?;
+    Ok(stored.job)
 }
 
 /// Records what is new in an observation; nothing new is no write.

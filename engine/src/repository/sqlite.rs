@@ -16,7 +16,7 @@ use rusqlite::{
     Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params, types::Type,
 };
 
-use super::{Created, IdempotencyKey, Repository, RepositoryError, Stored};
+use super::{Created, IdempotencyKey, Repository, RepositoryError, ScanPage, Stored};
 
 /// One script a schema version, in order; a released one never changes.
 const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/001_jobs.sql")];
@@ -254,18 +254,36 @@ impl Repository for SqliteRepository {
         &self,
         after: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Vec<Stored>, RepositoryError> {
+    ) -> Result<ScanPage, RepositoryError> {
         let after = after.cloned();
         self.with(move |connection| {
             let (at, id) = after.map_or((i64::MAX, String::new()), |cursor| {
                 (cursor.created_at.0, cursor.id)
             });
-            let mut statement = connection.prepare_cached(&format!(
-                "{SELECT} WHERE (created_at, id) < (?1, ?2) \
-                 ORDER BY created_at DESC, id DESC LIMIT ?3"
-            ))?;
-            let rows = statement.query_map(params![at, id, limit], read)?;
-            rows.map(|row| decode(row?)).collect()
+            let mut statement = connection.prepare_cached(
+                "SELECT id, version, document, created_at FROM jobs \
+                 WHERE (created_at, id) < (?1, ?2) ORDER BY created_at DESC, id DESC LIMIT ?3",
+            )?;
+            let rows = statement.query_map(params![at, id, limit], |row| {
+                Ok((read(row)?, Timestamp(row.get(3)?)))
+            })?;
+            let mut page = ScanPage::default();
+            let mut last = None;
+            for (index, row) in rows.enumerate() {
+                let (row, created_at) = row?;
+                if index + 1 == limit {
+                    last = Some(Cursor {
+                        created_at,
+                        id: row.0.clone(),
+                    });
+                }
+                match decode(row) {
+                    Ok(stored) => page.jobs.push(stored),
+                    Err(error) => page.unreadable.push(error),
+                }
+            }
+            page.next = last;
+            Ok(page)
         })
         .await
     }

@@ -8,14 +8,17 @@ use std::process::Stdio;
 use bytes::Bytes;
 use elb_core::{search::Program, view::JobDetail};
 use futures::{StreamExt, stream::BoxStream};
-use tokio::{io::AsyncReadExt, process::Command};
+use tokio::process::Command;
 use tokio_util::io::ReaderStream;
 
-use super::{Caller, JobService, ServiceError};
+use super::{Caller, JobService, ServiceError, results::Fate};
 use crate::{
     objects::{Kind, ObjectError},
-    toolkit::{Tool, exit},
+    toolkit::{self, Tool, exit},
 };
+
+/// How much of the formatter's error output is kept, in bytes.
+const STDERR_CAP: u64 = 64 * 1_024;
 
 /// A format that results can be downloaded in. The numbers are BLAST+'s own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -234,13 +237,10 @@ impl JobService {
     /// Formatting reads the subjects from the database: it must be there, as it was searched.
     fn require_database(&self, detail: &JobDetail) -> Result<(), ServiceError> {
         let name = &detail.row.database;
-        let current = self.inner.catalogue.get(name);
-        let why = match current {
-            None => "is no longer there",
-            Some(database) if database.version != detail.database_facts.version => {
-                "has changed since the search"
-            }
-            Some(_) => return Ok(()),
+        let why = match self.fate_of_database(detail) {
+            Fate::Same => return Ok(()),
+            Fate::Gone => "is no longer there",
+            Fate::Changed => "has changed since the search",
         };
         Err(ServiceError::NoResults(format!(
             "the database {name} {why}, so BLAST+ cannot write this format; the hits on this page, the CSV of hits, the aligned sequences and the archive remain"
@@ -284,11 +284,12 @@ fn streamed(
             "blast_formatter has no output".to_owned(),
         ));
     };
+    // Read beside the output: a full pipe would stop the process in the middle.
+    let reading = tokio::spawn(toolkit::read_capped(stderr, STDERR_CAP));
     let last = futures::stream::once(async move {
-        let mut text = String::new();
-        // What it wrote to stderr only explains a failure; without it the status still tells.
-        let _ = stderr.take(64 * 1_024).read_to_string(&mut text).await;
         let status = child.wait().await?;
+        // What it wrote to stderr only explains a failure; without it the status still tells.
+        let text = reading.await.unwrap_or_default();
         if status.success() {
             return Ok(Bytes::new());
         }

@@ -48,14 +48,34 @@ impl JobService {
     #[must_use]
     pub fn database_note(&self, detail: &JobDetail) -> Option<String> {
         let name = &detail.row.database;
-        match self.inner.catalogue.get(name) {
-            None => Some(format!(
+        match self.fate_of_database(detail) {
+            Fate::Same => None,
+            Fate::Gone => Some(format!(
                 "The database {name} is no longer there. These hits were found in its version of the time; formats that BLAST+ writes from the database cannot be downloaded any more."
             )),
-            Some(database) if database.version != detail.database_facts.version => Some(format!(
+            Fate::Changed => Some(format!(
                 "The database {name} has changed since this search. These hits are of the older version; search again for the new one."
             )),
-            Some(_) => None,
         }
     }
+
+    /// Asked of the files and not of the catalogue, which may be some seconds old.
+    pub(super) fn fate_of_database(&self, detail: &JobDetail) -> Fate {
+        match self.inner.catalogue.version_now(&detail.row.database) {
+            None => Fate::Gone,
+            Some(version) if version != detail.database_facts.version => Fate::Changed,
+            Some(_) => Fate::Same,
+        }
+    }
+}
+
+/// What has become of a job's database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is as it was searched.
+    Same,
+    /// Its files are of another version.
+    Changed,
+    /// It is not there.
+    Gone,
 }

@@ -8,10 +8,10 @@ use elb_core::{
 };
 use elb_engine::service::{Caller, Format, ServiceError};
 
-use super::support::{Engine, RRNA, Settings, records, search};
+use super::support::{self, Engine, Settings, eventually, long_search, processes_of, search};
 
 fn genes(count: usize) -> String {
-    records(RRNA, 0, count).replace('\t', " ")
+    support::genes(0, count)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,7 +66,8 @@ async fn a_search_goes_through_all_eight_steps_and_can_be_read() {
         log.iter()
             .any(|line| line.text.starts_with("blastn -task megablast"))
     );
-    assert!(!folder.path().join("work").join(&job.row.id).exists());
+    let work = folder.path().join("work").join(&job.row.id);
+    eventually("its work folder is removed", || !work.exists()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,7 +163,7 @@ async fn a_waiting_search_says_how_many_are_ahead_and_can_be_cancelled() {
     )
     .await;
     let long = engine
-        .submit(search(Program::Tblastx), &genes(60))
+        .submit(long_search(), &genes(60))
         .await
         .unwrap()
         .stored
@@ -218,7 +219,7 @@ async fn a_deleted_search_is_stopped_and_gone_for_good() {
     let folder = tempfile::tempdir().unwrap();
     let engine = Engine::start(folder.path()).await;
     let id = engine
-        .submit(search(Program::Tblastx), &genes(60))
+        .submit(long_search(), &genes(60))
         .await
         .unwrap()
         .stored
@@ -325,15 +326,4 @@ async fn a_search_that_was_running_when_the_engine_ended_goes_on_and_no_batch_ru
         }
         end = record.finished_at;
     }
-}
-
-/// BLAST+ processes whose command line names the job.
-fn processes_of(id: &str) -> usize {
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    entries
-        .filter(|entry| {
-            std::fs::read(entry.path().join("cmdline"))
-                .is_ok_and(|line| String::from_utf8_lossy(&line).contains(id))
-        })
-        .count()
 }

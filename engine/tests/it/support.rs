@@ -2,7 +2,7 @@
 
 use std::{
     io::Read,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -17,7 +17,7 @@ use elb_engine::{
     JobService,
     clock::SystemClock,
     databases::{Catalogue, CatalogueConfig},
-    executor::{LocalFolders, RunLimits, local::LocalExecutor},
+    executor::{Executor, LocalFolders, RunLimits, local::LocalExecutor},
     joblog::JobLogs,
     jobs::Jobs,
     lifecycle::{Admission, Context},
@@ -39,9 +39,18 @@ pub struct Engine {
     pub service: JobService,
 }
 
+/// Puts something before an executor.
+pub type Before = Box<dyn FnOnce(Arc<dyn Executor>) -> Arc<dyn Executor>>;
+
 pub struct Settings {
     pub places: usize,
     pub limits: RunLimits,
+    /// A folder with BLAST+'s programs, instead of those on `PATH`.
+    pub toolkit: Option<PathBuf>,
+    /// Folders of databases beside the usual one.
+    pub folders: Vec<PathBuf>,
+    /// Stands before the executor.
+    pub before: Option<Before>,
 }
 
 impl Default for Settings {
@@ -53,6 +62,9 @@ impl Default for Settings {
                 wall_time: Duration::from_secs(600),
                 output_bytes: 1_000_000_000,
             },
+            toolkit: None,
+            folders: Vec::new(),
+            before: None,
         }
     }
 }
@@ -76,34 +88,49 @@ pub fn records(path: &str, skip: usize, count: usize) -> String {
         .collect()
 }
 
-/// Two small databases of real sequences, made once for all tests of the run.
+/// Genes with names that are one line.
+pub fn genes(skip: usize, count: usize) -> String {
+    records(RRNA, skip, count).replace('\t', " ")
+}
+
+/// Makes a database in a folder, as somebody at a terminal would.
+pub fn make_database(folder: &Path, name: &str, kind: &str, fasta: &str, more: &[&str]) {
+    std::fs::write(folder.join(format!("{name}.source")), fasta).unwrap();
+    let out = Command::new("makeblastdb")
+        .current_dir(folder)
+        .args(["-in", &format!("{name}.source"), "-out", name])
+        .args(["-dbtype", kind, "-title", name])
+        .args(more)
+        .output()
+        .unwrap();
+    assert!(
+        out.status.success(),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+}
+
+/// Names the folder of databases to an engine in a process of its own.
+pub const DATABASES: &str = "ELB_TEST_DATABASES";
+
+/// Small databases of real sequences, made once for all tests of the run.
 pub fn databases() -> &'static Path {
-    static MADE: OnceLock<TempDir> = OnceLock::new();
+    static MADE: OnceLock<(PathBuf, Option<TempDir>)> = OnceLock::new();
     let made = MADE.get_or_init(|| {
+        if let Some(folder) = std::env::var_os(DATABASES) {
+            return (folder.into(), None);
+        }
         let folder = tempfile::tempdir().unwrap();
         for (name, kind, text) in [
-            ("genes", "nucl", records(RRNA, 0, 300).replace('\t', " ")),
+            ("genes", "nucl", genes(0, 300)),
+            ("few_genes", "nucl", genes(100, 12)),
             ("proteins", "prot", records(PROTEINS, 0, 1_500)),
         ] {
-            let fasta = folder.path().join(format!("{name}.source"));
-            std::fs::write(&fasta, text).unwrap();
-            let out = Command::new("makeblastdb")
-                .arg("-in")
-                .arg(&fasta)
-                .arg("-out")
-                .arg(folder.path().join(name))
-                .args(["-dbtype", kind, "-title", name, "-blastdb_version", "5"])
-                .output()
-                .unwrap();
-            assert!(
-                out.status.success(),
-                "{}",
-                String::from_utf8_lossy(&out.stderr)
-            );
+            make_database(folder.path(), name, kind, &text, &["-blastdb_version", "5"]);
         }
-        folder
+        (folder.path().to_owned(), Some(folder))
     });
-    made.path()
+    &made.0
 }
 
 impl Engine {
@@ -113,10 +140,12 @@ impl Engine {
 
     pub async fn start_with(folder: &Path, settings: Settings) -> Self {
         let clock = Arc::new(SystemClock);
-        let toolkit = Toolkit::locate(None).await.unwrap();
+        let toolkit = Toolkit::locate(settings.toolkit.as_deref()).await.unwrap();
+        let mut folders = vec![databases().to_owned()];
+        folders.extend(settings.folders);
         let config = CatalogueConfig {
             own: folder.join("databases"),
-            folders: vec![databases().to_owned()],
+            folders,
             max_upload_bytes: 1_000_000,
             examples: false,
         };
@@ -129,7 +158,7 @@ impl Engine {
             .unwrap();
         let objects = Objects::in_folder(&folder.join("objects")).unwrap();
         let logs = JobLogs::in_folder(&folder.join("logs"), clock).unwrap();
-        let executor = LocalExecutor::new(
+        let executor: Arc<dyn Executor> = Arc::new(LocalExecutor::new(
             LocalFolders {
                 work: folder.join("work"),
             },
@@ -138,10 +167,13 @@ impl Engine {
             Arc::clone(&catalogue),
             objects.clone(),
             logs.clone(),
-        );
+        ));
+        let executor = settings
+            .before
+            .map_or(Arc::clone(&executor), |before| before(executor));
         let context = Context {
             jobs: Arc::new(jobs),
-            executor: Arc::new(executor),
+            executor,
             admission: Admission::new(settings.places),
             objects,
             logs,
@@ -238,6 +270,8 @@ pub async fn text_of(mut download: Download) -> String {
 pub fn search(program: Program) -> SearchSpec {
     let database = match program {
         Program::Blastp | Program::Blastx => "proteins",
+        // Everything finds everything here: a large one would give gigabytes.
+        Program::Tblastx | Program::Tblastn => "few_genes",
         _ => "genes",
     };
     SearchSpec {
@@ -246,4 +280,34 @@ pub fn search(program: Program) -> SearchSpec {
         database: database.to_owned(),
         options: SearchOptions::default(),
     }
+}
+
+/// A search that is at work for long: it is meant to be stopped.
+pub fn long_search() -> SearchSpec {
+    SearchSpec {
+        database: "genes".to_owned(),
+        ..search(Program::Tblastx)
+    }
+}
+
+/// Lets the others go on until the world is as wanted.
+pub async fn eventually(what: &str, wanted: impl Fn() -> bool) {
+    let waiting = async {
+        while !wanted() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, waiting).await;
+    assert!(waited.is_ok(), "it never came to this: {what}");
+}
+
+/// BLAST+ processes whose command line names the job.
+pub fn processes_of(id: &str) -> usize {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    entries
+        .filter(|entry| {
+            std::fs::read(entry.path().join("cmdline"))
+                .is_ok_and(|line| String::from_utf8_lossy(&line).contains(id))
+        })
+        .count()
 }

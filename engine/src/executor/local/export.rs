@@ -21,6 +21,7 @@ use futures::StreamExt;
 
 use super::{
     LocalExecutor,
+    merge::Renumber,
     run::{ARCHIVE, TABLE},
     workdir::disk_error,
 };
@@ -29,6 +30,9 @@ use crate::{
     objects::{Kind, ObjectError},
     results::{IndexBuilder, IndexMeta, QueryInput, ResultsError, Totals},
 };
+
+/// How much of an archive is read at once, in bytes.
+const PIECE: usize = 1 << 20;
 
 fn stored(error: ObjectError) -> ExecutorError {
     match error {
@@ -58,11 +62,16 @@ pub(super) async fn export(executor: &LocalExecutor, job: &Job) -> Result<Outcom
         return Err(ExecutorError::new(ErrorCode::Internal, message));
     }
     let folders: Vec<PathBuf> = batches.iter().map(|batch| work.done_batch(batch)).collect();
-    let archives: Vec<PathBuf> = folders.iter().map(|folder| folder.join(ARCHIVE)).collect();
+    let archives: Vec<(PathBuf, u64)> = batches
+        .iter()
+        .map(|batch| (work.done_batch(batch).join(ARCHIVE), batch.first_record))
+        .collect();
     let tables: Vec<PathBuf> = folders.iter().map(|folder| folder.join(TABLE)).collect();
     let queries = batches.iter().map(|batch| work.query(batch)).collect();
 
-    let index = work.root().join("hits.sqlite");
+    // A name of its own for each try: one that was given up may still be writing.
+    let name = format!("hits-{}.sqlite", uuid::Uuid::new_v4().simple());
+    let index = work.root().join(name);
     let meta = index_meta(job);
     let target = index.clone();
     let indexing = tokio::task::spawn_blocking(move || build_index(&target, meta, queries, tables));
@@ -84,6 +93,9 @@ pub(super) async fn export(executor: &LocalExecutor, job: &Job) -> Result<Outcom
         .put(&job.id, Kind::Hits, file)
         .await
         .map_err(stored)?;
+    if let Err(error) = fs::remove_file(&index) {
+        tracing::warn!(job = %job.id, %error, "the draft of the index stays until the work folder goes");
+    }
     executor.logs.append(
         &job.id,
         Step::ExportingResults,
@@ -156,18 +168,19 @@ fn build_index(
     builder.finish()
 }
 
-/// Several files read as one.
+/// The archives of all batches read as the one of a whole run.
 struct Concatenated {
-    rest: std::vec::IntoIter<PathBuf>,
-    current: Option<tokio::fs::File>,
+    /// Each with the number of queries before it.
+    rest: std::vec::IntoIter<(PathBuf, u64)>,
+    current: Option<(tokio::fs::File, Renumber)>,
 }
 
 impl Concatenated {
     async fn open(
-        paths: Vec<PathBuf>,
+        archives: Vec<(PathBuf, u64)>,
     ) -> Result<impl tokio::io::AsyncRead + Unpin + Send, ExecutorError> {
         let mut this = Self {
-            rest: paths.into_iter(),
+            rest: archives.into_iter(),
             current: None,
         };
         this.advance()
@@ -186,7 +199,10 @@ impl Concatenated {
 
     async fn advance(&mut self) -> std::io::Result<()> {
         self.current = match self.rest.next() {
-            Some(path) => Some(tokio::fs::File::open(path).await?),
+            Some((path, before)) => {
+                let file = tokio::fs::File::open(path).await?;
+                Some((file, Renumber::after(before)))
+            }
             None => None,
         };
         Ok(())
@@ -194,12 +210,19 @@ impl Concatenated {
 
     async fn next_piece(&mut self) -> std::io::Result<Option<bytes::Bytes>> {
         use tokio::io::AsyncReadExt;
-        while let Some(file) = &mut self.current {
-            let mut buffer = bytes::BytesMut::with_capacity(1 << 20);
-            if file.read_buf(&mut buffer).await? > 0 {
-                return Ok(Some(buffer.freeze()));
+        while let Some((file, renumber)) = &mut self.current {
+            let mut buffer = Vec::with_capacity(PIECE);
+            let piece = if file.read_buf(&mut buffer).await? > 0 {
+                renumber.push(&buffer)
+            } else {
+                let last = renumber.finish();
+                self.advance().await?;
+                last
+            };
+            // An empty piece would read as the end.
+            if !piece.is_empty() {
+                return Ok(Some(piece.into()));
             }
-            self.advance().await?;
         }
         Ok(None)
     }

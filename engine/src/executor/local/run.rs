@@ -13,7 +13,12 @@ use std::{
 };
 
 use elb_core::{
-    batch::Batch, error_code::ErrorCode, hits::TABULAR_FIELDS, search::Program, step::Step, text,
+    batch::Batch,
+    error_code::{ErrorClass, ErrorCode},
+    hits::TABULAR_FIELDS,
+    search::Program,
+    step::Step,
+    text,
     view::LogLevel,
 };
 use rustix::process::Pid;
@@ -25,13 +30,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    process,
+    SearchedDatabase, process,
     workdir::{WorkDir, disk_error},
 };
 use crate::{
     executor::{ExecutorError, Observation, RunLimits},
     joblog::JobLogs,
-    toolkit::{Tool, Toolkit, exit},
+    toolkit::{self, Tool, Toolkit, exit},
 };
 
 /// Stands for the batch's query file in the argument template.
@@ -41,6 +46,8 @@ pub(super) const OUT: &str = "{out}";
 
 /// How often the size of the output is looked at.
 const LOOK_AT_OUTPUT: Duration = Duration::from_millis(500);
+/// How often the time that was searched is written down: so much of it a kill may forget.
+const NOTE_TIME: Duration = Duration::from_secs(5);
 /// How much of a process's error output is kept, in bytes.
 const STDERR_CAP: u64 = 64 * 1_024;
 /// The archive within a batch's folder.
@@ -51,6 +58,8 @@ pub(super) const TABLE: &str = "hits.tsv";
 /// What a run needs.
 pub(super) struct Setup {
     pub job: String,
+    pub attempt: u32,
+    pub database: SearchedDatabase,
     pub work: WorkDir,
     pub batches: Vec<Batch>,
     pub program: Program,
@@ -66,12 +75,31 @@ impl Setup {
     fn log(&self, level: LogLevel, line: String) {
         self.logs.append(&self.job, Step::Running, level, &[line]);
     }
+
+    /// BLAST+ stumbles in many ways over a database that is taken away under it: say that instead.
+    fn with_cause(&self, error: ExecutorError) -> ExecutorError {
+        let suspect = matches!(
+            error.code.class(),
+            ErrorClass::Database | ErrorClass::Runtime
+        );
+        match self.database.unchanged() {
+            Err(cause) if suspect => {
+                ExecutorError::new(cause.code, format!("{}; {}", cause.message, error.message))
+            }
+            _ => error,
+        }
+    }
 }
 
-/// A run under way or ended.
+/// A run under way or ended. Its processes end with it.
 pub(super) struct Run {
-    state: watch::Sender<(u64, Observation)>,
+    shown: Arc<Shown>,
     stop: CancellationToken,
+}
+
+/// What can be seen of the run; outlives it, so that whoever watches learns of its end.
+struct Shown {
+    state: watch::Sender<(u64, Observation)>,
     ended: CancellationToken,
 }
 
@@ -87,44 +115,54 @@ impl From<ExecutorError> for BatchEnd {
     }
 }
 
-impl Run {
-    /// Starts the run.
-    pub(super) fn start(setup: Setup) -> Arc<Self> {
-        let run = Arc::new(Self {
-            state: watch::channel((1, Observation::Accepted)).0,
-            stop: CancellationToken::new(),
-            ended: CancellationToken::new(),
-        });
-        let handle = Arc::clone(&run);
-        tokio::spawn(async move {
-            // Dropped on every way out, a panic included: whoever waits is never left waiting.
-            let _ended = handle.ended.clone().drop_guard();
-            let last = supervise(Arc::new(setup), &handle).await;
-            handle.show(last);
-        });
-        run
-    }
-
+impl Shown {
     fn show(&self, observation: Observation) {
         self.state.send_modify(|(changes, current)| {
             *changes += 1;
             *current = observation;
         });
     }
+}
+
+impl Run {
+    /// Starts the run.
+    pub(super) fn start(setup: Setup) -> Arc<Self> {
+        let shown = Arc::new(Shown {
+            state: watch::channel((1, Observation::Accepted)).0,
+            ended: CancellationToken::new(),
+        });
+        let stop = CancellationToken::new();
+        let (task, halt) = (Arc::clone(&shown), stop.child_token());
+        tokio::spawn(async move {
+            // Dropped on every way out, a panic included: whoever waits is never left waiting.
+            let _ended = task.ended.clone().drop_guard();
+            let last = supervise(Arc::new(setup), &task, &halt).await;
+            task.show(last);
+        });
+        Arc::new(Self { shown, stop })
+    }
+
+    /// Whether nothing of the run is running any more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.shown.ended.is_cancelled()
+    }
 
     /// The state of the run, once it is newer than `seen`.
     pub(super) async fn observe(&self, seen: u64) -> (u64, Observation) {
-        let mut state = self.state.subscribe();
+        let mut state = self.shown.state.subscribe();
         tokio::select! {
             changed = state.wait_for(|(changes, _)| *changes > seen) => {
                 if let Ok(state) = changed {
                     return state.clone();
                 }
             }
-            () = self.ended.cancelled() => {}
+            () = self.shown.ended.cancelled() => {}
         }
-        let (changes, last) = self.state.borrow().clone();
-        let over = matches!(last, Observation::Succeeded { .. } | Observation::Failed(_));
+        let (changes, last) = self.shown.state.borrow().clone();
+        let over = matches!(
+            last,
+            Observation::Succeeded { .. } | Observation::Failed(_) | Observation::Gone
+        );
         if over {
             return (changes, last);
         }
@@ -138,7 +176,7 @@ impl Run {
     /// Stops every process of the run and returns when they are gone.
     pub(super) async fn stop(&self) {
         self.stop.cancel();
-        self.ended.cancelled().await;
+        self.shown.ended.cancelled().await;
     }
 }
 
@@ -148,8 +186,8 @@ impl Drop for Run {
     }
 }
 
-async fn supervise(setup: Arc<Setup>, run: &Run) -> Observation {
-    let halt = run.stop.child_token();
+async fn supervise(setup: Arc<Setup>, run: &Shown, halt: &CancellationToken) -> Observation {
+    let mut clock = WallTime::begin(&setup);
     let warnings: Arc<Mutex<Vec<String>>> = Arc::default();
     let mut tries = JoinSet::new();
     for batch in &setup.batches {
@@ -169,7 +207,7 @@ async fn supervise(setup: Arc<Setup>, run: &Run) -> Observation {
         progress: setup.work.progress(&setup.batches),
         warnings: Vec::new(),
     });
-    let wall_time = tokio::time::sleep(setup.limits.wall_time);
+    let wall_time = tokio::time::sleep(clock.left());
     tokio::pin!(wall_time);
     let mut look = tokio::time::interval(LOOK_AT_OUTPUT);
     let mut failure: Option<ExecutorError> = None;
@@ -184,7 +222,7 @@ async fn supervise(setup: Arc<Setup>, run: &Run) -> Observation {
                 }),
                 Some(Ok(Err(BatchEnd::Stopped))) => {}
                 Some(Ok(Err(BatchEnd::Failed(error)))) => {
-                    failure.get_or_insert(error);
+                    failure.get_or_insert_with(|| setup.with_cause(error));
                     halt.cancel();
                 }
                 Some(Err(error)) => {
@@ -201,6 +239,7 @@ async fn supervise(setup: Arc<Setup>, run: &Run) -> Observation {
                 halt.cancel();
             }
             _ = look.tick(), if failure.is_none() => {
+                clock.note(&setup);
                 if folder_size(setup.work.root()) > setup.limits.output_bytes {
                     let limit = text::bytes(setup.limits.output_bytes);
                     let message = format!("the results grew larger than the limit of {limit} (ELB_MAX_OUTPUT)");
@@ -211,6 +250,9 @@ async fn supervise(setup: Arc<Setup>, run: &Run) -> Observation {
         }
     }
     let progress = setup.work.progress(&setup.batches);
+    if failure.is_none() && progress.batches_done == progress.batches_total {
+        failure = setup.database.unchanged().err();
+    }
     match failure {
         Some(error) => {
             setup.log(LogLevel::Error, error.message.clone());
@@ -221,6 +263,42 @@ async fn supervise(setup: Arc<Setup>, run: &Run) -> Observation {
             progress,
             warnings: known(&warnings),
         },
+    }
+}
+
+/// The time that the attempt has searched, kept across restarts: else a search that the server is
+/// started again and again over would have no limit.
+struct WallTime {
+    before: Duration,
+    limit: Duration,
+    begun: std::time::Instant,
+    noted: std::time::Instant,
+}
+
+impl WallTime {
+    fn begin(setup: &Setup) -> Self {
+        let now = std::time::Instant::now();
+        Self {
+            before: setup.work.searched(setup.attempt),
+            limit: setup.limits.wall_time,
+            begun: now,
+            noted: now,
+        }
+    }
+
+    fn left(&self) -> Duration {
+        self.limit.saturating_sub(self.before)
+    }
+
+    fn note(&mut self, setup: &Setup) {
+        if self.noted.elapsed() < NOTE_TIME {
+            return;
+        }
+        self.noted = std::time::Instant::now();
+        let searched = self.before + self.begun.elapsed();
+        if let Err(error) = setup.work.note_searched(setup.attempt, searched) {
+            tracing::warn!(job = %setup.job, %error, "the time searched cannot be noted");
+        }
     }
 }
 
@@ -313,7 +391,12 @@ async fn run_to_end(mut command: Command, halt: &CancellationToken) -> Result<St
         .id()
         .and_then(|id| Pid::from_raw(i32::try_from(id).unwrap_or(0)));
     let stderr = child.stderr.take();
-    let reading = tokio::spawn(read_capped(stderr));
+    let reading = tokio::spawn(async move {
+        match stderr {
+            Some(stderr) => toolkit::read_capped(stderr, STDERR_CAP).await,
+            None => String::new(),
+        }
+    });
     let status: Option<ExitStatus> = tokio::select! {
         status = child.wait() => {
             Some(status.map_err(|error| disk_error("BLAST+ cannot be waited for", &error))?)
@@ -336,18 +419,6 @@ async fn run_to_end(mut command: Command, halt: &CancellationToken) -> Result<St
         failure.error_code(),
         failure.to_string(),
     )))
-}
-
-async fn read_capped(stderr: Option<tokio::process::ChildStderr>) -> String {
-    use tokio::io::AsyncReadExt;
-    let Some(mut stderr) = stderr else {
-        return String::new();
-    };
-    let mut kept = Vec::new();
-    // What goes over the cap is read and dropped: a full pipe would stop the process.
-    let _ = (&mut stderr).take(STDERR_CAP).read_to_end(&mut kept).await;
-    let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
-    String::from_utf8_lossy(&kept).into_owned()
 }
 
 /// Bytes of all files under a folder; what vanishes meanwhile counts as nothing.

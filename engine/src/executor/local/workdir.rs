@@ -6,6 +6,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use elb_core::{batch::Batch, error_code::ErrorCode, job::Progress};
@@ -98,6 +99,32 @@ impl WorkDir {
 
     pub(super) fn is_done(&self, batch: &Batch) -> bool {
         self.done_batch(batch).is_dir()
+    }
+
+    /// Removes what interrupted tries have left: it counts towards the size of the output.
+    pub(super) fn clear_tries(&self) -> Result<(), ExecutorError> {
+        let cleared = match fs::remove_dir_all(self.tries()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => fs::create_dir_all(self.tries()),
+        };
+        cleared.map_err(|error| disk_error("the folder of the tries cannot be cleared", &error))
+    }
+
+    fn searched_file(&self, attempt: u32) -> PathBuf {
+        self.root.join(format!("searched-{attempt}"))
+    }
+
+    /// How long this attempt has searched already, over all starts of the server. The time in which
+    /// no server ran is not part of it.
+    pub(super) fn searched(&self, attempt: u32) -> Duration {
+        let text = fs::read_to_string(self.searched_file(attempt)).unwrap_or_default();
+        Duration::from_millis(text.trim().parse().unwrap_or(0))
+    }
+
+    pub(super) fn note_searched(&self, attempt: u32, time: Duration) -> io::Result<()> {
+        let draft = self.root.join("searched.new");
+        fs::write(&draft, time.as_millis().to_string())?;
+        fs::rename(draft, self.searched_file(attempt))
     }
 
     /// What is done, as the folder shows it.

@@ -1,0 +1,108 @@
+//! The store on disk: what it refuses, and what one damaged row does to the others.
+
+use std::{path::Path, sync::Arc};
+
+use elb_core::{list::ListQuery, search::Program};
+use elb_engine::{
+    clock::SystemClock,
+    jobs::Jobs,
+    repository::{RepositoryError, SqliteRepository},
+    service::{Caller, ServiceError},
+};
+use rusqlite::Connection;
+
+use super::support::{Engine, genes, search};
+
+fn file(folder: &Path) -> Connection {
+    Connection::open(folder.join("state.sqlite")).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_row_is_counted_and_hides_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Engine::start(folder.path()).await;
+    let mut ids = Vec::new();
+    for count in 1..=3 {
+        let submitted = engine
+            .submit(search(Program::Blastn), &genes(0, count))
+            .await
+            .unwrap();
+        engine.complete(&submitted.stored.job.id).await;
+        ids.push(submitted.stored.job.id);
+    }
+    engine.service.shut_down().await;
+    let changed = file(folder.path())
+        .execute(
+            "UPDATE jobs SET document = '{\"id\":' WHERE id = ?1",
+            [&ids[1]],
+        )
+        .unwrap();
+    assert_eq!(changed, 1);
+    let again = Engine::start(folder.path()).await;
+    assert_eq!(again.service.unreadable_jobs(), 1);
+    let list = again.service.list(&Caller::local(), &ListQuery::default());
+    assert_eq!(list.totals.all, 2);
+    again.complete(&ids[0]).await;
+    again.complete(&ids[2]).await;
+    let lost = again.service.detail(&Caller::local(), &ids[1]);
+    assert!(matches!(lost, Err(ServiceError::NoSuchJob(_))));
+    assert!(
+        folder.path().join("objects/jobs").join(&ids[1]).is_dir(),
+        "its results stay"
+    );
+}
+
+#[tokio::test]
+async fn every_page_of_a_scan_is_read_even_if_a_whole_page_is_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let repository = SqliteRepository::open(&folder.path().join("state.sqlite")).unwrap();
+    let rows = file(folder.path());
+    rows.execute_batch(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500) \
+         INSERT INTO jobs SELECT printf('job-%05d', i), i, 'queued', 1, 'no json' FROM n",
+    )
+    .unwrap();
+    let jobs = Jobs::load(Arc::new(repository), Arc::new(SystemClock))
+        .await
+        .unwrap();
+    assert_eq!(jobs.unreadable(), 2_500);
+}
+
+#[test]
+fn a_file_of_a_newer_program_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(SqliteRepository::open(&folder.path().join("state.sqlite")).unwrap());
+    file(folder.path())
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    let refused = SqliteRepository::open(&folder.path().join("state.sqlite")).unwrap_err();
+    assert!(matches!(refused, RepositoryError::TooNew { found: 99, .. }));
+    assert!(refused.to_string().contains("newer program"), "{refused}");
+    let version: i64 = file(folder.path())
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(version, 99);
+}
+
+#[test]
+fn a_file_that_is_no_store_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("state.sqlite"),
+        "something else entirely, and long enough",
+    )
+    .unwrap();
+    assert!(SqliteRepository::open(&folder.path().join("state.sqlite")).is_err());
+}
+
+#[test]
+fn commits_wait_for_the_disk_and_opening_twice_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        drop(SqliteRepository::open(&folder.path().join("state.sqlite")).unwrap());
+    }
+    let mode: String = file(folder.path())
+        .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(mode, "wal");
+}
