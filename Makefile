@@ -46,10 +46,9 @@ build: ready server ## one self-contained program: target/release/elb-dashboard
 
 test: ready format-check $(SITE) lint unit-tests server size end2end ## every check there is, browser tests last
 
-bench: ready ## the benchmarks
-	@if compgen -G '*/benches' >/dev/null; \
-	then $(SECTION) "benchmarks" cargo bench $(LOCKED) $(NATIVE) --bench '*'; \
-	else echo "no benchmarks: no crate has a folder benches"; fi
+bench: ready server ## the benchmarks
+	@$(SECTION) "benchmarks" cargo bench $(LOCKED) --package elb-engine --bench '*'
+	@$(SECTION) "start to first page" node scripts/bench-start.mjs
 
 clean: ## remove what was built (installed tools stay)
 	rm -rf target end2end/test-results end2end/playwright-report
