@@ -4,6 +4,9 @@
 //! without JavaScript; islands are the small parts that come to life in the browser. A row of the
 //! jobs list and the timeline of a job are drawn by the same components on both sides.
 
+// A page is one nested type; the default limit is too small for the larger ones.
+#![recursion_limit = "512"]
+
 pub mod components;
 pub mod islands;
 

@@ -4,6 +4,9 @@
 //! event stream, the guard and the headers of every answer. Calls `JobService` and nothing below it,
 //! but for putting the engine together at the start.
 
+// Pages are nested types; see the app.
+#![recursion_limit = "512"]
+
 pub mod api;
 pub mod assets;
 pub mod error;

@@ -1,5 +1,8 @@
 //! The program: settings, engine, server, and a clean end.
 
+// Pages are nested types; see the app.
+#![recursion_limit = "512"]
+
 use std::{process::ExitCode, time::Duration};
 
 use elb_server::{

@@ -6,10 +6,10 @@
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    http::header,
+    http::{StatusCode, header},
     middleware,
     response::{IntoResponse, Redirect},
-    routing::{get, post},
+    routing::{any, get, post},
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -63,6 +63,8 @@ pub fn api_routes() -> (Router<AppState>, utoipa::openapi::OpenApi) {
 
 /// The whole server.
 pub fn router(state: AppState) -> Router {
+    // Where pages run what they wait for. An error says that it is set already, as in tests.
+    let _ = any_spawner::Executor::init_tokio();
     let (api, document) = api_routes();
     let document = axum::Json(document).into_response();
     let (parts, body) = document.into_parts();
@@ -83,6 +85,7 @@ pub fn router(state: AppState) -> Router {
         .merge(api)
         .route("/api/openapi.json", openapi)
         .route("/api/ui/{*function}", get(pages::server_function))
+        .route("/api/{*unknown}", any(StatusCode::NOT_FOUND))
         .route("/", get(pages::page))
         .route("/jobs", get(pages::page))
         .route("/jobs/", get(|| async { Redirect::permanent("/jobs") }))

@@ -42,6 +42,8 @@ struct Form {
     element: HtmlFormElement,
     max_query: u64,
     query: QueryCheck,
+    /// What was checked last: the query and what it was taken for.
+    checked: RefCell<(String, Option<Molecule>)>,
     pause: RefCell<Option<Timeout>>,
     sending: Cell<bool>,
 }
@@ -56,6 +58,7 @@ pub fn start() {
         element,
         max_query: max_query.unwrap_or(u64::MAX),
         query: QueryCheck::default(),
+        checked: RefCell::default(),
         pause: RefCell::default(),
         sending: Cell::new(false),
     });
@@ -120,13 +123,7 @@ fn update(form: &Form) -> Vec<OptionProblem> {
         }
         None => say("command", "The command is shown once database and options fit together."),
     }
-    let molecule = spec.program.query_molecule();
-    match chosen_file() {
-        Some(file) => form.query.file(file, molecule, form.max_query),
-        None => {
-            form.query.text(&query_text(), molecule, form.max_query);
-        }
-    }
+    check_query(form, spec.program.query_molecule());
     // A field that is still empty is no mistake while somebody fills the form in.
     let shown: Vec<OptionProblem> = problems
         .iter()
@@ -135,6 +132,27 @@ fn update(form: &Form) -> Vec<OptionProblem> {
         .collect();
     at_fields(&shown);
     problems
+}
+
+/// Checks the query if it, or what it is taken for, is another than the last time.
+fn check_query(form: &Form, molecule: Molecule) {
+    let file = chosen_file();
+    let query = match &file {
+        // A file is known by its description: reading it is what is to be saved.
+        Some(file) => format!("{}\n{}\n{}", file.name(), file.size(), file.last_modified()),
+        None => query_text(),
+    };
+    let asked = (query, Some(molecule));
+    if *form.checked.borrow() == asked {
+        return;
+    }
+    match file {
+        Some(file) => form.query.file(file, molecule, form.max_query),
+        None => {
+            form.query.text(&asked.0, molecule, form.max_query);
+        }
+    }
+    form.checked.replace(asked);
 }
 
 fn query_text() -> String {
