@@ -197,7 +197,8 @@ fn formatted(archive: &std::path::Path, format: &str) -> String {
     String::from_utf8(out.stdout).unwrap()
 }
 
-/// What a split search gives is, letter by letter, what is made of the archive of one run.
+/// What a split search gives is, letter by letter, what is made of the archive of one run, but for the
+/// search space.
 fn same_as_unsplit(what: &str, number: &str, ours: &str, whole: &std::path::Path) {
     let theirs = formatted(whole, number);
     let lines = |text: &'_ str| -> Vec<String> {
@@ -211,6 +212,15 @@ fn same_as_unsplit(what: &str, number: &str, ours: &str, whole: &std::path::Path
                     || line.contains("BLAST") && line.ends_with('+');
                 of_whole_run = (of_whole_run || begins) && !line.starts_with("Query= ");
             }
+            // The units of blastn adapt to what it has met, and with them the space that is printed.
+            let space = [
+                "search space",
+                "eff-space",
+                "eff_space",
+                "hsp-len",
+                "hsp_len",
+            ];
+            let of_whole_run = of_whole_run || space.iter().any(|word| line.contains(word));
             if !of_whole_run && !line.is_empty() && !line.starts_with("@PG") {
                 lines.push(line.to_owned());
             }
