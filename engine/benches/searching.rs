@@ -24,7 +24,7 @@ use support::{Engine, Settings, databases, genes, make_database, search};
 use table::{line, median, ms, timed};
 
 const SMALL_ROUNDS: usize = 15;
-const LARGE_ROUNDS: usize = 3;
+const LARGE_ROUNDS: usize = 1;
 
 /// One direct run that writes an archive, as every batch does.
 fn direct(spec: &SearchSpec, database: &Path, query: &Path, threads: &str) -> Duration {
