@@ -191,10 +191,10 @@ impl Catalogue {
                 path: folder.display().to_string(),
             };
         }
-        if path.starts_with(&self.config.own) {
-            if let Some(stem) = path.file_name() {
-                database.name = stem.to_string_lossy().into_owned();
-            }
+        if path.starts_with(&self.config.own)
+            && let Some(stem) = path.file_name()
+        {
+            database.name = stem.to_string_lossy().into_owned();
         }
         Entry { database, path }
     }
@@ -267,10 +267,10 @@ impl Catalogue {
         }
         builds.push(build);
         // Only what has failed is forgotten: one under way must be found when it ends.
-        if let Some(oldest) = builds.iter().position(has_failed) {
-            if builds.len() > MAX_BUILDS {
-                builds.remove(oldest);
-            }
+        if let Some(oldest) = builds.iter().position(has_failed)
+            && builds.len() > MAX_BUILDS
+        {
+            builds.remove(oldest);
         }
         drop(builds);
         self.announce();

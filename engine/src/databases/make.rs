@@ -98,10 +98,10 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            if error.kind() != io::ErrorKind::NotFound {
-                tracing::warn!(draft = %self.0.display(), %error, "a draft stays behind until the next start");
-            }
+        if let Err(error) = fs::remove_dir_all(&self.0)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(draft = %self.0.display(), %error, "a draft stays behind until the next start");
         }
     }
 }

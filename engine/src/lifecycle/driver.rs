@@ -163,17 +163,15 @@ pub(super) async fn end(context: &Context, id: &str) {
 /// What remains when a job has ended: a failed one may have processes left, and the work folder is of
 /// no more use once it has completed.
 async fn finish(context: &Context, job: &Job) {
-    if job.phase.status() == Status::Failed {
-        if let Err(error) = context.executor.cancel(job).await {
-            tracing::warn!(job = %job.id, %error, "processes of a failed search may be left");
-        }
+    if job.phase.status() == Status::Failed
+        && let Err(error) = context.executor.cancel(job).await
+    {
+        tracing::warn!(job = %job.id, %error, "processes of a failed search may be left");
     }
     context.admission.leave(&job.id);
     let removable = matches!(job.phase, Phase::Completed | Phase::Deleted);
-    if removable {
-        if let Err(error) = context.executor.cleanup(&job.id).await {
-            tracing::warn!(job = %job.id, %error, "the work folder cannot be removed");
-        }
+    if removable && let Err(error) = context.executor.cleanup(&job.id).await {
+        tracing::warn!(job = %job.id, %error, "the work folder cannot be removed");
     }
     if job.phase == Phase::Deleted {
         if let Err(error) = context.objects.remove_all(&job.id).await {

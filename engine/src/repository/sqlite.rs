@@ -176,11 +176,10 @@ impl Repository for SqliteRepository {
             let document = encode(&job)?;
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            if let Some(key) = &key {
-                if let Some(stored) = holder_of(&transaction, key, job.created_at)? {
+            if let Some(key) = &key
+                && let Some(stored) = holder_of(&transaction, key, job.created_at)? {
                     return Ok(Created::Existing(stored));
                 }
-            }
             if let Some(stored) = find(&transaction, &job.id)? {
                 return Ok(Created::Existing(stored));
             }

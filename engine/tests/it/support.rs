@@ -271,8 +271,7 @@ pub fn search(program: Program) -> SearchSpec {
     let database = match program {
         Program::Blastp | Program::Blastx => "proteins",
         // Everything finds everything here: a large one would give gigabytes.
-        Program::Tblastx | Program::Tblastn => "few_genes",
-        _ => "genes",
+        Program::Blastn | Program::Tblastn | Program::Tblastx => "few_genes",
     };
     SearchSpec {
         program,

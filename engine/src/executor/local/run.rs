@@ -356,10 +356,10 @@ async fn search_batch(
     }
     run_to_end(formatter, halt).await?;
     let renamed = fs::rename(&folder, setup.work.done_batch(batch));
-    if let Err(error) = renamed {
-        if !setup.work.is_done(batch) {
-            return Err(disk_error("a finished batch cannot be kept", &error).into());
-        }
+    if let Err(error) = renamed
+        && !setup.work.is_done(batch)
+    {
+        return Err(disk_error("a finished batch cannot be kept", &error).into());
     }
     let took = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     setup.log(
