@@ -7,7 +7,7 @@ use std::sync::Arc;
 use elb_core::{
     database::{Build, BuildState},
     list::{ListQuery, ListQueryError},
-    search::OptionProblem,
+    search::{OptionProblem, RunPaths, SearchSpec, argv, display_command},
     text,
 };
 use elb_engine::{
@@ -98,6 +98,20 @@ pub fn address_query() -> String {
     let parts = use_context::<axum::http::request::Parts>();
     let query = parts.as_ref().and_then(|parts| parts.uri.query());
     query.unwrap_or_default().to_owned()
+}
+
+/// The command that a batch of a search would be run with; `None` if the search cannot be run.
+#[must_use]
+pub fn planned_command(context: &PageContext, spec: &SearchSpec) -> Option<String> {
+    let (problems, _) = context.service.check(spec);
+    let path = context.service.catalogue().path_of(&spec.database);
+    let path = path.filter(|_| problems.is_empty())?;
+    let paths = RunPaths {
+        database: &path.to_string_lossy(),
+        query: "batch_NNN.fa",
+        out: "batch_NNN.asn",
+    };
+    Some(display_command(&argv(spec, &paths)))
 }
 
 /// How far the making of a database is, in words.

@@ -32,16 +32,15 @@ pub async fn load_jobs(query: String) -> Result<ListPage, ServerFnError> {
     Ok(context.service.list(&context.caller, &query))
 }
 
-/// One job.
+/// One job; `None` if there is no such job (any more) for the caller.
 ///
 /// # Errors
-/// If there is no such job for the caller.
+/// None of its own.
 #[server(prefix = "/api/ui", endpoint = "job", input = GetUrl)]
-pub async fn load_job(id: String) -> Result<JobDetail, ServerFnError> {
+pub async fn load_job(id: String) -> Result<Option<JobDetail>, ServerFnError> {
     let context = crate::data::page_context();
     let found = context.service.detail(&context.caller, &id);
-    let detail = found.map_err(ServerFnError::new)?;
-    Ok(JobDetail::clone(&detail))
+    Ok(found.ok().map(|detail| JobDetail::clone(&detail)))
 }
 
 /// The databases that are being made.

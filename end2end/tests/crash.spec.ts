@@ -17,14 +17,14 @@ test("a search survives kill -9 and no batch runs twice", async ({ ownServer, pa
   test.slow();
   const base = ownServer.url;
   await examplesReady(request, base);
-  const id = await submit(request, { program: "tblastx", database: "16S_rRNA", query: await genes(40) }, base);
+  const id = await submit(request, { program: "tblastx", database: "16S_rRNA", query: await genes(20) }, base);
   await page.goto(`${base}/jobs/${id}`);
   await alive(page);
   await expect
     .poll(async () => {
       const job = (await (await request.get(`${base}/api/blast/jobs/${id}`)).json()) as { progress: { batches_done: number } };
       return job.progress.batches_done;
-    }, { timeout: 50_000 })
+    }, { timeout: 100_000 })
     .toBeGreaterThan(0);
   await ownServer.restart("kill");
   expect(await ended(request, id, base)).toBe("completed");

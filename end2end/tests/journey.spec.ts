@@ -25,7 +25,7 @@ test("a nucleotide search: paste, run, watch, read, download", async ({ page }) 
   await expect(page.locator("svg.lanes a").first()).toBeVisible();
   await page.getByRole("link", { name: "Alignments", exact: true }).click();
   await expect(page.locator("pre.alignment").first()).toContainText("Query  1");
-  await page.getByRole("link", { name: "Descriptions" }).click();
+  await page.getByRole("link", { name: "Descriptions", exact: true }).click();
 
   await page.locator("table.hits input[type=checkbox]").first().check();
   const [fasta] = await Promise.all([
@@ -130,7 +130,7 @@ test("a draft outlives its tab", async ({ context, page }) => {
 
 test("a running search is cancelled, then deleted by its dialog", async ({ page, request }) => {
   const title = `to be cancelled ${Date.now()}`;
-  const id = await submit(request, { program: "tblastx", database: "16S_rRNA", query: await genes(60), title });
+  const id = await submit(request, { program: "tblastx", database: "16S_rRNA", query: await genes(40), title });
   await page.goto(`/jobs/${id}`);
   await alive(page);
   await page.getByRole("button", { name: "Cancel the search" }).click();

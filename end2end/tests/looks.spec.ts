@@ -11,7 +11,7 @@ test.beforeAll(async ({ request, server }) => {
   const query = await genes(3);
   done = await submit(request, { program: "blastn", database: "16S_rRNA", query, title: "a rather long title ".repeat(9) }, server.url);
   await ended(request, done, server.url);
-  failed = await submit(request, { program: "tblastx", database: "16S_rRNA", query: await genes(40) }, server.url);
+  failed = await submit(request, { program: "tblastx", database: "16S_rRNA", query: await genes(20) }, server.url);
   await request.post(`${server.url}/api/blast/jobs/${failed}/cancel`);
   await ended(request, failed, server.url);
 });

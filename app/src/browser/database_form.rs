@@ -9,12 +9,13 @@ use elb_core::{
 };
 use js_sys::Uint8Array;
 use leptos::{prelude::window, task::spawn_local};
+use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Element, Event, HtmlFormElement, HtmlInputElement};
 
 use super::{
-    by_id, complain, fields, on, say,
-    search_form::show_problems,
+    by_id, complain, fields, number, on, say,
+    search_form::{show_problems, too_large},
     send::{Answer, send},
 };
 
@@ -37,6 +38,11 @@ pub fn start() {
     let sent = form.clone();
     on(&form, "submit", move |event: Event| {
         event.prevent_default();
+        let most = number(&sent, "data-max");
+        let refused = chosen(&sent).and_then(|file| too_large(&file, most, "file"));
+        if let Some(problem) = refused {
+            return show_problems("The database cannot be made.", &[problem]);
+        }
         if sending.replace(true) {
             return;
         }
@@ -56,6 +62,11 @@ pub fn start() {
             complain("the form cannot be sent", &error);
         }
     });
+}
+
+fn chosen(form: &HtmlFormElement) -> Option<web_sys::File> {
+    let input = form.query_selector("input[type=file]").ok().flatten()?;
+    input.dyn_into::<HtmlInputElement>().ok()?.files()?.get(0)
 }
 
 /// A name and a title from the file's name, where the person has given none.

@@ -73,6 +73,7 @@ fn ask(shown: &Rc<Shown>) {
         shown.asking.set(false);
         match answer.as_ref().and_then(json::state) {
             Some(state) => show(&shown, state),
+            None if answer.is_some_and(|answer| answer.0.is_null()) => gone(),
             None => say("live", "The server does not answer; this page may be old."),
         }
         if shown.again.get() {
@@ -95,7 +96,9 @@ fn show(shown: &Shown, state: JobState) {
         let _ = window().location().reload();
         return;
     }
-    say("command", &elb_core::search::display_command(&state.command));
+    if !state.command.is_empty() {
+        say("command", &elb_core::search::display_command(&state.command));
+    }
     let Some(part) = by_id::<Element>("job-status") else {
         return;
     };

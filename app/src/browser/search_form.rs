@@ -10,6 +10,7 @@ use elb_core::{
     search::{
         DatabaseTraits, OPTIONS, OptionProblem, Program, RunPaths, SearchSpec, argv, display_command, from_form, scores::gap_pairs,
     },
+    text,
 };
 use gloo_timers::callback::Timeout;
 use js_sys::Array;
@@ -270,7 +271,8 @@ fn submit(form: &Rc<Form>) {
     if form.sending.get() {
         return;
     }
-    let problems = update(form);
+    let mut problems = update(form);
+    problems.extend(chosen_file().and_then(|file| too_large(&file, form.max_query, "query")));
     if !problems.is_empty() {
         return show_problems("The search cannot be started yet.", &problems);
     }
@@ -296,6 +298,16 @@ fn submit(form: &Rc<Form>) {
         complain("the form cannot be sent", &error);
         show_problems("This browser could not send the form. Load the page anew.", &[]);
     }
+}
+
+/// A file that the server would refuse is not sent: it would have to arrive to be refused.
+pub fn too_large(file: &web_sys::File, most: u64, field: &str) -> Option<OptionProblem> {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size in bytes")]
+    let size = file.size() as u64;
+    (size > most).then(|| {
+        let (size, most) = (text::bytes(size), text::bytes(most));
+        OptionProblem::new(field, format!("The file has {size}, and at most {most} are taken. Split it into several parts."))
+    })
 }
 
 fn busy(sending: bool) {

@@ -175,7 +175,13 @@ fn Upload(context: PageContext) -> impl IntoView {
         <section class="part" aria-labelledby="add">
             <h2 id="add">"Add a database"</h2>
             <Problems summary=summary problems=returned.problems.clone()/>
-            <form id="database-form" method="post" action="/databases" enctype="multipart/form-data">
+            <form
+                id="database-form"
+                method="post"
+                action="/databases"
+                enctype="multipart/form-data"
+                data-max=context.settings.max_database_bytes.to_string()
+            >
                 <div class="fields">
                     <div class="field">
                         <label for="name">"Name"</label>

@@ -16,7 +16,7 @@ use leptos_router::hooks::use_params_map;
 use super::parts::{DeleteDialog, engine_refusal};
 use crate::{
     components::{job_status::JobStatus, time::When},
-    data::page_context,
+    data::{page_context, planned_command},
     islands::{forms::PageTools, live::JobLive},
 };
 
@@ -153,13 +153,14 @@ fn chosen_options(spec: &SearchSpec) -> Vec<String> {
 /// The exact command, as one batch runs it.
 #[component]
 fn Command(detail: JobDetail) -> impl IntoView {
-    let planned = !detail.command.is_empty();
-    let line = display_command(&detail.command);
-    let note = if planned {
-        "This is what was run for each batch of the query. It is shown as a shell would need it; no shell is used."
-    } else {
-        "It is written down in the step “Plan the search”."
+    let written = (!detail.command.is_empty()).then(|| display_command(&detail.command));
+    let planned = written.is_none().then(|| planned_command(&page_context(), &detail.spec)).flatten();
+    let note = match (&written, &planned) {
+        (Some(_), _) => "This is what is run for each batch of the query. It is shown as a shell would need it; no shell is used.",
+        (None, Some(_)) => "This is what will be run for each batch of the query; it is written down in the step “Plan the search”.",
+        (None, None) => "No command: the database is no longer there, or the search does not fit it.",
     };
+    let line = written.or(planned).unwrap_or_default();
     view! {
         <section aria-labelledby="command-title">
             <h2 id="command-title">"Command"</h2>

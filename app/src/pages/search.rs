@@ -5,7 +5,7 @@
 
 use elb_core::{
     database::Database,
-    search::{RunPaths, SearchSpec, argv, display_command, from_form, scores::gap_pairs},
+    search::{from_form, scores::gap_pairs},
     text,
 };
 use leptos::prelude::*;
@@ -13,7 +13,7 @@ use leptos_meta::Title;
 
 use super::parts::Problems;
 use crate::{
-    data::{PageContext, page_context},
+    data::{PageContext, page_context, planned_command},
     islands::forms::{PageTools, SearchForm},
 };
 
@@ -47,7 +47,8 @@ pub fn SearchPage() -> impl IntoView {
 fn Form(filled: Filled, context: PageContext) -> impl IntoView {
     let (spec, _) = from_form(&filled.pairs);
     let databases = context.service.catalogue().list();
-    let command = command(&context, &spec);
+    let command = planned_command(&context, &spec)
+        .unwrap_or_else(|| "The command is shown once database and options fit together.".to_owned());
     let program = spec.program;
     let notes = filled.notes.iter().cloned().map(|note| view! { <p class="box warning" role="note">{note}</p> });
     let passed = (filled.checked && filled.problems.is_empty()).then(|| {
@@ -164,23 +165,6 @@ fn Examples(databases: Vec<Database>) -> impl IntoView {
             </details>
         }
     })
-}
-
-/// The command of the form as it stands, if it can be run.
-fn command(context: &PageContext, spec: &SearchSpec) -> String {
-    let (problems, _) = context.service.check(spec);
-    let path = context.service.catalogue().path_of(&spec.database);
-    match path.filter(|_| problems.is_empty()) {
-        Some(path) => {
-            let paths = RunPaths {
-                database: &path.to_string_lossy(),
-                query: "batch_NNN.fa",
-                out: "batch_NNN.asn",
-            };
-            display_command(&argv(spec, &paths))
-        }
-        None => "The command is shown once database and options fit together.".to_owned(),
-    }
 }
 
 /// A key for this showing of the form: sent twice, it makes one search.

@@ -74,7 +74,7 @@ fn Row(subject: SubjectSummary, address: Address, path: String) -> impl IntoView
                 <input type="checkbox" name="subject" value=subject.ordinal.to_string() aria-label=label/>
             </td>
             <td class="c-title">
-                <a class="row-link" href=link>{subject.title.clone()}</a>
+                <a class="row-link" href=link title=subject.title.clone()>{subject.title.clone()}</a>
                 {notes}
             </td>
             <td class="number" data-label="Max score">{display::bits(subject.max_score)}</td>
