@@ -25,16 +25,27 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::rerun-if-changed={}", folder.display());
     }
     let site = served(&pkg).unwrap_or_default();
-    if !site.iter().any(|file| file.extension().is_some_and(|ending| ending == "wasm")) {
-        return Err("the browser half is not built: run `make build`, which makes target/site first".into());
+    if !site
+        .iter()
+        .any(|file| file.extension().is_some_and(|ending| ending == "wasm"))
+    {
+        return Err(
+            "the browser half is not built: run `make build`, which makes target/site first".into(),
+        );
     }
     let mut hash = Sha256::new();
     let mut table = String::from("&[\n");
     let folders = [("pkg", site), ("public", served(&public)?)];
-    for (folder, file) in folders.iter().flat_map(|(folder, files)| files.iter().map(move |file| (*folder, file))) {
+    for (folder, file) in folders
+        .iter()
+        .flat_map(|(folder, files)| files.iter().map(move |file| (*folder, file)))
+    {
         let bytes = fs::read(file)?;
         hash.update(&bytes);
-        let name = file.file_name().and_then(|name| name.to_str()).ok_or("a file of the site has an odd name")?;
+        let name = file
+            .file_name()
+            .and_then(|name| name.to_str())
+            .ok_or("a file of the site has an odd name")?;
         let packed = out.join(format!("{folder}-{name}.br"));
         fs::write(&packed, brotli(&bytes)?)?;
         let plain = file.canonicalize()?;
@@ -45,7 +56,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     table.push(']');
     fs::write(out.join("site.rs"), table)?;
-    let fingerprint: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let fingerprint: String = hash
+        .finalize()
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     println!("cargo::rustc-env=SITE_FINGERPRINT={fingerprint}");
     Ok(())
 }
@@ -54,7 +70,10 @@ fn served(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        let ending = path
+            .extension()
+            .and_then(|ending| ending.to_str())
+            .unwrap_or_default();
         if SERVED.contains(&ending) {
             files.push(path);
         }
@@ -65,7 +84,11 @@ fn served(folder: &Path) -> io::Result<Vec<PathBuf>> {
 
 fn brotli(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut packed = Vec::new();
-    let best = brotli::enc::BrotliEncoderParams { quality: 11, lgwin: 22, ..Default::default() };
+    let best = brotli::enc::BrotliEncoderParams {
+        quality: 11,
+        lgwin: 22,
+        ..Default::default()
+    };
     brotli::BrotliCompress(&mut &*bytes, &mut packed, &best)?;
     Ok(packed)
 }

@@ -26,7 +26,10 @@ pub mod tools;
 
 /// The current time.
 pub fn now() -> elb_core::time::Timestamp {
-    #[expect(clippy::cast_possible_truncation, reason = "milliseconds are whole and far below 2^53")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "milliseconds are whole and far below 2^53"
+    )]
     let ms = js_sys::Date::now() as i64;
     elb_core::time::Timestamp(ms)
 }
@@ -49,17 +52,24 @@ pub fn all(root: &Element, selector: &str) -> Vec<Element> {
     let Ok(found) = root.query_selector_all(selector) else {
         return Vec::new();
     };
-    (0..found.length()).filter_map(|index| found.get(index)?.dyn_into().ok()).collect()
+    (0..found.length())
+        .filter_map(|index| found.get(index)?.dyn_into().ok())
+        .collect()
 }
 
 /// All elements of the page that a selector finds.
 pub fn everywhere(selector: &str) -> Vec<Element> {
-    document().document_element().map_or_else(Vec::new, |root| all(&root, selector))
+    document()
+        .document_element()
+        .map_or_else(Vec::new, |root| all(&root, selector))
 }
 
 /// A number in an attribute.
 pub fn number(element: &Element, name: &str) -> u64 {
-    element.get_attribute(name).and_then(|text| text.parse().ok()).unwrap_or(0)
+    element
+        .get_attribute(name)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0)
 }
 
 /// Writes text into the element of an id, if it is there.
@@ -107,13 +117,23 @@ impl Kept {
         let (mut open, mut closed) = (Vec::new(), Vec::new());
         for details in all(root, "details[data-keep]") {
             let key = details.get_attribute("data-keep").unwrap_or_default();
-            if details.has_attribute("open") { open.push(key) } else { closed.push(key) }
+            if details.has_attribute("open") {
+                open.push(key)
+            } else {
+                closed.push(key)
+            }
         }
         let active = document().active_element();
         let focus = active.and_then(|active| {
-            all(root, FOCUSABLE).iter().position(|element| *element == active)
+            all(root, FOCUSABLE)
+                .iter()
+                .position(|element| *element == active)
         });
-        Self { open, closed, focus }
+        Self {
+            open,
+            closed,
+            focus,
+        }
     }
 
     /// Puts it back.
@@ -128,7 +148,9 @@ impl Kept {
                 }
             }
         }
-        let focused = self.focus.and_then(|index| all(root, FOCUSABLE).get(index).cloned());
+        let focused = self
+            .focus
+            .and_then(|index| all(root, FOCUSABLE).get(index).cloned());
         if let Some(element) = focused.and_then(|element| element.dyn_into::<HtmlElement>().ok()) {
             // An element that cannot be focused any more keeps nothing.
             let _ = element.focus();
@@ -137,7 +159,10 @@ impl Kept {
 }
 
 /// Draws a view and gives its elements, which stay for as long as the page lives.
-pub fn draw<V: IntoView + 'static>(parent: &str, view: impl FnOnce() -> V + 'static) -> Option<Element> {
+pub fn draw<V: IntoView + 'static>(
+    parent: &str,
+    view: impl FnOnce() -> V + 'static,
+) -> Option<Element> {
     let holder = document().create_element(parent).ok()?;
     let html: HtmlElement = holder.clone().dyn_into().ok()?;
     leptos::mount::mount_to(html, view).forget();
@@ -148,4 +173,3 @@ pub fn draw<V: IntoView + 'static>(parent: &str, view: impl FnOnce() -> V + 'sta
 pub fn document() -> Document {
     leptos::prelude::document()
 }
-

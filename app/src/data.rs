@@ -82,14 +82,20 @@ pub fn set_status(code: u16) {
 /// The first parameter whose value makes no sense.
 pub fn list_query(query: &str) -> Result<ListQuery, ListQueryError> {
     let pairs = form_pairs(query);
-    ListQuery::from_pairs(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    ListQuery::from_pairs(
+        pairs
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    )
 }
 
 /// The pairs of a query string, decoded.
 #[must_use]
 pub fn form_pairs(query: &str) -> Vec<(String, String)> {
     let query = query.strip_prefix('?').unwrap_or(query);
-    form_urlencoded::parse(query.as_bytes()).into_owned().collect()
+    form_urlencoded::parse(query.as_bytes())
+        .into_owned()
+        .collect()
 }
 
 /// The query string of the current address, without its question mark.
@@ -118,7 +124,9 @@ pub fn planned_command(context: &PageContext, spec: &SearchSpec) -> Option<Strin
 #[must_use]
 pub fn build_line(build: &Build) -> BuildLine {
     let (state, active) = match &build.state {
-        BuildState::Receiving { bytes } => (format!("arriving: {} so far", text::bytes(*bytes)), true),
+        BuildState::Receiving { bytes } => {
+            (format!("arriving: {} so far", text::bytes(*bytes)), true)
+        }
         BuildState::Building { sequences: 0 } => ("makeblastdb is at work".to_owned(), true),
         BuildState::Building { sequences } => {
             let sequences = text::counted(*sequences, "sequence", "sequences");
@@ -143,9 +151,9 @@ pub const fn status_of(error: &ServiceError) -> u16 {
         ServiceError::Invalid(_) | ServiceError::KeyReused => 422,
         ServiceError::NotNow(_) | ServiceError::NoResults(_) => 409,
         ServiceError::BadRequest(_) => 400,
-        ServiceError::BrokerUnavailable(_)
-        | ServiceError::Store(_)
-        | ServiceError::Objects(_) => 503,
+        ServiceError::BrokerUnavailable(_) | ServiceError::Store(_) | ServiceError::Objects(_) => {
+            503
+        }
         ServiceError::Results(_) | ServiceError::Internal(_) => 500,
     }
 }

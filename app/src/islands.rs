@@ -3,7 +3,10 @@
 //! Each names what it needs and hands over to `browser`; on the server it draws nothing, or the plain
 //! HTML that works without it. No island holds what a page shows: that is in the page already.
 
-#![allow(missing_docs, reason = "the macro makes structs of documented parameters")]
+#![allow(
+    missing_docs,
+    reason = "the macro makes structs of documented parameters"
+)]
 
 use leptos::prelude::*;
 

@@ -4,7 +4,10 @@
 //! answered from memory. The browser asks by address (`browser::ask`) and reads the JSON by name:
 //! the generated client and its decoders would weigh more than all the rest of the browser half.
 
-#![allow(missing_docs, reason = "the macro makes structs of documented parameters")]
+#![allow(
+    missing_docs,
+    reason = "the macro makes structs of documented parameters"
+)]
 
 use elb_core::{list::ListPage, view::JobDetail};
 use leptos::{prelude::*, server_fn::codec::GetUrl};

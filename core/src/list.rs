@@ -250,10 +250,13 @@ impl ListQuery {
     /// Whether a filter or a search narrows the list.
     #[must_use]
     pub fn is_filtered(&self) -> bool {
-        self.status.is_some()
-            || self.program.is_some()
-            || self.database.is_some()
-            || !self.search.is_empty()
+        self.status.is_some() || self.is_narrowed()
+    }
+
+    /// Whether anything but the status narrows it, and with it the totals.
+    #[must_use]
+    pub fn is_narrowed(&self) -> bool {
+        self.program.is_some() || self.database.is_some() || !self.search.is_empty()
     }
 
     /// Whether the row passes program, database and search; the status is left out, because the
@@ -371,18 +374,41 @@ impl Totals {
         }
     }
 
-    /// Counts one job.
-    pub const fn add(&mut self, status: Status) {
-        let slot = match status {
+    fn slot(&mut self, status: Status) -> Option<&mut u64> {
+        Some(match status {
             Status::Queued => &mut self.queued,
             Status::Running => &mut self.running,
             Status::Completed => &mut self.completed,
             Status::Failed => &mut self.failed,
             Status::Cancelled => &mut self.cancelled,
-            Status::Deleted => return,
-        };
-        *slot += 1;
-        self.all += 1;
+            Status::Deleted => return None,
+        })
+    }
+
+    /// Counts one job.
+    pub fn add(&mut self, status: Status) {
+        if let Some(slot) = self.slot(status) {
+            *slot += 1;
+            self.all += 1;
+        }
+    }
+
+    /// Takes back what [`Self::add`] has counted.
+    pub fn remove(&mut self, status: Status) {
+        if let Some(slot) = self.slot(status) {
+            *slot = slot.saturating_sub(1);
+            self.all = self.all.saturating_sub(1);
+        }
+    }
+
+    /// Counts all that another has counted.
+    pub fn merge(&mut self, other: &Self) {
+        self.all += other.all;
+        for status in Status::LISTED {
+            if let Some(slot) = self.slot(status) {
+                *slot += other.of(status);
+            }
+        }
     }
 }
 

@@ -55,7 +55,9 @@ impl Timestamp {
     /// The same in a zone that lies so many minutes east of UTC: `2026-11-24 11:31:05 UTC+1`.
     #[must_use]
     pub fn in_zone(self, east_minutes: i64) -> String {
-        let shifted = self.plus_ms(east_minutes.saturating_mul(60_000)).on_screen();
+        let shifted = self
+            .plus_ms(east_minutes.saturating_mul(60_000))
+            .on_screen();
         if east_minutes == 0 {
             return shifted;
         }

@@ -17,7 +17,7 @@ test("a search survives kill -9 and no batch runs twice", async ({ ownServer, pa
   test.slow();
   const base = ownServer.url;
   await examplesReady(request, base);
-  const id = await submit(request, { program: "tblastx", database: "16S_rRNA", query: await genes(20) }, base);
+  const id = await submit(request, { program: "blastn", database: "16S_rRNA", query: await genes(60) }, base);
   await page.goto(`${base}/jobs/${id}`);
   await alive(page);
   await expect

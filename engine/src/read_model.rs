@@ -7,6 +7,7 @@
 use std::{
     cmp::{Ordering, Reverse},
     collections::{BTreeMap, HashMap, VecDeque},
+    ops::Bound,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
@@ -52,6 +53,8 @@ struct State {
     revision: u64,
     newest_first: BTreeMap<Key, String>,
     entries: HashMap<String, Entry>,
+    /// True totals of each owner, kept with every change: most lists ask for no more.
+    totals: HashMap<String, Totals>,
     /// Versions of tombstones, so that a late writer cannot bring one back.
     deleted: HashMap<String, u64>,
     /// The newest changes, oldest first, for readers that come back.
@@ -110,6 +113,13 @@ impl ReadModel {
         if known.is_some_and(|version| version >= stored.version) {
             return;
         }
+        let before = state.entries.get(id).map(|entry| entry.row.status);
+        let totals = state.totals.entry(stored.job.owner.clone()).or_default();
+        if let Some(before) = before {
+            totals.remove(before);
+        }
+        // A tombstone counts nowhere.
+        totals.add(stored.job.phase.status());
         state.revision += 1;
         let row = if stored.job.phase == Phase::Deleted {
             let key = key_of(stored.job.created_at, id);
@@ -199,39 +209,30 @@ impl ReadModel {
         state.entries.get(id).map(|entry| entry.row.phase)
     }
 
-    /// Answers a list question for one caller.
+    /// Answers a list question for one caller. By time and narrowed by nothing but the status, as most
+    /// are, it costs what the page costs; any other looks at every row.
     #[must_use]
     pub fn list(&self, caller: &str, query: &ListQuery, now: Timestamp) -> ListPage {
         let state = self.read();
-        let mut totals = Totals::default();
-        let mut rows: Vec<&Arc<JobRow>> = Vec::new();
-        for id in state.newest_first.values() {
-            let Some(entry) = state.entries.get(id) else {
-                continue;
-            };
-            if !visible(&entry.owner, caller) || !query.matches_but_status(&entry.row) {
-                continue;
-            }
-            totals.add(entry.row.status);
-            if query.status.is_none_or(|status| status == entry.row.status) {
-                rows.push(&entry.row);
-            }
-        }
-        order(&mut rows, query);
-        let begin = query
-            .cursor
-            .as_ref()
-            .map_or(0, |cursor| begin_after(&rows, query, cursor, &state));
-        let page: Vec<&Arc<JobRow>> = rows.iter().skip(begin).take(query.limit).copied().collect();
-        let more = begin + page.len() < rows.len();
+        let by_time = query.sort == SortKey::Created && !query.is_narrowed();
+        let Found {
+            rows,
+            totals,
+            continued,
+            more,
+        } = if by_time {
+            state.page_by_time(caller, query)
+        } else {
+            state.page_of_all(caller, query)
+        };
         ListPage {
-            next_cursor: page
+            next_cursor: rows
                 .last()
                 .filter(|_| more)
                 .map(|row| Cursor::at(row).to_string()),
-            jobs: page.into_iter().map(|row| JobRow::clone(row)).collect(),
+            jobs: rows.into_iter().map(|row| JobRow::clone(row)).collect(),
             totals,
-            continued: begin > 0,
+            continued,
             revision: state.revision,
             as_of: now,
         }
@@ -261,6 +262,109 @@ impl ReadModel {
         names.sort_unstable();
         names.dedup();
         names
+    }
+}
+
+/// A page before it is copied.
+struct Found<'a> {
+    rows: Vec<&'a Arc<JobRow>>,
+    totals: Totals,
+    continued: bool,
+    more: bool,
+}
+
+impl State {
+    fn seen_by<'a>(
+        &'a self,
+        caller: &'a str,
+        query: &'a ListQuery,
+        ids: impl Iterator<Item = &'a String> + 'a,
+    ) -> impl Iterator<Item = &'a Arc<JobRow>> + 'a {
+        ids.filter_map(|id| self.entries.get(id))
+            .filter(move |entry| visible(&entry.owner, caller))
+            .map(|entry| &entry.row)
+            .filter(|row| query.status.is_none_or(|status| status == row.status))
+    }
+
+    /// Walks from the cursor until the page is full.
+    fn page_by_time<'a>(&'a self, caller: &'a str, query: &'a ListQuery) -> Found<'a> {
+        let mut totals = Totals::default();
+        for (owner, counted) in &self.totals {
+            if visible(owner, caller) {
+                totals.merge(counted);
+            }
+        }
+        let key = query
+            .cursor
+            .as_ref()
+            .map(|cursor| key_of(cursor.created_at, &cursor.id));
+        let after = |key: &Key| (Bound::Excluded(key.clone()), Bound::Unbounded);
+        let before = |key: &Key| (Bound::Unbounded, Bound::Excluded(key.clone()));
+        let everything = (Bound::Unbounded, Bound::Unbounded);
+        let range = match (&key, query.descending) {
+            (None, _) => everything,
+            (Some(key), true) => after(key),
+            (Some(key), false) => before(key),
+        };
+        let ids = self.newest_first.range(range).map(|(_, id)| id);
+        let wanted = query.limit.saturating_add(1);
+        let mut rows: Vec<&Arc<JobRow>> = if query.descending {
+            self.seen_by(caller, query, ids).take(wanted).collect()
+        } else {
+            self.seen_by(caller, query, ids.rev())
+                .take(wanted)
+                .collect()
+        };
+        let more = rows.len() > query.limit;
+        rows.truncate(query.limit);
+        let continued = key.is_some_and(|key| {
+            let skipped = if query.descending {
+                before(&key)
+            } else {
+                after(&key)
+            };
+            // The row of the cursor itself, or any other that was passed.
+            let passed = self.newest_first.range(skipped).map(|(_, id)| id);
+            self.newest_first.contains_key(&key)
+                || self.seen_by(caller, query, passed).next().is_some()
+        });
+        Found {
+            rows,
+            totals,
+            continued,
+            more,
+        }
+    }
+
+    /// Looks at every row, for the totals under a filter or for another order.
+    fn page_of_all<'a>(&'a self, caller: &str, query: &ListQuery) -> Found<'a> {
+        let mut totals = Totals::default();
+        let mut rows: Vec<&Arc<JobRow>> = Vec::new();
+        for id in self.newest_first.values() {
+            let Some(entry) = self.entries.get(id) else {
+                continue;
+            };
+            if !visible(&entry.owner, caller) || !query.matches_but_status(&entry.row) {
+                continue;
+            }
+            totals.add(entry.row.status);
+            if query.status.is_none_or(|status| status == entry.row.status) {
+                rows.push(&entry.row);
+            }
+        }
+        order(&mut rows, query);
+        let begin = query
+            .cursor
+            .as_ref()
+            .map_or(0, |cursor| begin_after(&rows, query, cursor, self));
+        let more = begin + query.limit < rows.len();
+        let rows: Vec<&Arc<JobRow>> = rows.into_iter().skip(begin).take(query.limit).collect();
+        Found {
+            rows,
+            totals,
+            continued: begin > 0,
+            more,
+        }
     }
 }
 
@@ -346,3 +450,6 @@ fn begin_after(rows: &[&Arc<JobRow>], query: &ListQuery, cursor: &Cursor, state:
     };
     rows.partition_point(|row| compare(row, &anchor.row, query) != Ordering::Greater)
 }
+
+#[cfg(test)]
+mod tests;

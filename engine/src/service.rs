@@ -32,6 +32,7 @@ use crate::{
 mod download;
 mod index_file;
 mod results;
+mod sam;
 mod submit;
 
 pub use download::{Download, Format};

@@ -8,6 +8,8 @@
     reason = "tests"
 )]
 
+#[path = "it/cancelling.rs"]
+mod cancelling;
 #[path = "it/databases.rs"]
 mod databases;
 #[path = "it/faults.rs"]

@@ -42,17 +42,25 @@ pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let mut router = Router::new();
     for asset in ASSETS {
         let (path, cache) = match asset.folder {
-            "pkg" => (format!("/pkg/{FINGERPRINT}/{}", asset.name), "public, max-age=31536000, immutable"),
+            "pkg" => (
+                format!("/pkg/{FINGERPRINT}/{}", asset.name),
+                "public, max-age=31536000, immutable",
+            ),
             // The icon keeps its address, so that it is asked for again now and then.
             _ => (format!("/{}", asset.name), "public, max-age=3600"),
         };
-        router = router.route(&path, get(move |headers: HeaderMap| async move { serve(asset, &headers, cache) }));
+        router = router.route(
+            &path,
+            get(move |headers: HeaderMap| async move { serve(asset, &headers, cache) }),
+        );
     }
     router
 }
 
 fn serve(asset: &'static Asset, headers: &HeaderMap, cache: &'static str) -> Response {
-    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    let accepted = headers
+        .get(header::ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok());
     let brotli = accepted.is_some_and(|accepted| {
         accepted.split(',').any(|each| {
             let mut parts = each.split(';').map(str::trim);
@@ -62,7 +70,9 @@ fn serve(asset: &'static Asset, headers: &HeaderMap, cache: &'static str) -> Res
     let bytes = if brotli { asset.packed } else { asset.plain };
     let mut answer = Bytes::from_static(bytes).into_response();
     let headers = answer.headers_mut();
-    let mut set = |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
+    let mut set = |name: HeaderName, value: &'static str| {
+        headers.insert(name, HeaderValue::from_static(value))
+    };
     set(header::CONTENT_TYPE, media_type(asset.name));
     set(header::CACHE_CONTROL, cache);
     set(header::VARY, "accept-encoding");

@@ -71,7 +71,9 @@ impl ApiError {
     /// A request that is understood and cannot be accepted.
     #[must_use]
     pub fn invalid(problems: Vec<OptionProblem>) -> Self {
-        let first = problems.first().map_or("", |problem| problem.message.as_str());
+        let first = problems
+            .first()
+            .map_or("", |problem| problem.message.as_str());
         let message = match problems.len() {
             0 | 1 => first.to_owned(),
             more => format!("{first} ({} more problems)", more - 1),
@@ -85,7 +87,8 @@ impl ApiError {
 
 impl From<ServiceError> for ApiError {
     fn from(error: ServiceError) -> Self {
-        let status = StatusCode::from_u16(status_of(&error)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(status_of(&error)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let code = match &error {
             ServiceError::NoSuchJob(_) => "no_such_job",
             ServiceError::Invalid(_) => "invalid",
@@ -112,7 +115,9 @@ impl From<DatabaseError> for ApiError {
         let (status, code) = match &error {
             DatabaseError::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
             DatabaseError::Missing(_) => (StatusCode::NOT_FOUND, "no_such_database"),
-            DatabaseError::Toolkit(_) | DatabaseError::Io(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            DatabaseError::Toolkit(_) | DatabaseError::Io(_) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "internal")
+            }
         };
         if status.is_server_error() {
             tracing::error!(%error, "a request about a database failed");

@@ -13,6 +13,8 @@ use axum::http::{HeaderMap, header};
 /// Whether the sender wants JSON: an island, not a browser that shows the answer.
 #[must_use]
 pub fn wants_json(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok());
     accept.is_some_and(|accept| accept.starts_with("application/json"))
 }

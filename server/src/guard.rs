@@ -27,10 +27,22 @@ pub struct RequestId(pub String);
 const HEADERS: [(HeaderName, &str); 6] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "same-origin"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
-    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    ),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), geolocation=(), microphone=()",
+    ),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
 ];
 
 /// The outermost layer.
@@ -48,11 +60,15 @@ pub async fn guard(mut request: Request, next: Next) -> Response {
 }
 
 fn request_id(headers: &HeaderMap) -> String {
-    let given = headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok());
+    let given = headers
+        .get(&REQUEST_ID)
+        .and_then(|value| value.to_str().ok());
     let plain = |text: &&str| {
         !text.is_empty()
             && text.len() <= MAX_REQUEST_ID
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
     };
     match given.filter(plain) {
         Some(id) => id.to_owned(),
@@ -65,12 +81,17 @@ fn refuse(method: &Method, headers: &HeaderMap) -> Option<ApiError> {
     let host = text(header::HOST).unwrap_or_default();
     if !is_loopback_name(host) {
         let message = "This server answers only under 127.0.0.1, localhost or [::1]. Open it under one of these.";
-        return Some(ApiError::new(StatusCode::MISDIRECTED_REQUEST, "unknown_host", message));
+        return Some(ApiError::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "unknown_host",
+            message,
+        ));
     }
     if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return None;
     }
-    let foreign_site = text(HeaderName::from_static("sec-fetch-site")).is_some_and(|site| !matches!(site, "same-origin" | "none"));
+    let foreign_site = text(HeaderName::from_static("sec-fetch-site"))
+        .is_some_and(|site| !matches!(site, "same-origin" | "none"));
     let foreign_origin = text(header::ORIGIN).is_some_and(|origin| {
         let own = origin.split_once("://").map(|(_, rest)| rest);
         own != Some(host)
@@ -91,12 +112,20 @@ fn is_loopback_name(host: &str) -> bool {
 }
 
 fn finish(answer: Response, id: &str, api: bool) -> Response {
-    let mut answer = if api { with_error_body(answer, id) } else { answer };
+    let mut answer = if api {
+        with_error_body(answer, id)
+    } else {
+        answer
+    };
     let headers = answer.headers_mut();
     for (name, value) in HEADERS {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
     }
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     if let Ok(value) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, value);
     }
@@ -106,7 +135,10 @@ fn finish(answer: Response, id: &str, api: bool) -> Response {
 /// Gives an error its identifier, and a body to one that comes without.
 fn with_error_body(answer: Response, id: &str) -> Response {
     let status = answer.status();
-    let own = answer.extensions().get::<crate::health::OwnBody>().is_some();
+    let own = answer
+        .extensions()
+        .get::<crate::health::OwnBody>()
+        .is_some();
     if own || !(status.is_client_error() || status.is_server_error()) {
         return answer;
     }
@@ -125,12 +157,30 @@ fn with_error_body(answer: Response, id: &str) -> Response {
 
 fn plain_body(status: StatusCode) -> ErrorBody {
     let (code, message) = match status {
-        StatusCode::NOT_FOUND => ("no_such_route", "There is no such address; /api/openapi.json lists what there is."),
-        StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "This address does not take this method; /api/openapi.json lists what it takes."),
-        StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "The request is larger than this server takes; split it into several."),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => ("unsupported_media_type", "Send JSON with Content-Type: application/json."),
-        status if status.is_server_error() => ("internal", "The server failed on this request. Try again; tell the operator its request_id if it happens again."),
-        _ => ("bad_request", "This request is not understood; /api/openapi.json says what this address takes."),
+        StatusCode::NOT_FOUND => (
+            "no_such_route",
+            "There is no such address; /api/openapi.json lists what there is.",
+        ),
+        StatusCode::METHOD_NOT_ALLOWED => (
+            "method_not_allowed",
+            "This address does not take this method; /api/openapi.json lists what it takes.",
+        ),
+        StatusCode::PAYLOAD_TOO_LARGE => (
+            "too_large",
+            "The request is larger than this server takes; split it into several.",
+        ),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => (
+            "unsupported_media_type",
+            "Send JSON with Content-Type: application/json.",
+        ),
+        status if status.is_server_error() => (
+            "internal",
+            "The server failed on this request. Try again; tell the operator its request_id if it happens again.",
+        ),
+        _ => (
+            "bad_request",
+            "This request is not understood; /api/openapi.json says what this address takes.",
+        ),
     };
     ErrorBody {
         code: code.to_owned(),
@@ -146,10 +196,23 @@ mod tests {
 
     #[test]
     fn only_names_of_this_machine_are_answered() {
-        for own in ["127.0.0.1:3000", "localhost", "localhost:80", "[::1]:3000", "[::1]"] {
+        for own in [
+            "127.0.0.1:3000",
+            "localhost",
+            "localhost:80",
+            "[::1]:3000",
+            "[::1]",
+        ] {
             assert!(is_loopback_name(own), "{own}");
         }
-        for foreign in ["", "example.org", "127.0.0.1.example.org", "localhost.example.org:3000", "[::2]:3000", "[::1"] {
+        for foreign in [
+            "",
+            "example.org",
+            "127.0.0.1.example.org",
+            "localhost.example.org:3000",
+            "[::2]:3000",
+            "[::1",
+        ] {
             assert!(!is_loopback_name(foreign), "{foreign}");
         }
     }

@@ -54,8 +54,16 @@ pub async fn health() -> Json<Health> {
 )]
 pub async fn ready(State(state): State<AppState>) -> impl IntoResponse {
     let store = match state.service.check_store().await {
-        Ok(()) => Check { name: "store", ok: true, note: "answers".to_owned() },
-        Err(error) => Check { name: "store", ok: false, note: error.to_string() },
+        Ok(()) => Check {
+            name: "store",
+            ok: true,
+            note: "answers".to_owned(),
+        },
+        Err(error) => Check {
+            name: "store",
+            ok: false,
+            note: error.to_string(),
+        },
     };
     let blast = Check {
         name: "blast",
@@ -63,7 +71,10 @@ pub async fn ready(State(state): State<AppState>) -> impl IntoResponse {
         note: format!("BLAST+ {}", state.service.toolkit().version()),
     };
     let databases = state.service.catalogue().list();
-    let broken = databases.iter().filter(|database| database.problem.is_some()).count();
+    let broken = databases
+        .iter()
+        .filter(|database| database.problem.is_some())
+        .count();
     let databases = Check {
         name: "databases",
         ok: broken == 0,
@@ -71,8 +82,14 @@ pub async fn ready(State(state): State<AppState>) -> impl IntoResponse {
     };
     let checks = vec![store, blast, databases, disk(&state)];
     // A database that cannot be read is worth a line; all others can be searched.
-    let ready = checks.iter().all(|check| check.ok || check.name == "databases");
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let ready = checks
+        .iter()
+        .all(|check| check.ok || check.name == "databases");
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     let mut answer = (status, Json(Readiness { ready, checks })).into_response();
     if !ready {
         // The body is this route's own also when something is missing.
@@ -92,7 +109,11 @@ fn disk(state: &AppState) -> Check {
             Check {
                 name: "disk",
                 ok: free >= LITTLE_SPACE,
-                note: format!("{} free in {}", elb_core::text::bytes(free), state.data_dir.display()),
+                note: format!(
+                    "{} free in {}",
+                    elb_core::text::bytes(free),
+                    state.data_dir.display()
+                ),
             }
         }
         Err(error) => Check {

@@ -49,7 +49,12 @@ impl DataLock {
             path: path.display().to_string(),
             source,
         };
-        let open = OpenOptions::new().create(true).read(true).write(true).truncate(false).open(&path);
+        let open = OpenOptions::new()
+            .create(true)
+            .read(true)
+            .write(true)
+            .truncate(false)
+            .open(&path);
         let mut file = open.map_err(io)?;
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             let mut holder = String::new();
@@ -58,7 +63,11 @@ impl DataLock {
             let holder = holder.trim();
             return Err(LockError::Taken {
                 folder: folder.display().to_string(),
-                holder: if holder.is_empty() { "unknown process".to_owned() } else { format!("process {holder}") },
+                holder: if holder.is_empty() {
+                    "unknown process".to_owned()
+                } else {
+                    format!("process {holder}")
+                },
             });
         }
         file.set_len(0).map_err(io)?;

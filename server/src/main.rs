@@ -10,7 +10,10 @@ use elb_server::{
     settings::{LogFormat, Settings},
     wiring::{self, Started},
 };
-use tokio::{net::TcpListener, signal::unix::{SignalKind, signal}};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
 use tracing_subscriber::EnvFilter;
 
 /// How long running requests may take to end once the server has been asked to.
@@ -40,8 +43,12 @@ fn complain(error: &(impl std::fmt::Display + ?Sized)) -> ExitCode {
 }
 
 fn start_log(settings: &Settings) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&settings.log)
-        .map_err(|error| format!("the setting log ({}) is not understood: {error}", settings.log))?;
+    let filter = EnvFilter::try_new(&settings.log).map_err(|error| {
+        format!(
+            "the setting log ({}) is not understood: {error}",
+            settings.log
+        )
+    })?;
     let log = tracing_subscriber::fmt().with_env_filter(filter);
     let colours = std::io::IsTerminal::is_terminal(&std::io::stdout());
     match settings.log_format {
@@ -79,7 +86,8 @@ async fn serve(listener: TcpListener, state: AppState) -> std::io::Result<()> {
         asked.cancel();
     });
     let graceful = stopping.clone();
-    let server = axum::serve(listener, router(state)).with_graceful_shutdown(async move { graceful.cancelled().await });
+    let server = axum::serve(listener, router(state))
+        .with_graceful_shutdown(async move { graceful.cancelled().await });
     let late = async {
         stopping.cancelled().await;
         tokio::time::sleep(DRAIN).await;

@@ -20,8 +20,16 @@ pub async fn page(State(state): State<AppState>, request: Request) -> Response {
 }
 
 /// Renders the page of a form once more, with what came of it.
-pub async fn page_again(state: &AppState, path: &str, status: StatusCode, returned: Returned) -> Response {
-    let request = Request::builder().method(Method::GET).uri(path).body(Body::empty());
+pub async fn page_again(
+    state: &AppState,
+    path: &str,
+    status: StatusCode,
+    returned: Returned,
+) -> Response {
+    let request = Request::builder()
+        .method(Method::GET)
+        .uri(path)
+        .body(Body::empty());
     let Ok(request) = request else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
@@ -44,7 +52,8 @@ async fn render(state: &AppState, context: PageContext, request: Request) -> Res
 /// A server function of the pages.
 pub async fn server_function(State(state): State<AppState>, request: Request) -> impl IntoResponse {
     let context = state.page_context(None);
-    leptos_axum::handle_server_fns_with_context(move || provide_context(context.clone()), request).await
+    leptos_axum::handle_server_fns_with_context(move || provide_context(context.clone()), request)
+        .await
 }
 
 /// An error of a form that has no page of its own to go back to.
@@ -55,5 +64,9 @@ pub fn error_answer(error: &ApiError, request: Option<&RequestId>) -> Response {
         _ => "This could not be done",
     };
     let id = request.map_or("", |id| id.0.as_str());
-    (error.status, Html(error_page(error.status.as_u16(), title, &error.message, id))).into_response()
+    (
+        error.status,
+        Html(error_page(error.status.as_u16(), title, &error.message, id)),
+    )
+        .into_response()
 }

@@ -90,11 +90,17 @@ pub fn router(state: AppState) -> Router {
         .route("/jobs", get(pages::page))
         .route("/jobs/", get(|| async { Redirect::permanent("/jobs") }))
         .route("/jobs/{id}", get(pages::page))
-        .route("/jobs/{id}/delete", get(pages::page).post(forms::jobs::delete))
+        .route(
+            "/jobs/{id}/delete",
+            get(pages::page).post(forms::jobs::delete),
+        )
         .route("/jobs/{id}/cancel", post(forms::jobs::cancel))
         .route("/jobs/{id}/retry", post(forms::jobs::retry))
         .route("/search", get(pages::page).post(forms::search::search))
-        .route("/databases", get(pages::page).post(forms::databases::upload))
+        .route(
+            "/databases",
+            get(pages::page).post(forms::databases::upload),
+        )
         .route("/databases/delete", post(forms::databases::delete))
         // Forms and submissions are limited by what they stream to, each with its own setting.
         .layer(DefaultBodyLimit::disable())

@@ -167,7 +167,11 @@ impl Settings {
         let mut sources = Sources::new(flags.config.as_deref(), environment)?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let listen = sources.take("listen", flags.listen, "127.0.0.1:3000");
-        let data_dir = sources.take("data_dir", flags.data_dir, &value::default_data_dir(environment));
+        let data_dir = sources.take(
+            "data_dir",
+            flags.data_dir,
+            &value::default_data_dir(environment),
+        );
         let databases = sources.take("databases", flags.databases, "");
         let examples = sources.take("examples", flags.examples, "true");
         let blast_bin = sources.take("blast_bin", flags.blast_bin, "");
@@ -188,7 +192,9 @@ impl Settings {
             data_dir: data_dir.read(value::folder)?,
             databases: folders,
             examples: examples.read(value::yes_no)?,
-            blast_bin: Some(blast_bin.text.clone()).filter(|text| !text.is_empty()).map(PathBuf::from),
+            blast_bin: Some(blast_bin.text.clone())
+                .filter(|text| !text.is_empty())
+                .map(PathBuf::from),
             jobs: jobs.read(value::count)?,
             searches: searches.read(value::count)?,
             wall_time: wall_time.read(value::span)?,
@@ -211,7 +217,8 @@ impl Settings {
 /// There is no sign-in, so whoever can reach the address could read, submit and delete everything.
 fn loopback(listen: &Chosen) -> Result<SocketAddr, SettingsError> {
     let address: SocketAddr = listen.read(|text| {
-        text.parse().map_err(|_| "must be an address with a port, for example 127.0.0.1:3000".to_owned())
+        text.parse()
+            .map_err(|_| "must be an address with a port, for example 127.0.0.1:3000".to_owned())
     })?;
     if address.ip().is_loopback() {
         return Ok(address);

@@ -45,7 +45,9 @@ pub enum StartError {
     #[error(transparent)]
     Lock(#[from] LockError),
     /// The data folder cannot be written.
-    #[error("the data folder {folder} cannot be used: {source}; make it writable, or choose another with ELB_DATA_DIR")]
+    #[error(
+        "the data folder {folder} cannot be used: {source}; make it writable, or choose another with ELB_DATA_DIR"
+    )]
     Folder {
         /// The folder.
         folder: String,
@@ -68,7 +70,10 @@ pub struct Started {
 /// What is missing or cannot be opened, and what to do.
 pub async fn start(settings: &Settings) -> Result<Started, StartError> {
     let data = &settings.data_dir;
-    let folder = |source| StartError::Folder { folder: data.display().to_string(), source };
+    let folder = |source| StartError::Folder {
+        folder: data.display().to_string(),
+        source,
+    };
     fs::create_dir_all(data).map_err(folder)?;
     let data = data.canonicalize().map_err(folder)?;
     let lock = DataLock::take(&data)?;
@@ -120,7 +125,11 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
     let service = JobService::start(context, catalogue, toolkit, limits, scratch);
     let page_settings = PageSettings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        database_folders: settings.databases.iter().map(|folder| folder.display().to_string()).collect(),
+        database_folders: settings
+            .databases
+            .iter()
+            .map(|folder| folder.display().to_string())
+            .collect(),
         max_database_bytes: settings.max_database,
         max_query_bytes: settings.max_query,
     };

@@ -11,7 +11,9 @@ use super::json::Json;
 pub async fn ask(function: &str, argument: &str, value: &str) -> Option<Json> {
     let mut address = format!("/api/ui/{function}?{argument}=");
     elb_core::list::percent_encode(value, &mut address);
-    let answer = JsFuture::from(window().fetch_with_str(&address)).await.ok()?;
+    let answer = JsFuture::from(window().fetch_with_str(&address))
+        .await
+        .ok()?;
     let answer: Response = answer.dyn_into::<Response>().ok().filter(Response::ok)?;
     let json: JsValue = JsFuture::from(answer.json().ok()?).await.ok()?;
     Some(Json(json))

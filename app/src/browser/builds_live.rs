@@ -23,13 +23,22 @@ pub fn start() {
         }
         let timer = Rc::clone(&timer);
         spawn_local(async move {
-            let builds = ask("builds", "now", "").await.map(|answer| answer.elements());
-            let active = |build: &super::json::Json| build.get("active").is_some_and(|active| active.0.is_truthy());
+            let builds = ask("builds", "now", "")
+                .await
+                .map(|answer| answer.elements());
+            let active = |build: &super::json::Json| {
+                build
+                    .get("active")
+                    .is_some_and(|active| active.0.is_truthy())
+            };
             match builds {
                 Some(builds) if builds.iter().any(active) => {
                     for build in builds {
                         let (id, state) = (build.text("id"), build.text("state"));
-                        say(&format!("build-{}", id.unwrap_or_default()), &state.unwrap_or_default());
+                        say(
+                            &format!("build-{}", id.unwrap_or_default()),
+                            &state.unwrap_or_default(),
+                        );
                     }
                 }
                 Some(_) => {

@@ -25,7 +25,9 @@ pub fn start() {
 
 fn tick() {
     for element in everywhere("time[data-local]") {
-        let at = element.get_attribute("datetime").and_then(|text| Timestamp::parse(&text));
+        let at = element
+            .get_attribute("datetime")
+            .and_then(|text| Timestamp::parse(&text));
         if let Some(at) = at {
             element.set_text_content(Some(&local(at)));
             // Rewritten once: what is drawn later has the mark again.
@@ -34,7 +36,9 @@ fn tick() {
     }
     let now = now();
     for element in everywhere("[data-since]") {
-        let since = element.get_attribute("data-since").and_then(|text| text.parse().ok());
+        let since = element
+            .get_attribute("data-since")
+            .and_then(|text| text.parse().ok());
         if let Some(since) = since {
             element.set_text_content(Some(&text::duration(now.since(Timestamp(since)))));
         }
@@ -43,9 +47,15 @@ fn tick() {
 
 /// A time in the reader's zone: `2026-11-25 17:31:05 UTC+1`.
 pub fn local(at: Timestamp) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "milliseconds are far below 2^53")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "milliseconds are far below 2^53"
+    )]
     let date = js_sys::Date::new(&JsValue::from_f64(at.0 as f64));
-    #[expect(clippy::cast_possible_truncation, reason = "an offset is at most some hundred minutes")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "an offset is at most some hundred minutes"
+    )]
     let east = -date.get_timezone_offset() as i64;
     at.in_zone(east)
 }

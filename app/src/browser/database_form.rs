@@ -24,7 +24,10 @@ const HEAD: i32 = 256 * 1_024;
 
 /// Brings the form to life.
 pub fn start() {
-    let (Some(form), Some(file)) = (by_id::<HtmlFormElement>("database-form"), by_id::<HtmlInputElement>("file")) else {
+    let (Some(form), Some(file)) = (
+        by_id::<HtmlFormElement>("database-form"),
+        by_id::<HtmlInputElement>("file"),
+    ) else {
         return;
     };
     let target = form.clone();
@@ -74,7 +77,13 @@ fn suggest_names(form: &HtmlFormElement, file: &str) {
     let stem = file.split('.').next().unwrap_or_default();
     let name: String = stem
         .chars()
-        .map(|letter| if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '_' })
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() || letter == '-' {
+                letter
+            } else {
+                '_'
+            }
+        })
         .collect();
     let pairs = fields::read(form);
     if fields::value(&pairs, "name").is_empty() && elb_core::database::check_name(&name).is_ok() {
@@ -96,7 +105,10 @@ fn detect(form: HtmlFormElement, file: web_sys::File) {
         };
         let bytes = Uint8Array::new(&buffer).to_vec();
         if bytes.starts_with(&[0x1f, 0x8b]) {
-            return say("detected", "A compressed file is looked at when it arrives; say what it holds.");
+            return say(
+                "detected",
+                "A compressed file is looked at when it arrives; say what it holds.",
+            );
         }
         let mut checker = Checker::new(Expect::Any, Limits::default());
         checker.push(&bytes, &mut |_: &[u8]| {});
@@ -107,7 +119,12 @@ fn detect(form: HtmlFormElement, file: web_sys::File) {
                     Molecule::Nucleotide => Molecule::Protein,
                     Molecule::Protein => Molecule::Nucleotide,
                 };
-                say("detected", &format!("The file looks like {molecule} sequences; choose {other} if it is not."));
+                say(
+                    "detected",
+                    &format!(
+                        "The file looks like {molecule} sequences; choose {other} if it is not."
+                    ),
+                );
             }
             None => say("detected", "It cannot be told what the file holds; say it."),
         }

@@ -6,14 +6,18 @@ use web_sys::{Element, HtmlFormElement, HtmlInputElement, HtmlSelectElement, Htm
 /// Every field that would be sent, files left out.
 pub fn read(form: &HtmlFormElement) -> Vec<(String, String)> {
     let elements = form.elements();
-    (0..elements.length()).filter_map(|index| pair(&elements.item(index)?)).collect()
+    (0..elements.length())
+        .filter_map(|index| pair(&elements.item(index)?))
+        .collect()
 }
 
 fn pair(element: &Element) -> Option<(String, String)> {
     if element.has_attribute("disabled") {
         return None;
     }
-    let name = element.get_attribute("name").filter(|name| !name.is_empty())?;
+    let name = element
+        .get_attribute("name")
+        .filter(|name| !name.is_empty())?;
     if let Some(input) = element.dyn_ref::<HtmlInputElement>() {
         let sent = match input.type_().as_str() {
             "radio" | "checkbox" => input.checked(),

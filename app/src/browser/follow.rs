@@ -10,7 +10,11 @@ use gloo_timers::callback::Timeout;
 use wasm_bindgen::JsCast;
 use web_sys::{Event, EventSource, MessageEvent};
 
-use super::{clock, complain, document, is_hidden, json::{self, Json}, now, on, say};
+use super::{
+    clock, complain, document, is_hidden,
+    json::{self, Json},
+    now, on, say,
+};
 
 /// A change, as the event stream sends it.
 pub struct Delta {
@@ -63,7 +67,9 @@ pub fn follow(revision: u64, follower: Follower) {
     });
     // A page that is kept for the way back must not hold a connection.
     let left = Rc::clone(&state);
-    on(&leptos::prelude::window(), "pagehide", move |_: Event| disconnect(&left));
+    on(&leptos::prelude::window(), "pagehide", move |_: Event| {
+        disconnect(&left)
+    });
     if !is_hidden() {
         connect(&state);
     }
@@ -78,8 +84,16 @@ fn disconnect(state: &Rc<State>) {
 
 fn connect(state: &Rc<State>) {
     disconnect(state);
-    let joint = if state.follower.address.contains('?') { '&' } else { '?' };
-    let address = format!("{}{joint}after={}", state.follower.address, state.revision.get());
+    let joint = if state.follower.address.contains('?') {
+        '&'
+    } else {
+        '?'
+    };
+    let address = format!(
+        "{}{joint}after={}",
+        state.follower.address,
+        state.revision.get()
+    );
     match EventSource::new(&address) {
         Ok(source) => {
             listen(state, &source);
@@ -105,7 +119,9 @@ fn listen(state: &Rc<State>, source: &EventSource) {
     });
     let this = Rc::clone(state);
     on(source, "row", move |event: Event| {
-        let text = event.dyn_ref::<MessageEvent>().and_then(|event| event.data().as_string());
+        let text = event
+            .dyn_ref::<MessageEvent>()
+            .and_then(|event| event.data().as_string());
         match delta(&text.unwrap_or_default()) {
             Some(delta) => {
                 this.revision.set(delta.revision);
@@ -117,7 +133,9 @@ fn listen(state: &Rc<State>, source: &EventSource) {
         tell(&this);
     });
     let this = Rc::clone(state);
-    on(source, "snapshot", move |_: Event| (this.follower.refresh)());
+    on(source, "snapshot", move |_: Event| {
+        (this.follower.refresh)()
+    });
 }
 
 fn delta(text: &str) -> Option<Delta> {
@@ -126,7 +144,11 @@ fn delta(text: &str) -> Option<Delta> {
         Some(row) => Some(json::row(&row)?),
         None => None,
     };
-    Some(Delta { revision: json.whole("revision")?, id: json.text("id")?, row })
+    Some(Delta {
+        revision: json.whole("revision")?,
+        id: json.text("id")?,
+        row,
+    })
 }
 
 fn tell(state: &State) {
@@ -134,7 +156,10 @@ fn tell(state: &State) {
     if state.live.get() {
         say("live", "Live: changes show by themselves");
     } else {
-        say("live", &format!("Not connected, asking again; last heard of {time}"));
+        say(
+            "live",
+            &format!("Not connected, asking again; last heard of {time}"),
+        );
     }
 }
 
@@ -157,7 +182,11 @@ fn schedule(state: &Rc<State>) {
             .as_ref()
             .is_none_or(|source| source.ready_state() == EventSource::CLOSED);
         // The browser gives up after some errors; then it is on us to try again.
-        if closed { connect(&this) } else { schedule(&this) }
+        if closed {
+            connect(&this)
+        } else {
+            schedule(&this)
+        }
     });
     state.timer.replace(Some(timer));
 }

@@ -30,7 +30,10 @@ pub fn start() {
         return;
     };
     let id = part.get_attribute("data-job").unwrap_or_default();
-    let (version, revision) = (number(&part, "data-version"), number(&part, "data-revision"));
+    let (version, revision) = (
+        number(&part, "data-version"),
+        number(&part, "data-revision"),
+    );
     let phase = part.get_attribute("data-phase").unwrap_or_default();
     let phase = Phase::ALL.into_iter().find(|known| known.as_str() == phase);
     let address = format!("/api/blast/events?job={id}");
@@ -97,7 +100,10 @@ fn show(shown: &Shown, state: JobState) {
         return;
     }
     if !state.command.is_empty() {
-        say("command", &elb_core::search::display_command(&state.command));
+        say(
+            "command",
+            &elb_core::search::display_command(&state.command),
+        );
     }
     let Some(part) = by_id::<Element>("job-status") else {
         return;

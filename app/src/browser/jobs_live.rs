@@ -86,7 +86,8 @@ fn any_active() -> bool {
 
 fn row_of(id: &str) -> Option<Element> {
     let rows = everywhere("#jobs tr[data-key]");
-    rows.into_iter().find(|row| row.get_attribute("data-key").as_deref() == Some(id))
+    rows.into_iter()
+        .find(|row| row.get_attribute("data-key").as_deref() == Some(id))
 }
 
 fn apply(list: &Rc<List>, delta: Delta) {
@@ -102,7 +103,9 @@ fn apply(list: &Rc<List>, delta: Delta) {
 
 /// Puts the newer row in the place of the one that is shown.
 fn redraw(element: &Element, row: JobRow) {
-    let shown = element.get_attribute("data-version").and_then(|text| text.parse::<u64>().ok());
+    let shown = element
+        .get_attribute("data-version")
+        .and_then(|text| text.parse::<u64>().ok());
     if shown.is_some_and(|shown| shown >= row.version) {
         return;
     }
@@ -158,7 +161,9 @@ fn show_page(page: ListPage) {
     for row in page.jobs {
         let its_day = row.created_at.day();
         if by_day && its_day != day {
-            put(&body, place, &format!("day-{its_day}"), || day_row(its_day.clone()));
+            put(&body, place, &format!("day-{its_day}"), || {
+                day_row(its_day.clone())
+            });
             place += 1;
             day = its_day;
         }
@@ -186,14 +191,21 @@ fn day_row(day: String) -> Option<Element> {
 /// Makes the element of that key the one at that place, drawing it if it is not there yet.
 fn put(body: &Element, place: u32, key: &str, make: impl FnOnce() -> Option<Element>) {
     let there = body.children().item(place);
-    if there.as_ref().and_then(|there| there.get_attribute("data-key")).as_deref() == Some(key) {
+    if there
+        .as_ref()
+        .and_then(|there| there.get_attribute("data-key"))
+        .as_deref()
+        == Some(key)
+    {
         return;
     }
     let known = all(body, "tr[data-key]")
         .into_iter()
         .find(|element| element.get_attribute("data-key").as_deref() == Some(key));
     if let Some(element) = known.or_else(make) {
-        let kept = document().active_element().filter(|active| element.contains(Some(active)));
+        let kept = document()
+            .active_element()
+            .filter(|active| element.contains(Some(active)));
         let _ = body.insert_before(&element, there.as_deref());
         if kept.is_some() {
             Kept::of(&element).restore(&element);
@@ -204,6 +216,9 @@ fn put(body: &Element, place: u32, key: &str, make: impl FnOnce() -> Option<Elem
 fn show_totals(totals: &Totals) {
     say("total-all", &text::count(totals.all));
     for status in Status::LISTED {
-        say(&format!("total-{}", status.as_str()), &text::count(totals.of(status)));
+        say(
+            &format!("total-{}", status.as_str()),
+            &text::count(totals.of(status)),
+        );
     }
 }

@@ -40,7 +40,11 @@ impl Json {
     /// A whole number.
     pub fn whole(&self, name: &str) -> Option<u64> {
         let number = self.get(name)?.0.as_f64()?;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts below 2^53")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "counts below 2^53"
+        )]
         let whole = number as u64;
         Some(whole)
     }
@@ -64,11 +68,16 @@ impl Json {
 
     /// The elements of this list.
     pub fn elements(&self) -> Vec<Self> {
-        self.0.dyn_ref::<Array>().map_or_else(Vec::new, |array| array.iter().map(Json).collect())
+        self.0
+            .dyn_ref::<Array>()
+            .map_or_else(Vec::new, |array| array.iter().map(Json).collect())
     }
 
     fn texts(&self, name: &str) -> Vec<String> {
-        self.list(name).iter().filter_map(|text| text.0.as_string()).collect()
+        self.list(name)
+            .iter()
+            .filter_map(|text| text.0.as_string())
+            .collect()
     }
 
     /// One of a closed set of words.
@@ -179,7 +188,11 @@ fn failure(json: &Json) -> Option<Failure> {
     let error = error(json)?;
     // The class follows from the code, here as on the server.
     let class: ErrorClass = error.code.class();
-    Some(Failure { error, class, remedy: json.text("remedy")? })
+    Some(Failure {
+        error,
+        class,
+        remedy: json.text("remedy")?,
+    })
 }
 
 fn attempt(json: &Json) -> Option<Attempt> {
@@ -208,7 +221,12 @@ pub fn state(json: &Json) -> Option<JobState> {
 
 /// A line of a log.
 pub fn log_line(json: &Json) -> Option<LogLine> {
-    const LEVELS: [LogLevel; 4] = [LogLevel::Info, LogLevel::Command, LogLevel::Warning, LogLevel::Error];
+    const LEVELS: [LogLevel; 4] = [
+        LogLevel::Info,
+        LogLevel::Command,
+        LogLevel::Warning,
+        LogLevel::Error,
+    ];
     Some(LogLine {
         number: json.whole("number")?,
         at: json.time("at")?,
@@ -220,6 +238,11 @@ pub fn log_line(json: &Json) -> Option<LogLine> {
 
 /// The problems of a refused form.
 pub fn problems(json: &Json) -> Vec<OptionProblem> {
-    let read = |each: &Json| Some(OptionProblem::new(each.text("field")?, each.text("message")?));
+    let read = |each: &Json| {
+        Some(OptionProblem::new(
+            each.text("field")?,
+            each.text("message")?,
+        ))
+    };
     json.list("problems").iter().filter_map(read).collect()
 }

@@ -56,7 +56,9 @@ pub fn start() {
 }
 
 fn is_typing(event: &KeyboardEvent) -> bool {
-    let element = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+    let element = event
+        .target()
+        .and_then(|target| target.dyn_into::<Element>().ok());
     element.is_some_and(|element| {
         matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT")
             || element.closest("dialog[open]").ok().flatten().is_some()
@@ -89,18 +91,26 @@ fn step(by: isize) -> bool {
     let active = document().active_element();
     let row = |element: &Element| element.closest("tr").ok().flatten();
     let here = active.as_ref().and_then(row);
-    let at = rows.iter().position(|link| here.is_some() && row(link) == here);
+    let at = rows
+        .iter()
+        .position(|link| here.is_some() && row(link) == here);
     let next = match at {
         Some(at) => at.checked_add_signed(by),
         None => Some(0),
     };
-    next.and_then(|next| rows.get(next)?.dyn_ref::<HtmlElement>().map(|link| link.focus().is_ok()))
-        .unwrap_or(false)
+    next.and_then(|next| {
+        rows.get(next)?
+            .dyn_ref::<HtmlElement>()
+            .map(|link| link.focus().is_ok())
+    })
+    .unwrap_or(false)
 }
 
 /// Asks whether the focused row's search shall be deleted.
 fn delete_row() -> bool {
-    let row = document().active_element().and_then(|active| active.closest("tr").ok().flatten());
+    let row = document()
+        .active_element()
+        .and_then(|active| active.closest("tr").ok().flatten());
     let link = row.and_then(|row| row.query_selector("a[data-delete]").ok().flatten());
     match link.and_then(|link| link.dyn_into::<HtmlElement>().ok()) {
         Some(link) => {

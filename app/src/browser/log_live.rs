@@ -9,7 +9,11 @@ use std::{cell::Cell, rc::Rc};
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Event, EventSource, HtmlInputElement, MessageEvent};
 
-use super::{all, by_id, complain, document, draw, is_hidden, json::{self, Json}, number, on, say, show};
+use super::{
+    all, by_id, complain, document, draw, is_hidden,
+    json::{self, Json},
+    number, on, say, show,
+};
 use crate::components::log::LogRow;
 
 /// How near to the end counts as at the end, in pixels.
@@ -35,7 +39,11 @@ pub fn start() {
         });
     }
     if list.has_attribute("data-active") {
-        follow(list.get_attribute("data-job").unwrap_or_default(), number(&list, "data-last"), list);
+        follow(
+            list.get_attribute("data-job").unwrap_or_default(),
+            number(&list, "data-last"),
+            list,
+        );
     }
 }
 
@@ -53,12 +61,21 @@ fn filter(list: &Element, text: &str) {
         show(row, fits);
         shown += u64::from(fits);
     }
-    let found = if text.is_empty() { String::new() } else { format!("{shown} of {} lines", rows.len()) };
+    let found = if text.is_empty() {
+        String::new()
+    } else {
+        format!("{shown} of {} lines", rows.len())
+    };
     say("log-found", &found);
 }
 
 fn matches(row: &Element, text: &str) -> bool {
-    text.is_empty() || row.text_content().unwrap_or_default().to_ascii_lowercase().contains(text)
+    text.is_empty()
+        || row
+            .text_content()
+            .unwrap_or_default()
+            .to_ascii_lowercase()
+            .contains(text)
 }
 
 fn follow(id: String, after: u64, list: Element) {
@@ -83,8 +100,12 @@ fn open(id: &str, last: &Rc<Cell<u64>>, slot: &Rc<Cell<Option<EventSource>>>, li
     };
     let (seen, target) = (Rc::clone(last), list.clone());
     on(&source, "line", move |event: Event| {
-        let text = event.dyn_ref::<MessageEvent>().and_then(|event| event.data().as_string());
-        let line = Json::parse(&text.unwrap_or_default()).as_ref().and_then(json::log_line);
+        let text = event
+            .dyn_ref::<MessageEvent>()
+            .and_then(|event| event.data().as_string());
+        let line = Json::parse(&text.unwrap_or_default())
+            .as_ref()
+            .and_then(json::log_line);
         let Some(line) = line else {
             return;
         };

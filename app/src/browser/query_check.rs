@@ -61,12 +61,19 @@ impl QueryCheck {
         let newest = Rc::clone(&self.newest);
         if file.name().ends_with(".gz") {
             clear();
-            say("query-summary", "A compressed file is checked when it arrives at the server.");
+            say(
+                "query-summary",
+                "A compressed file is checked when it arrives at the server.",
+            );
             return;
         }
         spawn_local(async move {
             let mut checker = Checker::new(Expect::Query(molecule), limits(most));
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size in bytes")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a size in bytes"
+            )]
             let size = file.size() as u64;
             let mut at = 0_u64;
             while at < size {
@@ -80,7 +87,10 @@ impl QueryCheck {
                 }
                 checker.push(&piece, &mut |_: &[u8]| {});
                 at = end;
-                say("query-summary", &format!("Checked {} of {}", text::bytes(at), text::bytes(size)));
+                say(
+                    "query-summary",
+                    &format!("Checked {} of {}", text::bytes(at), text::bytes(size)),
+                );
             }
             show(&checker.finish(&mut |_: &[u8]| {}), molecule);
         });
@@ -88,7 +98,10 @@ impl QueryCheck {
 }
 
 async fn piece(file: &File, from: u64, to: u64) -> Option<Vec<u8>> {
-    #[expect(clippy::cast_precision_loss, reason = "sizes of files are far below 2^53")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "sizes of files are far below 2^53"
+    )]
     let slice = file.slice_with_f64_and_f64(from as f64, to as f64).ok()?;
     let buffer = JsFuture::from(slice.array_buffer()).await.ok()?;
     Some(Uint8Array::new(&buffer).to_vec())
@@ -109,17 +122,29 @@ fn show(report: &Report, molecule: Molecule) {
         molecule.unit()
     );
     if report.problems_total > 0 {
-        summary.push_str(&format!(", {}", text::counted(report.problems_total, "problem", "problems")));
+        summary.push_str(&format!(
+            ", {}",
+            text::counted(report.problems_total, "problem", "problems")
+        ));
     }
     say("query-summary", &summary);
     let Some(list) = by_id::<Element>("query-problems") else {
         return;
     };
     list.set_text_content(None);
-    let problems = report.problems.iter().map(|problem| (problem.clone(), "problem"));
-    let warnings = report.warnings.iter().map(|problem| (problem.clone(), "warning"));
+    let problems = report
+        .problems
+        .iter()
+        .map(|problem| (problem.clone(), "problem"));
+    let warnings = report
+        .warnings
+        .iter()
+        .map(|problem| (problem.clone(), "warning"));
     for (problem, class) in problems.chain(warnings) {
-        let drawn = draw("ul", move || view! { <li class=class>{line(&problem)}</li> });
+        let drawn = draw(
+            "ul",
+            move || view! { <li class=class>{line(&problem)}</li> },
+        );
         if let Some(row) = drawn.and_then(|holder| holder.first_element_child()) {
             // The list is in the page for as long as the page lives.
             let _ = list.append_child(&row);

@@ -8,7 +8,8 @@ use std::{cell::Cell, cell::RefCell, rc::Rc};
 use elb_core::{
     molecule::Molecule,
     search::{
-        DatabaseTraits, OPTIONS, OptionProblem, Program, RunPaths, SearchSpec, argv, display_command, from_form, scores::gap_pairs,
+        DatabaseTraits, OPTIONS, OptionProblem, Program, RunPaths, SearchSpec, argv,
+        display_command, from_form, scores::gap_pairs,
     },
     text,
 };
@@ -17,7 +18,8 @@ use js_sys::Array;
 use leptos::prelude::window;
 use wasm_bindgen::JsCast;
 use web_sys::{
-    DragEvent, Element, Event, HtmlFormElement, HtmlInputElement, HtmlOptionElement, HtmlSelectElement, HtmlTextAreaElement, KeyboardEvent,
+    DragEvent, Element, Event, HtmlFormElement, HtmlInputElement, HtmlOptionElement,
+    HtmlSelectElement, HtmlTextAreaElement, KeyboardEvent,
 };
 
 use super::{
@@ -54,7 +56,9 @@ pub fn start() {
     let Some(element) = by_id::<HtmlFormElement>("search-form") else {
         return;
     };
-    let max_query = element.get_attribute("data-max-query").and_then(|text| text.parse().ok());
+    let max_query = element
+        .get_attribute("data-max-query")
+        .and_then(|text| text.parse().ok());
     let form = Rc::new(Form {
         element,
         max_query: max_query.unwrap_or(u64::MAX),
@@ -77,7 +81,9 @@ pub fn start() {
     });
     let this = Rc::clone(&form);
     on(&form.element, "keydown", move |event: Event| {
-        let run = event.dyn_ref::<KeyboardEvent>().is_some_and(|event| event.key() == "Enter" && (event.ctrl_key() || event.meta_key()));
+        let run = event
+            .dyn_ref::<KeyboardEvent>()
+            .is_some_and(|event| event.key() == "Enter" && (event.ctrl_key() || event.meta_key()));
         if run {
             event.prevent_default();
             submit(&this);
@@ -116,13 +122,22 @@ fn update(form: &Form) -> Vec<OptionProblem> {
     }
     problems.dedup();
     hint(&spec);
-    let path = database.as_ref().and_then(|option| option.get_attribute("data-path"));
+    let path = database
+        .as_ref()
+        .and_then(|option| option.get_attribute("data-path"));
     match path.filter(|_| problems.is_empty()) {
         Some(path) => {
-            let paths = RunPaths { database: &path, query: "batch_NNN.fa", out: "batch_NNN.asn" };
+            let paths = RunPaths {
+                database: &path,
+                query: "batch_NNN.fa",
+                out: "batch_NNN.asn",
+            };
             say("command", &display_command(&argv(&spec, &paths)));
         }
-        None => say("command", "The command is shown once database and options fit together."),
+        None => say(
+            "command",
+            "The command is shown once database and options fit together.",
+        ),
     }
     check_query(form, spec.program.query_molecule());
     // A field that is still empty is no mistake while somebody fills the form in.
@@ -168,7 +183,10 @@ fn chosen_database() -> Option<Element> {
     let select = by_id::<HtmlSelectElement>("database")?;
     let index = u32::try_from(select.selected_index()).ok()?;
     let options = all(&select, "option");
-    options.get(index as usize).filter(|option| option.has_attribute("data-path")).cloned()
+    options
+        .get(index as usize)
+        .filter(|option| option.has_attribute("data-path"))
+        .cloned()
 }
 
 fn traits_of(option: &Element) -> Option<DatabaseTraits> {
@@ -192,8 +210,16 @@ fn arrange(spec: &SearchSpec) {
         }
     }
     let molecule = spec.program.database_molecule().as_str();
-    fit_options("task", |option| option.get_attribute("data-program").is_none_or(|its| its == program));
-    fit_options("database", |option| option.get_attribute("data-molecule").is_none_or(|its| its == molecule));
+    fit_options("task", |option| {
+        option
+            .get_attribute("data-program")
+            .is_none_or(|its| its == program)
+    });
+    fit_options("database", |option| {
+        option
+            .get_attribute("data-molecule")
+            .is_none_or(|its| its == molecule)
+    });
 }
 
 /// Hides the options of a choice that do not fit; if the chosen one does not, the first that does is.
@@ -208,15 +234,24 @@ fn fit_options(id: &str, fits: impl Fn(&Element) -> bool) {
         show(option, fit);
         let _ = option.toggle_attribute_with_force("disabled", !fit);
         if fit && first.is_none() {
-            first = option.dyn_ref::<HtmlOptionElement>().map(HtmlOptionElement::value);
+            first = option
+                .dyn_ref::<HtmlOptionElement>()
+                .map(HtmlOptionElement::value);
         }
     }
-    let chosen = usize::try_from(select.selected_index()).ok().and_then(|index| options.get(index));
+    let chosen = usize::try_from(select.selected_index())
+        .ok()
+        .and_then(|index| options.get(index));
     if chosen.is_none_or(|chosen| chosen.has_attribute("disabled")) {
         select.set_value(&first.unwrap_or_default());
     }
     if let Some(field) = by_id::<Element>(&format!("field-{id}")) {
-        show(&field, options.iter().any(|option| !option.has_attribute("disabled")));
+        show(
+            &field,
+            options
+                .iter()
+                .any(|option| !option.has_attribute("disabled")),
+        );
     }
 }
 
@@ -227,7 +262,10 @@ fn hint(spec: &SearchSpec) {
         if let Some(input) = by_id::<HtmlInputElement>(&format!("option-{}", option.key)) {
             input.set_placeholder(&default);
         }
-        say(&format!("hint-{}", option.key), &option.hint_beside(spec.program, spec.task(), &spec.options));
+        say(
+            &format!("hint-{}", option.key),
+            &option.hint_beside(spec.program, spec.task(), &spec.options),
+        );
     }
     say("gap-pairs", &gap_pairs(spec));
 }
@@ -236,7 +274,11 @@ fn hint(spec: &SearchSpec) {
 fn at_fields(problems: &[OptionProblem]) {
     for place in everywhere("p.problem[data-field]") {
         let field = place.get_attribute("data-field").unwrap_or_default();
-        let own: Vec<&str> = problems.iter().filter(|problem| problem.field == field).map(|problem| problem.message.as_str()).collect();
+        let own: Vec<&str> = problems
+            .iter()
+            .filter(|problem| problem.field == field)
+            .map(|problem| problem.message.as_str())
+            .collect();
         place.set_text_content(Some(&own.join(" ")));
         show(&place, !own.is_empty());
         let control = by_id::<Element>(&format!("option-{field}")).or_else(|| by_id(&field));
@@ -251,7 +293,10 @@ fn at_fields(problems: &[OptionProblem]) {
 pub fn show_problems(message: &str, problems: &[OptionProblem]) {
     at_fields(problems);
     say("problems-summary", message);
-    let (Some(field), Some(list)) = (by_id::<web_sys::HtmlElement>("problems"), by_id::<Element>("problems-list")) else {
+    let (Some(field), Some(list)) = (
+        by_id::<web_sys::HtmlElement>("problems"),
+        by_id::<Element>("problems-list"),
+    ) else {
         return;
     };
     list.set_text_content(None);
@@ -296,17 +341,29 @@ fn submit(form: &Rc<Form>) {
         form.sending.set(false);
         busy(false);
         complain("the form cannot be sent", &error);
-        show_problems("This browser could not send the form. Load the page anew.", &[]);
+        show_problems(
+            "This browser could not send the form. Load the page anew.",
+            &[],
+        );
     }
 }
 
 /// A file that the server would refuse is not sent: it would have to arrive to be refused.
 pub fn too_large(file: &web_sys::File, most: u64, field: &str) -> Option<OptionProblem> {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size in bytes")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a size in bytes"
+    )]
     let size = file.size() as u64;
     (size > most).then(|| {
         let (size, most) = (text::bytes(size), text::bytes(most));
-        OptionProblem::new(field, format!("The file has {size}, and at most {most} are taken. Split it into several parts."))
+        OptionProblem::new(
+            field,
+            format!(
+                "The file has {size}, and at most {most} are taken. Split it into several parts."
+            ),
+        )
     })
 }
 
@@ -321,7 +378,11 @@ fn take_drops(form: &Rc<Form>) {
     let Some(zone) = by_id::<Element>("query-zone") else {
         return;
     };
-    for (event, over) in [("dragover", true), ("dragenter", true), ("dragleave", false)] {
+    for (event, over) in [
+        ("dragover", true),
+        ("dragenter", true),
+        ("dragleave", false),
+    ] {
         let target = zone.clone();
         on(&zone, event, move |event: Event| {
             event.prevent_default();
@@ -332,7 +393,10 @@ fn take_drops(form: &Rc<Form>) {
     on(&zone, "drop", move |event: Event| {
         event.prevent_default();
         let _ = target.class_list().remove_1("over");
-        let files = event.dyn_ref::<DragEvent>().and_then(DragEvent::data_transfer).and_then(|data| data.files());
+        let files = event
+            .dyn_ref::<DragEvent>()
+            .and_then(DragEvent::data_transfer)
+            .and_then(|data| data.files());
         if let (Some(files), Some(input)) = (files, by_id::<HtmlInputElement>("query_file")) {
             input.set_files(Some(&files));
             later(&this);
@@ -347,14 +411,20 @@ fn keep_draft(form: &Form) {
     if long {
         pairs.retain(|(name, _)| name != "query");
     }
-    let list: Array = pairs.iter().map(|(name, value)| Array::of2(&name.as_str().into(), &value.as_str().into())).collect();
+    let list: Array = pairs
+        .iter()
+        .map(|(name, value)| Array::of2(&name.as_str().into(), &value.as_str().into()))
+        .collect();
     let json = js_sys::JSON::stringify(&list).map_or_else(|_| String::new(), String::from);
     let kept = storage().is_some_and(|storage| storage.set_item(DRAFT, &json).is_ok());
-    say("draft-note", match (kept, long) {
-        (true, false) => "A draft is kept in this browser.",
-        (true, true) => "A draft is kept in this browser, without the query: it is too long.",
-        (false, _) => "This browser keeps no draft.",
-    });
+    say(
+        "draft-note",
+        match (kept, long) {
+            (true, false) => "A draft is kept in this browser.",
+            (true, true) => "A draft is kept in this browser, without the query: it is too long.",
+            (false, _) => "This browser keeps no draft.",
+        },
+    );
 }
 
 fn forget_draft() {

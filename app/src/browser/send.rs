@@ -6,9 +6,15 @@ use std::rc::Rc;
 
 use elb_core::{search::OptionProblem, text};
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Event, FormData, HtmlFormElement, HtmlProgressElement, ProgressEvent, XmlHttpRequest};
+use web_sys::{
+    Event, FormData, HtmlFormElement, HtmlProgressElement, ProgressEvent, XmlHttpRequest,
+};
 
-use super::{by_id, json::{self, Json}, on, say, show};
+use super::{
+    by_id,
+    json::{self, Json},
+    on, say, show,
+};
 
 /// What the server answered.
 pub enum Answer {
@@ -36,14 +42,21 @@ pub fn send(form: &HtmlFormElement, done: impl Fn(Answer) + 'static) -> Result<(
     say("sending", "Sending…");
     let upload = request.upload()?;
     on(&upload, "progress", move |event: Event| {
-        let Some(event) = event.dyn_ref::<ProgressEvent>().filter(|event| event.length_computable()) else {
+        let Some(event) = event
+            .dyn_ref::<ProgressEvent>()
+            .filter(|event| event.length_computable())
+        else {
             return;
         };
         if let Some(bar) = by_id::<HtmlProgressElement>("sent-progress") {
             bar.set_max(event.total());
             bar.set_value(event.loaded());
         }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts of bytes")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "counts of bytes"
+        )]
         let (loaded, total) = (event.loaded() as u64, event.total() as u64);
         let line = if loaded < total {
             format!("Sent {} of {}", text::bytes(loaded), text::bytes(total))
@@ -85,12 +98,16 @@ fn read(request: &XmlHttpRequest) -> Answer {
     if (200..300).contains(&status) {
         return match answer.as_ref().and_then(|answer| answer.text("location")) {
             Some(location) => Answer::Done(location),
-            None => Answer::Failed("The server's answer is not understood. Load this page anew.".to_owned()),
+            None => Answer::Failed(
+                "The server's answer is not understood. Load this page anew.".to_owned(),
+            ),
         };
     }
     let message = answer.as_ref().and_then(|answer| answer.text("message"));
     match (answer, message) {
         (Some(answer), Some(message)) => Answer::Refused(message, json::problems(&answer)),
-        _ => Answer::Failed(format!("The server answered with status {status}. Try again.")),
+        _ => Answer::Failed(format!(
+            "The server answered with status {status}. Try again."
+        )),
     }
 }

@@ -16,7 +16,8 @@ pub fn start() {
 
 /// Goes on to the next: system, light, dark.
 pub fn turn() {
-    let (Some(root), Some(button)) = (document().document_element(), by_id::<Element>("theme")) else {
+    let (Some(root), Some(button)) = (document().document_element(), by_id::<Element>("theme"))
+    else {
         return;
     };
     let next = match root.get_attribute("data-theme").as_deref() {

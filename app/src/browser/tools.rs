@@ -10,7 +10,10 @@ use super::{by_id, complain, document, on, say};
 /// Listens for clicks on what is there now and on what is drawn later.
 pub fn start() {
     on(&document(), "click", |event: Event| {
-        let Some(target) = event.target().and_then(|target| target.dyn_into::<Element>().ok()) else {
+        let Some(target) = event
+            .target()
+            .and_then(|target| target.dyn_into::<Element>().ok())
+        else {
             return;
         };
         if let Ok(Some(button)) = target.closest("[data-copy]") {
@@ -44,16 +47,26 @@ fn copy(button: &Element) {
     let button = button.clone();
     spawn_local(async move {
         let copied = JsFuture::from(window().navigator().clipboard().write_text(&text)).await;
-        button.set_text_content(Some(if copied.is_ok() { "Copied" } else { "Select and copy by hand" }));
+        button.set_text_content(Some(if copied.is_ok() {
+            "Copied"
+        } else {
+            "Select and copy by hand"
+        }));
     });
 }
 
 /// Opens the dialog for a search; `false` if the page has none, so that the link leads to its page.
 fn ask(link: &Element) -> bool {
-    let (Some(dialog), Some(form)) = (by_id::<HtmlDialogElement>("delete-dialog"), by_id::<Element>("delete-form")) else {
+    let (Some(dialog), Some(form)) = (
+        by_id::<HtmlDialogElement>("delete-dialog"),
+        by_id::<Element>("delete-form"),
+    ) else {
         return false;
     };
-    let (Some(id), Some(title)) = (link.get_attribute("data-delete"), link.get_attribute("data-title")) else {
+    let (Some(id), Some(title)) = (
+        link.get_attribute("data-delete"),
+        link.get_attribute("data-title"),
+    ) else {
         return false;
     };
     say("delete-title", &title);
@@ -61,7 +74,14 @@ fn ask(link: &Element) -> bool {
     if let Some(note) = by_id::<Element>("delete-active") {
         super::show(&note, active);
     }
-    say("delete-button", if active { "Cancel and delete" } else { "Delete" });
+    say(
+        "delete-button",
+        if active {
+            "Cancel and delete"
+        } else {
+            "Delete"
+        },
+    );
     let _ = form.set_attribute("action", &format!("/jobs/{id}/delete"));
     match dialog.show_modal() {
         Ok(()) => true,

@@ -41,7 +41,8 @@ pub fn JobTableRow(
         text::count(row.query_letters),
         row.program.query_molecule().unit()
     );
-    let queued_since = (row.started_at.is_none() && row.completed_at.is_none()).then_some(row.created_at);
+    let queued_since =
+        (row.started_at.is_none() && row.completed_at.is_none()).then_some(row.created_at);
     let running_since = row.started_at.filter(|_| row.completed_at.is_none());
     let run = match row.run_ms(now) {
         Some(ms) => Either::Left(view! { <Lasting ms=ms since=running_since/> }),
@@ -78,11 +79,15 @@ pub fn JobTableRow(
 
 #[component]
 fn StateCell(row: JobRow) -> impl IntoView {
-    let step = row.phase.is_active().then(|| {
-        format!("step {} of 8", row.step.number())
-    });
+    let step = row
+        .phase
+        .is_active()
+        .then(|| format!("step {} of 8", row.step.number()));
     let attempt = (row.attempt > 1).then(|| format!("attempt {}", row.attempt));
-    let parts: Vec<String> = [step, attempt, row.state_note()].into_iter().flatten().collect();
+    let parts: Vec<String> = [step, attempt, row.state_note()]
+        .into_iter()
+        .flatten()
+        .collect();
     let bar = (row.phase == Phase::Running && row.progress.batches_total > 0).then(|| {
         view! {
             <progress max="100" value=row.progress.percent().to_string() aria-label="Searched so far"></progress>

@@ -27,10 +27,15 @@ pub fn JobStatus(
 ) -> impl IntoView {
     let row = state.row.clone();
     let done = row.phase == Phase::Completed;
-    let failure = state.failure.clone().map(|failure| view! { <FailureBox failure=failure/> });
+    let failure = state
+        .failure
+        .clone()
+        .map(|failure| view! { <FailureBox failure=failure/> });
     let warnings = state.warnings.clone();
     let warnings = (!warnings.is_empty()).then(|| {
-        let lines = warnings.into_iter().map(|warning| view! { <li>{warning}</li> });
+        let lines = warnings
+            .into_iter()
+            .map(|warning| view! { <li>{warning}</li> });
         view! {
             <div class="box warning" role="note">
                 <h2>"Warnings"</h2>
@@ -75,13 +80,27 @@ pub fn JobStatus(
 #[component]
 fn StatusNote(row: JobRow, now: Timestamp) -> impl IntoView {
     let attempt = (row.attempt > 1).then(|| format!("attempt {} · ", row.attempt));
-    let step = (row.phase.is_active()).then(|| format!("step {} of 8: {} · ", row.step.number(), row.step.label().to_ascii_lowercase()));
-    let note = row.state_note().filter(|_| row.error.is_none()).map(|note| format!("{note} · "));
+    let step = (row.phase.is_active()).then(|| {
+        format!(
+            "step {} of 8: {} · ",
+            row.step.number(),
+            row.step.label().to_ascii_lowercase()
+        )
+    });
+    let note = row
+        .state_note()
+        .filter(|_| row.error.is_none())
+        .map(|note| format!("{note} · "));
     let queued = row.queued_ms(now);
-    let queued_since = (row.started_at.is_none() && row.completed_at.is_none()).then_some(row.created_at);
+    let queued_since =
+        (row.started_at.is_none() && row.completed_at.is_none()).then_some(row.created_at);
     let running_since = row.started_at.filter(|_| row.completed_at.is_none());
-    let run = row.run_ms(now).map(|ms| view! { " · run time " <Lasting ms=ms since=running_since/> });
-    let ended = row.completed_at.map(|at| view! { " · ended " <When at=at/> });
+    let run = row
+        .run_ms(now)
+        .map(|ms| view! { " · run time " <Lasting ms=ms since=running_since/> });
+    let ended = row
+        .completed_at
+        .map(|at| view! { " · ended " <When at=at/> });
     view! {
         <p class="status-note">
             {attempt} {step} {note} "in the queue " <Lasting ms=queued since=queued_since/> {run} {ended}
@@ -103,7 +122,10 @@ fn StatusActions(state: JobState) -> impl IntoView {
     let stopping = (state.row.phase == Phase::Cancelling).then(|| {
         view! { <p class="quiet">"Being stopped: it counts as cancelled once nothing of it runs any more."</p> }
     });
-    let helps = state.failure.as_ref().is_none_or(|failure| failure.class != ErrorClass::Input);
+    let helps = state
+        .failure
+        .as_ref()
+        .is_none_or(|failure| failure.class != ErrorClass::Input);
     let retry = (state.can_retry && helps).then(|| {
         view! {
             <form method="post" action=format!("/jobs/{id}/retry")>

@@ -59,23 +59,28 @@ fn StepRow(
             Either::Right(view! { <span class="lasting">{text::duration_fine(ms)}</span> })
         }
     });
-    let waited = Some(record.waited_ms).filter(|ms| *ms > 0).map(|ms| {
-        format!("of which {} waiting", text::duration_fine(ms))
-    });
-    let batches = progress.filter(|progress| progress.batches_total > 0 && state != StepState::NotReached).map(|progress| {
-        format!(
-            "{} of {} done, {}\u{a0}% of the query",
-            progress.batches_done,
-            text::counted(progress.batches_total.into(), "batch", "batches"),
-            progress.percent()
-        )
-    });
+    let waited = Some(record.waited_ms)
+        .filter(|ms| *ms > 0)
+        .map(|ms| format!("of which {} waiting", text::duration_fine(ms)));
+    let batches = progress
+        .filter(|progress| progress.batches_total > 0 && state != StepState::NotReached)
+        .map(|progress| {
+            format!(
+                "{} of {} done, {}\u{a0}% of the query",
+                progress.batches_done,
+                text::counted(progress.batches_total.into(), "batch", "batches"),
+                progress.percent()
+            )
+        });
     let bar = progress.filter(|progress| open && progress.batches_total > 0).map(|progress| {
         view! {
             <progress max="100" value=progress.percent().to_string() aria-label="Searched so far"></progress>
         }
     });
-    let notes: Vec<String> = [record.reason, batches, waited].into_iter().flatten().collect();
+    let notes: Vec<String> = [record.reason, batches, waited]
+        .into_iter()
+        .flatten()
+        .collect();
     let notes = (!notes.is_empty()).then(|| view! { <p class="note">{notes.join(" · ")}</p> });
     let began = started.map(|at| view! { <p class="began">"began " <When at=at/></p> });
     view! {
@@ -108,9 +113,15 @@ pub fn TimeChart(
     /// The time of drawing.
     now: Timestamp,
 ) -> impl IntoView {
-    let began: Vec<StepRecord> = steps.into_iter().filter(|step| step.started_at.is_some()).collect();
+    let began: Vec<StepRecord> = steps
+        .into_iter()
+        .filter(|step| step.started_at.is_some())
+        .collect();
     let first = began.iter().filter_map(|step| step.started_at).min();
-    let last = began.iter().map(|step| step.finished_at.unwrap_or(now)).max();
+    let last = began
+        .iter()
+        .map(|step| step.finished_at.unwrap_or(now))
+        .max();
     let (first, last) = first.zip(last)?;
     let total = last.since(first).max(1);
     let at = |ms: u64| ms * WIDTH / total;

@@ -36,7 +36,11 @@ pub fn DatabasesPage() -> impl IntoView {
         view! { <Table databases=databases/> }.into_any()
     };
     let folders = context.settings.database_folders.join(", ");
-    let folders = if folders.is_empty() { "none".to_owned() } else { folders };
+    let folders = if folders.is_empty() {
+        "none".to_owned()
+    } else {
+        folders
+    };
     view! {
         <Title text="Databases"/>
         <div class="page-head">
@@ -86,7 +90,9 @@ fn Builds(builds: Vec<Build>) -> impl IntoView {
 
 #[component]
 fn Table(databases: Vec<Database>) -> impl IntoView {
-    let rows = databases.into_iter().map(|database| view! { <Row database=database/> });
+    let rows = databases
+        .into_iter()
+        .map(|database| view! { <Row database=database/> });
     view! {
         <table class="databases cards">
             <thead>
@@ -108,16 +114,24 @@ fn Table(databases: Vec<Database>) -> impl IntoView {
 
 #[component]
 fn Row(database: Database) -> impl IntoView {
-    let problem = database.problem.clone().map(|problem| view! { <p class="problem">{format!("Cannot be searched: {problem}")}</p> });
+    let problem = database
+        .problem
+        .clone()
+        .map(|problem| view! { <p class="problem">{format!("Cannot be searched: {problem}")}</p> });
     let program = match database.molecule {
         Molecule::Nucleotide => "blastn",
         Molecule::Protein => "blastp",
     };
     let mut link = format!("/search?program={program}&database=");
     elb_core::list::percent_encode(&database.name, &mut link);
-    let search = database.problem.is_none().then(|| view! { <a class="button small" href=link>"Search"</a> });
+    let search = database
+        .problem
+        .is_none()
+        .then(|| view! { <a class="button small" href=link>"Search"</a> });
     let origin = match &database.origin {
-        Origin::Example { package, source } => view! { {source.clone()} ", Debian package " <code>{package.clone()}</code> }.into_any(),
+        Origin::Example { package, source } => {
+            view! { {source.clone()} ", Debian package " <code>{package.clone()}</code> }.into_any()
+        }
         Origin::Folder { path } => view! { "folder " <code>{path.clone()}</code> }.into_any(),
         Origin::Uploaded { at } => view! { "uploaded " <When at=*at/> }.into_any(),
     };
@@ -161,7 +175,12 @@ fn Upload(context: PageContext) -> impl IntoView {
     let returned = context.returned.clone().unwrap_or_default();
     let value = |name: &str| {
         let Returned { fields, .. } = &*returned;
-        fields.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.clone()).unwrap_or_default()
+        fields
+            .iter()
+            .rev()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.clone())
+            .unwrap_or_default()
     };
     let molecule = value("molecule");
     let choice = |each: Molecule| {
@@ -169,8 +188,15 @@ fn Upload(context: PageContext) -> impl IntoView {
             <option value=each.as_str() selected=each.as_str() == molecule>{each.as_str()}</option>
         }
     };
-    let summary = if returned.problems.is_empty() { String::new() } else { "The database cannot be made.".to_owned() };
-    let limit = format!("Plain or gzip-compressed, up to {}.", text::bytes(context.settings.max_database_bytes));
+    let summary = if returned.problems.is_empty() {
+        String::new()
+    } else {
+        "The database cannot be made.".to_owned()
+    };
+    let limit = format!(
+        "Plain or gzip-compressed, up to {}.",
+        text::bytes(context.settings.max_database_bytes)
+    );
     view! {
         <section class="part" aria-labelledby="add">
             <h2 id="add">"Add a database"</h2>

@@ -21,7 +21,9 @@ pub fn DeleteJobPage() -> impl IntoView {
     let (word, note) = if active {
         (
             "Cancel and delete",
-            Some("It has not ended: it is cancelled first, and deleted when nothing of it runs any more."),
+            Some(
+                "It has not ended: it is cancelled first, and deleted when nothing of it runs any more.",
+            ),
         )
     } else {
         ("Delete", None)

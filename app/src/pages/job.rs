@@ -103,7 +103,11 @@ fn Facts(detail: JobDetail) -> impl IntoView {
         row.program.database_molecule().unit()
     );
     let options = chosen_options(spec);
-    let options = if options.is_empty() { "all at their defaults".to_owned() } else { options.join(", ") };
+    let options = if options.is_empty() {
+        "all at their defaults".to_owned()
+    } else {
+        options.join(", ")
+    };
     let version = detail.blast_version.clone().map(|version| {
         view! {
             <dt>"BLAST+"</dt>
@@ -154,11 +158,20 @@ fn chosen_options(spec: &SearchSpec) -> Vec<String> {
 #[component]
 fn Command(detail: JobDetail) -> impl IntoView {
     let written = (!detail.command.is_empty()).then(|| display_command(&detail.command));
-    let planned = written.is_none().then(|| planned_command(&page_context(), &detail.spec)).flatten();
+    let planned = written
+        .is_none()
+        .then(|| planned_command(&page_context(), &detail.spec))
+        .flatten();
     let note = match (&written, &planned) {
-        (Some(_), _) => "This is what is run for each batch of the query. It is shown as a shell would need it; no shell is used.",
-        (None, Some(_)) => "This is what will be run for each batch of the query; it is written down in the step “Plan the search”.",
-        (None, None) => "No command: the database is no longer there, or the search does not fit it.",
+        (Some(_), _) => {
+            "This is what is run for each batch of the query. It is shown as a shell would need it; no shell is used."
+        }
+        (None, Some(_)) => {
+            "This is what will be run for each batch of the query; it is written down in the step “Plan the search”."
+        }
+        (None, None) => {
+            "No command: the database is no longer there, or the search does not fit it."
+        }
     };
     let line = written.or(planned).unwrap_or_default();
     view! {

@@ -33,7 +33,8 @@ pub fn JobsPage() -> impl IntoView {
     let query = match list_query(&address) {
         Ok(query) => query,
         Err(error) => {
-            let message = format!("The address asks for something that this list does not have: {error}.");
+            let message =
+                format!("The address asks for something that this list does not have: {error}.");
             return refusal(400, "This list cannot be shown", message);
         }
     };
@@ -76,13 +77,23 @@ pub fn JobsPage() -> impl IntoView {
 #[component]
 fn Chips(query: ListQuery, page: ListPage) -> impl IntoView {
     let chip = |status: Option<Status>| {
-        let link = ListQuery { status, cursor: None, ..query.clone() }.href(PATH);
+        let link = ListQuery {
+            status,
+            cursor: None,
+            ..query.clone()
+        }
+        .href(PATH);
         let current = query.status == status;
         let (id, label, total) = match status {
             None => ("total-all".to_owned(), "All", page.totals.all),
-            Some(status) => (format!("total-{}", status.as_str()), status.label(), page.totals.of(status)),
+            Some(status) => (
+                format!("total-{}", status.as_str()),
+                status.label(),
+                page.totals.of(status),
+            ),
         };
-        let mark = status.map(|status| view! { <span aria-hidden="true">{sign(status)} " "</span> });
+        let mark =
+            status.map(|status| view! { <span aria-hidden="true">{sign(status)} " "</span> });
         let class = status.map_or("chip", |status| match status {
             Status::Queued => "chip queued",
             Status::Running => "chip running",
@@ -99,7 +110,10 @@ fn Chips(query: ListQuery, page: ListPage) -> impl IntoView {
             </li>
         }
     };
-    let chips: Vec<_> = std::iter::once(None).chain(Status::LISTED.map(Some)).map(chip).collect();
+    let chips: Vec<_> = std::iter::once(None)
+        .chain(Status::LISTED.map(Some))
+        .map(chip)
+        .collect();
     view! {
         <nav aria-label="States">
             <ul class="chips">{chips}</ul>
@@ -110,7 +124,9 @@ fn Chips(query: ListQuery, page: ListPage) -> impl IntoView {
 /// Filters as a form of GET: the address is the state.
 #[component]
 fn FilterForm(query: ListQuery, databases: Vec<String>) -> impl IntoView {
-    let status = query.status.map(|status| view! { <input type="hidden" name="status" value=status.as_str()/> });
+    let status = query
+        .status
+        .map(|status| view! { <input type="hidden" name="status" value=status.as_str()/> });
     let sort = (query.sort != SortKey::Created || !query.descending).then(|| {
         view! {
             <input type="hidden" name="sort" value=query.sort.as_str()/>
@@ -125,7 +141,9 @@ fn FilterForm(query: ListQuery, databases: Vec<String>) -> impl IntoView {
         let chosen = query.database.as_ref() == Some(&name);
         view! { <option value=name.clone() selected=chosen>{name.clone()}</option> }
     });
-    let clear = query.is_filtered().then(|| view! { <a class="button" href=PATH data-list="">"Clear"</a> });
+    let clear = query
+        .is_filtered()
+        .then(|| view! { <a class="button" href=PATH data-list="">"Clear"</a> });
     view! {
         <form class="filters" method="get" action=PATH role="search" data-list="">
             {status} {sort}
@@ -157,23 +175,41 @@ fn FilterForm(query: ListQuery, databases: Vec<String>) -> impl IntoView {
 fn Table(query: ListQuery, page: ListPage) -> impl IntoView {
     let now = page.as_of;
     let by_day = query.sort == SortKey::Created;
-    let more = page.next_cursor.as_ref().and_then(|cursor| cursor.parse().ok()).map(|cursor| {
-        let link = ListQuery { cursor: Some(cursor), ..query.clone() }.href(PATH);
-        view! { <a class="button" href=link data-list="" rel="next">"Next page"</a> }
-    });
+    let more = page
+        .next_cursor
+        .as_ref()
+        .and_then(|cursor| cursor.parse().ok())
+        .map(|cursor| {
+            let link = ListQuery {
+                cursor: Some(cursor),
+                ..query.clone()
+            }
+            .href(PATH);
+            view! { <a class="button" href=link data-list="" rel="next">"Next page"</a> }
+        });
     let first = page.continued.then(|| {
-        let link = ListQuery { cursor: None, ..query.clone() }.href(PATH);
+        let link = ListQuery {
+            cursor: None,
+            ..query.clone()
+        }
+        .href(PATH);
         view! { <a class="button" href=link data-list="" rel="first">"First page"</a> }
     });
     let mut day = String::new();
-    let rows: Vec<AnyView> = page.jobs.into_iter().flat_map(|row: JobRow| {
-        let its_day = row.created_at.day();
-        let heading = (by_day && its_day != day).then(|| {
-            day.clone_from(&its_day);
-            view! { <DayRow day=its_day/> }.into_any()
-        });
-        heading.into_iter().chain([view! { <JobTableRow row=row now=now/> }.into_any()])
-    }).collect();
+    let rows: Vec<AnyView> = page
+        .jobs
+        .into_iter()
+        .flat_map(|row: JobRow| {
+            let its_day = row.created_at.day();
+            let heading = (by_day && its_day != day).then(|| {
+                day.clone_from(&its_day);
+                view! { <DayRow day=its_day/> }.into_any()
+            });
+            heading
+                .into_iter()
+                .chain([view! { <JobTableRow row=row now=now/> }.into_any()])
+        })
+        .collect();
     let head = move |key: SortKey, label: &'static str, class: &'static str| {
         view! { <SortHead query=query.clone() column=key label=label class=class/> }
     };
@@ -200,10 +236,25 @@ fn Table(query: ListQuery, page: ListPage) -> impl IntoView {
 
 /// A column's heading as a link that sorts by it, or turns the order round.
 #[component]
-fn SortHead(query: ListQuery, column: SortKey, label: &'static str, class: &'static str) -> impl IntoView {
+fn SortHead(
+    query: ListQuery,
+    column: SortKey,
+    label: &'static str,
+    class: &'static str,
+) -> impl IntoView {
     let current = query.sort == column;
-    let descending = if current { !query.descending } else { column.descends_first() };
-    let link = ListQuery { sort: column, descending, cursor: None, ..query.clone() }.href(PATH);
+    let descending = if current {
+        !query.descending
+    } else {
+        column.descends_first()
+    };
+    let link = ListQuery {
+        sort: column,
+        descending,
+        cursor: None,
+        ..query.clone()
+    }
+    .href(PATH);
     let (order, mark) = match (current, query.descending) {
         (true, true) => (Some("descending"), " ↓"),
         (true, false) => (Some("ascending"), " ↑"),
@@ -233,7 +284,11 @@ fn NothingYet() -> impl IntoView {
 /// There are searches, but none that fits.
 #[component]
 fn NothingFits(query: ListQuery) -> impl IntoView {
-    let all = ListQuery { limit: query.limit, ..ListQuery::default() }.href(PATH);
+    let all = ListQuery {
+        limit: query.limit,
+        ..ListQuery::default()
+    }
+    .href(PATH);
     view! {
         <div class="sight" id="nothing-fits">
             <h2>"No search fits this filter"</h2>

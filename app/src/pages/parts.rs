@@ -43,7 +43,9 @@ pub fn Problems(
     problems: Vec<OptionProblem>,
 ) -> impl IntoView {
     let empty = summary.is_empty();
-    let lines = problems.into_iter().map(|problem| view! { <li>{problem.message}</li> });
+    let lines = problems
+        .into_iter()
+        .map(|problem| view! { <li>{problem.message}</li> });
     view! {
         <div id="problems" class="box failure" role="alert" tabindex="-1" hidden=empty>
             <h2 id="problems-summary">{summary}</h2>
@@ -80,4 +82,5 @@ pub fn DeleteDialog() -> impl IntoView {
 }
 
 /// What a deletion removes.
-pub const WHAT_GOES: &str = "Its query, its results and its log are removed from this server for good. Databases stay.";
+pub const WHAT_GOES: &str =
+    "Its query, its results and its log are removed from this server for good. Databases stay.";

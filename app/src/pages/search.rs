@@ -47,14 +47,23 @@ pub fn SearchPage() -> impl IntoView {
 fn Form(filled: Filled, context: PageContext) -> impl IntoView {
     let (spec, _) = from_form(&filled.pairs);
     let databases = context.service.catalogue().list();
-    let command = planned_command(&context, &spec)
-        .unwrap_or_else(|| "The command is shown once database and options fit together.".to_owned());
+    let command = planned_command(&context, &spec).unwrap_or_else(|| {
+        "The command is shown once database and options fit together.".to_owned()
+    });
     let program = spec.program;
-    let notes = filled.notes.iter().cloned().map(|note| view! { <p class="box warning" role="note">{note}</p> });
+    let notes = filled
+        .notes
+        .iter()
+        .cloned()
+        .map(|note| view! { <p class="box warning" role="note">{note}</p> });
     let passed = (filled.checked && filled.problems.is_empty()).then(|| {
         view! { <p class="box good" role="status">"Nothing speaks against this search. Run it below."</p> }
     });
-    let summary = if filled.problems.is_empty() { String::new() } else { "The search cannot be started yet.".to_owned() };
+    let summary = if filled.problems.is_empty() {
+        String::new()
+    } else {
+        "The search cannot be started yet.".to_owned()
+    };
     let value = |name: &str| filled.value(name).to_owned();
     let most = context.settings.max_query_bytes;
     view! {
@@ -142,21 +151,29 @@ fn FieldProblem(field: &'static str, filled: Filled) -> impl IntoView {
 fn Examples(databases: Vec<Database>) -> impl IntoView {
     /// More would be a list of databases, which is a page of its own.
     const SHOWN: usize = 4;
-    let usable = databases.into_iter().filter(|database| database.problem.is_none());
-    let links: Vec<_> = usable.take(SHOWN).map(|database| {
-        let program = match database.molecule {
-            elb_core::molecule::Molecule::Nucleotide => "blastn",
-            elb_core::molecule::Molecule::Protein => "blastp",
-        };
-        let mut link = format!("/search?program={program}&example=");
-        elb_core::list::percent_encode(&database.name, &mut link);
-        let words = format!("{program} with sequences of {}", text::cap(&database.title, 60));
-        view! {
-            <li>
-                <a href=link>{words}</a>
-            </li>
-        }
-    }).collect();
+    let usable = databases
+        .into_iter()
+        .filter(|database| database.problem.is_none());
+    let links: Vec<_> = usable
+        .take(SHOWN)
+        .map(|database| {
+            let program = match database.molecule {
+                elb_core::molecule::Molecule::Nucleotide => "blastn",
+                elb_core::molecule::Molecule::Protein => "blastp",
+            };
+            let mut link = format!("/search?program={program}&example=");
+            elb_core::list::percent_encode(&database.name, &mut link);
+            let words = format!(
+                "{program} with sequences of {}",
+                text::cap(&database.title, 60)
+            );
+            view! {
+                <li>
+                    <a href=link>{words}</a>
+                </li>
+            }
+        })
+        .collect();
     (!links.is_empty()).then(|| {
         view! {
             <details class="examples">

@@ -179,7 +179,11 @@ pub fn gap_pairs(spec: &super::SearchSpec) -> String {
     let Some((row, factor)) = NucleotideScores::find(reward, penalty) else {
         return String::new();
     };
-    let dearer = if row.from.is_some() { " or dearer than the last" } else { "" };
+    let dearer = if row.from.is_some() {
+        " or dearer than the last"
+    } else {
+        ""
+    };
     format!("{}{dearer}", words(&row.offered_times(task, factor)))
 }
 

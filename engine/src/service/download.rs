@@ -1,7 +1,7 @@
 //! Downloads: every format that BLAST+ can make of the archive, streamed and never stored.
 //!
 //! Owns the list of formats. The archive itself and the query come from the object store; all others
-//! are written by `blast_formatter` while the reader reads, and end with it.
+//! are written by `blast_formatter` while the reader reads (SAM before), and end with it.
 
 use std::process::Stdio;
 
@@ -11,7 +11,7 @@ use futures::{StreamExt, stream::BoxStream};
 use tokio::process::Command;
 use tokio_util::io::ReaderStream;
 
-use super::{Caller, JobService, ServiceError, results::Fate};
+use super::{Caller, JobService, ServiceError, results::Fate, sam};
 use crate::{
     objects::{Kind, ObjectError},
     toolkit::{self, Tool, exit},
@@ -213,7 +213,11 @@ impl JobService {
         command.arg("-archive").arg(self.archive_path(id)?);
         command.args(["-outfmt", &format.number().to_string()]);
         limit_rows(&mut command, format, detail.spec.options.max_target_seqs);
-        let pieces = streamed(command)?;
+        let pieces = if format == Format::Sam {
+            sam::with_one_head(&self.inner.toolkit, command, &self.inner.scratch).await?
+        } else {
+            streamed(command)?
+        };
         Ok(Download {
             file_name,
             media_type,

@@ -55,7 +55,11 @@ impl IndexFile {
         }
     }
 
-    fn write(&self, index: &ResultsIndex, write: impl FnMut(&str) -> io::Result<()>) -> Result<(), ResultsError> {
+    fn write(
+        &self,
+        index: &ResultsIndex,
+        write: impl FnMut(&str) -> io::Result<()>,
+    ) -> Result<(), ResultsError> {
         match self {
             Self::Descriptions { query } => index.descriptions_csv(*query, write),
             Self::Hsps { query } => index.hsps_csv(*query, write),
@@ -66,12 +70,19 @@ impl IndexFile {
     /// Whether what is asked for is there; known before the first byte is sent.
     fn check(&self, index: &ResultsIndex) -> Result<(), ResultsError> {
         match self {
-            Self::Descriptions { query: Some(query) } | Self::Hsps { query: Some(query) } => index.query(*query).map(|_| ()),
+            Self::Descriptions { query: Some(query) } | Self::Hsps { query: Some(query) } => {
+                index.query(*query).map(|_| ())
+            }
             Self::Descriptions { query: None } | Self::Hsps { query: None } => Ok(()),
             Self::Fasta { query, subjects } => {
                 let hits = index.query(*query)?.hits;
                 let missing = subjects.iter().copied().find(|subject| *subject >= hits);
-                missing.map_or(Ok(()), |subject| Err(ResultsError::NoSubject { query: *query, subject }))
+                missing.map_or(Ok(()), |subject| {
+                    Err(ResultsError::NoSubject {
+                        query: *query,
+                        subject,
+                    })
+                })
             }
         }
     }
@@ -83,15 +94,20 @@ impl JobService {
     /// # Errors
     /// [`ServiceError::NoResults`] while there are none, [`ServiceError::BadRequest`] if there is no such
     /// query or subject, else the index's.
-    pub async fn index_file(&self, caller: &Caller, id: &str, file: IndexFile) -> Result<Download, ServiceError> {
+    pub async fn index_file(
+        &self,
+        caller: &Caller,
+        id: &str,
+        file: IndexFile,
+    ) -> Result<Download, ServiceError> {
         let detail = self.detail(caller, id)?;
         require_results(&detail)?;
         let asked = file.clone();
         let checked = self.hits(caller, id, move |index| asked.check(index)).await;
         checked.map_err(|error| match error {
-            ServiceError::Results(missing @ (ResultsError::NoQuery(_) | ResultsError::NoSubject { .. })) => {
-                ServiceError::BadRequest(missing.to_string())
-            }
+            ServiceError::Results(
+                missing @ (ResultsError::NoQuery(_) | ResultsError::NoSubject { .. }),
+            ) => ServiceError::BadRequest(missing.to_string()),
             other => other,
         })?;
         let path = self.hits_path(id)?;
@@ -119,6 +135,11 @@ impl JobService {
             }
         });
         let pieces = ReceiverStream::new(receiver).boxed();
-        Ok(Download { file_name, media_type, size: None, pieces })
+        Ok(Download {
+            file_name,
+            media_type,
+            size: None,
+            pieces,
+        })
     }
 }

@@ -86,7 +86,9 @@ impl JobService {
             let message = format!("line {}: {} {}", problem.line, problem.message, problem.fix);
             OptionProblem::new("query", message)
         }));
-        let unlisted = query.problems_total.saturating_sub(query.problems.len() as u64);
+        let unlisted = query
+            .problems_total
+            .saturating_sub(query.problems.len() as u64);
         if unlisted > 0 {
             let more = text::counted(unlisted, "more problem", "more problems");
             problems.push(OptionProblem::new("query", format!("… and {more}")));

@@ -565,8 +565,37 @@ async fn a_search_for_more_targets_than_the_formatters_own_limit_keeps_them_all(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sam_is_written_for_blastn_and_refused_for_blastp() {
-    let (_folder, engine, id) = searched(search(Program::Blastn), &query(Program::Blastn)).await;
-    assert!(engine.download(&id, Format::Sam).await.contains("\tNM:i:"));
+    let (spec, genes) = (search(Program::Blastn), query(Program::Blastn));
+    let (_folder, engine, id) = searched(spec.clone(), &genes).await;
+    let (ours, theirs) = (
+        engine.download(&id, Format::Sam).await,
+        direct(&spec, &genes, "17"),
+    );
+    let halves = |text: &str| -> (Vec<String>, Vec<String>) {
+        text.lines()
+            .map(str::to_owned)
+            .partition(|line| line.starts_with('@'))
+    };
+    let first_alignment = ours
+        .lines()
+        .position(|line| !line.starts_with('@'))
+        .unwrap();
+    assert!(
+        ours.lines()
+            .skip(first_alignment)
+            .all(|line| !line.starts_with('@')),
+        "one head, before all"
+    );
+    let ((head, alignments), (their_head, their_alignments)) = (halves(&ours), halves(&theirs));
+    assert!(alignments[0].contains("\tNM:i:"));
+    assert_eq!(alignments, their_alignments);
+    let subjects = |head: &[String]| -> std::collections::BTreeSet<String> {
+        head.iter()
+            .filter(|line| line.starts_with("@SQ"))
+            .cloned()
+            .collect()
+    };
+    assert_eq!(subjects(&head), subjects(&their_head));
     let (_folder, engine, id) = searched(search(Program::Blastp), &query(Program::Blastp)).await;
     assert!(
         engine

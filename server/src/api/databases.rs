@@ -41,13 +41,17 @@ pub struct Named {
 /// Databases
 #[utoipa::path(get, path = "/api/blast/databases", tag = "databases", responses((status = 200, body = Databases)))]
 pub async fn list(State(state): State<AppState>) -> Json<Databases> {
-    Json(Databases { databases: state.service.catalogue().list() })
+    Json(Databases {
+        databases: state.service.catalogue().list(),
+    })
 }
 
 /// Databases that are being made
 #[utoipa::path(get, path = "/api/blast/databases/builds", tag = "databases", responses((status = 200, body = Builds)))]
 pub async fn builds(State(state): State<AppState>) -> Json<Builds> {
-    Json(Builds { builds: state.service.catalogue().builds() })
+    Json(Builds {
+        builds: state.service.catalogue().builds(),
+    })
 }
 
 /// The first sequences of a database, as an example query
@@ -56,7 +60,10 @@ pub async fn builds(State(state): State<AppState>) -> Json<Builds> {
     params(("name" = String, Query, description = "name of the database")),
     responses((status = 200, body = String, content_type = "text/plain"), (status = 404, body = ErrorBody))
 )]
-pub async fn example(State(state): State<AppState>, Query(named): Query<Named>) -> Result<Response, ApiError> {
+pub async fn example(
+    State(state): State<AppState>,
+    Query(named): Query<Named>,
+) -> Result<Response, ApiError> {
     let text = state.service.catalogue().example_query(&named.name).await?;
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
 }

@@ -43,7 +43,11 @@ pub struct From {
     ),
     responses((status = 200, body = String, content_type = "text/event-stream"))
 )]
-pub async fn events(State(state): State<AppState>, Query(from): Query<From>, headers: HeaderMap) -> Response {
+pub async fn events(
+    State(state): State<AppState>,
+    Query(from): Query<From>,
+    headers: HeaderMap,
+) -> Response {
     let seen = last_event_id(&headers).or(from.after);
     // Without a revision the reader has nothing yet, so that nothing can have been missed.
     let seen = seen.unwrap_or_else(|| state.service.revision());
@@ -69,8 +73,14 @@ pub fn last_event_id(headers: &HeaderMap) -> Option<u64> {
 /// Tells proxies to hand on what comes, as it comes.
 pub fn unbuffered(mut answer: Response) -> Response {
     let headers = answer.headers_mut();
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
+    headers.insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-store, no-transform"),
+    );
     answer
 }
 
@@ -118,12 +128,16 @@ impl Reader {
     }
 
     fn concerns(&self, delta: &Delta) -> bool {
-        JobService::may_see(&self.state.caller(), delta) && self.job.as_ref().is_none_or(|job| *job == delta.id)
+        JobService::may_see(&self.state.caller(), delta)
+            && self.job.as_ref().is_none_or(|job| *job == delta.id)
     }
 
     fn snapshot(&self) -> Event {
         let revision = self.state.service.revision();
-        Event::default().event("snapshot").id(revision.to_string()).data(format!("{{\"revision\":{revision}}}"))
+        Event::default()
+            .event("snapshot")
+            .id(revision.to_string())
+            .data(format!("{{\"revision\":{revision}}}"))
     }
 }
 

@@ -19,5 +19,8 @@ pub struct Me {
 #[utoipa::path(get, path = "/api/me", tag = "server", responses((status = 200, body = Me)))]
 pub async fn me(State(state): State<AppState>) -> Json<Me> {
     let caller = state.caller();
-    Json(Me { id: caller.id, name: caller.name })
+    Json(Me {
+        id: caller.id,
+        name: caller.name,
+    })
 }

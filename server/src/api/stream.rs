@@ -14,7 +14,10 @@ use elb_engine::service::Download;
 pub fn attachment(download: Download) -> Response {
     let mut answer = Response::new(Body::from_stream(download.pieces));
     let headers = answer.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(download.media_type));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(download.media_type),
+    );
     // The name is made from the job's id and an ending, so that it needs no escaping.
     let disposition = format!("attachment; filename=\"{}\"", download.file_name);
     if let Ok(value) = HeaderValue::from_str(&disposition) {

@@ -20,21 +20,35 @@ use crate::{error::ApiError, guard::RequestId, pages, state::AppState};
 const PAGE: &str = "/databases";
 
 /// Makes a database of an uploaded file.
-pub async fn upload(State(state): State<AppState>, headers: HeaderMap, form: Multipart) -> Response {
+pub async fn upload(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    form: Multipart,
+) -> Response {
     let json = wants_json(&headers);
     let mut fields = Vec::new();
     match receive(&state, form, &mut fields).await {
-        Ok(id) if json => (StatusCode::ACCEPTED, Json(serde_json::json!({ "build": id, "location": PAGE }))).into_response(),
+        Ok(id) if json => (
+            StatusCode::ACCEPTED,
+            Json(serde_json::json!({ "build": id, "location": PAGE })),
+        )
+            .into_response(),
         Ok(_) => Redirect::to(PAGE).into_response(),
         Err(mut error) => {
             if error.problems.is_empty() {
-                error.problems.push(OptionProblem::new("file", error.message.clone()));
+                error
+                    .problems
+                    .push(OptionProblem::new("file", error.message.clone()));
             }
             if json {
                 return json_error(error);
             }
             let status = error.status;
-            let returned = Returned { fields, problems: error.problems, ..Returned::default() };
+            let returned = Returned {
+                fields,
+                problems: error.problems,
+                ..Returned::default()
+            };
             pages::page_again(&state, PAGE, status, returned).await
         }
     }
@@ -46,24 +60,38 @@ pub fn json_error(error: ApiError) -> Response {
     (error.status, Json(body)).into_response()
 }
 
-async fn receive(state: &AppState, mut form: Multipart, fields: &mut Vec<(String, String)>) -> Result<String, ApiError> {
+async fn receive(
+    state: &AppState,
+    mut form: Multipart,
+    fields: &mut Vec<(String, String)>,
+) -> Result<String, ApiError> {
     while let Some(field) = next(&mut form).await? {
         let name = field.name().unwrap_or_default().to_owned();
         if name == "file" {
             let request = request_of(fields)?;
-            return state.service.catalogue().upload(request, stream(field)).await.map_err(refused);
+            return state
+                .service
+                .catalogue()
+                .upload(request, stream(field))
+                .await
+                .map_err(refused);
         }
         if fields.len() == MAX_FIELDS {
             return Err(ApiError::bad_request("The form has too many fields."));
         }
         fields.push((name.clone(), small(&name, field).await?));
     }
-    Err(ApiError::invalid(vec![OptionProblem::new("file", "Choose a FASTA file.")]))
+    Err(ApiError::invalid(vec![OptionProblem::new(
+        "file",
+        "Choose a FASTA file.",
+    )]))
 }
 
 fn refused(error: DatabaseError) -> ApiError {
     match error {
-        DatabaseError::Refused(message) => ApiError::invalid(vec![OptionProblem::new("file", message)]),
+        DatabaseError::Refused(message) => {
+            ApiError::invalid(vec![OptionProblem::new("file", message)])
+        }
         other => other.into(),
     }
 }
@@ -74,7 +102,9 @@ fn request_of(fields: &[(String, String)]) -> Result<UploadRequest, ApiError> {
         let found = fields.iter().rev().find(|(key, _)| key == name);
         found.map(|(_, value)| value.trim().to_owned())
     };
-    let (Some(name), Some(title), Some(molecule)) = (value("name"), value("title"), value("molecule")) else {
+    let (Some(name), Some(title), Some(molecule)) =
+        (value("name"), value("title"), value("molecule"))
+    else {
         let message = "name, title and molecule must come before the file.";
         return Err(ApiError::bad_request(message));
     };
@@ -86,11 +116,18 @@ fn request_of(fields: &[(String, String)]) -> Result<UploadRequest, ApiError> {
         problems.push(OptionProblem::new("title", why));
     }
     let Some(molecule) = Molecule::parse(&molecule) else {
-        problems.push(OptionProblem::new("molecule", "The molecule must be nucleotide or protein."));
+        problems.push(OptionProblem::new(
+            "molecule",
+            "The molecule must be nucleotide or protein.",
+        ));
         return Err(ApiError::invalid(problems));
     };
     if problems.is_empty() {
-        Ok(UploadRequest { name, title, molecule })
+        Ok(UploadRequest {
+            name,
+            title,
+            molecule,
+        })
     } else {
         Err(ApiError::invalid(problems))
     }
@@ -103,7 +140,11 @@ pub struct Named {
 }
 
 /// Deletes an uploaded database.
-pub async fn delete(State(state): State<AppState>, request: Option<Extension<RequestId>>, Form(named): Form<Named>) -> Response {
+pub async fn delete(
+    State(state): State<AppState>,
+    request: Option<Extension<RequestId>>,
+    Form(named): Form<Named>,
+) -> Response {
     match state.service.catalogue().delete(&named.name).await {
         Ok(()) => Redirect::to(PAGE).into_response(),
         Err(error) => pages::error_answer(&ApiError::from(error), request.as_deref()),

@@ -14,7 +14,9 @@ pub const MAX_FIELDS: usize = 200;
 
 /// What went wrong while the form arrived.
 pub fn broken(error: &MultipartError) -> ApiError {
-    ApiError::bad_request(format!("The form did not arrive whole: {error}. Send it again."))
+    ApiError::bad_request(format!(
+        "The form did not arrive whole: {error}. Send it again."
+    ))
 }
 
 /// The next part, or `None` at the end.
@@ -34,10 +36,13 @@ pub async fn small(name: &str, mut field: Field<'_>) -> Result<String, ApiError>
     while let Some(chunk) = field.chunk().await.map_err(|error| broken(&error))? {
         bytes.extend_from_slice(&chunk);
         if bytes.len() > MAX_FIELD {
-            return Err(ApiError::bad_request(format!("The field {name} is longer than {MAX_FIELD} bytes. Shorten it.")));
+            return Err(ApiError::bad_request(format!(
+                "The field {name} is longer than {MAX_FIELD} bytes. Shorten it."
+            )));
         }
     }
-    String::from_utf8(bytes).map_err(|_| ApiError::bad_request(format!("The field {name} is not UTF-8 text.")))
+    String::from_utf8(bytes)
+        .map_err(|_| ApiError::bad_request(format!("The field {name} is not UTF-8 text.")))
 }
 
 /// A part as a stream of bytes.

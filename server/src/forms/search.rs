@@ -50,11 +50,26 @@ impl Arrived {
 }
 
 /// Takes the form.
-pub async fn search(State(state): State<AppState>, headers: HeaderMap, form: Multipart) -> Response {
+pub async fn search(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    form: Multipart,
+) -> Response {
     let json = wants_json(&headers);
     let mut arrived = Arrived::default();
     if let Err(error) = receive(&state, form, &mut arrived).await {
-        return if json { json_error(error) } else { again(&state, arrived, error.status, vec![OptionProblem::new("query", error.message)], false).await };
+        return if json {
+            json_error(error)
+        } else {
+            again(
+                &state,
+                arrived,
+                error.status,
+                vec![OptionProblem::new("query", error.message)],
+                false,
+            )
+            .await
+        };
     }
     match arrived.value("action") {
         "refresh" => again(&state, arrived, StatusCode::OK, Vec::new(), false).await,
@@ -63,12 +78,18 @@ pub async fn search(State(state): State<AppState>, headers: HeaderMap, form: Mul
     }
 }
 
-async fn receive(state: &AppState, mut form: Multipart, arrived: &mut Arrived) -> Result<(), ApiError> {
+async fn receive(
+    state: &AppState,
+    mut form: Multipart,
+    arrived: &mut Arrived,
+) -> Result<(), ApiError> {
     while let Some(field) = multipart::next(&mut form).await? {
         let name = field.name().unwrap_or_default().to_owned();
         if matches!(name.as_str(), "query" | "query_file") {
             if arrived.value("program").is_empty() {
-                return Err(ApiError::bad_request("The field program must come before the query."));
+                return Err(ApiError::bad_request(
+                    "The field program must come before the query.",
+                ));
             }
             take_query(state, &name, multipart::stream(field), arrived).await?;
             continue;
@@ -79,7 +100,11 @@ async fn receive(state: &AppState, mut form: Multipart, arrived: &mut Arrived) -
         let value = multipart::small(&name, field).await?;
         arrived.fields.push((name, value));
     }
-    if let (None, None, of) = (&arrived.text, &arrived.file, arrived.value("query_of").to_owned()) {
+    if let (None, None, of) = (
+        &arrived.text,
+        &arrived.file,
+        arrived.value("query_of").to_owned(),
+    ) {
         if !of.is_empty() {
             let older = state.service.query_file(&state.caller(), &of).await?;
             let source = tokio_util::io::StreamReader::new(older.pieces);
@@ -98,9 +123,15 @@ async fn take_query(
     let mut source = source;
     // An empty field, or a file that was not chosen, is no query.
     let mut begin = Vec::new();
-    (&mut source).take(BLANK).read_to_end(&mut begin).await.map_err(|error| {
-        ApiError::bad_request(format!("The form did not arrive whole: {error}. Send it again."))
-    })?;
+    (&mut source)
+        .take(BLANK)
+        .read_to_end(&mut begin)
+        .await
+        .map_err(|error| {
+            ApiError::bad_request(format!(
+                "The form did not arrive whole: {error}. Send it again."
+            ))
+        })?;
     if (begin.len() as u64) < BLANK && begin.iter().all(u8::is_ascii_whitespace) {
         return Ok(());
     }
@@ -123,7 +154,11 @@ async fn keep(
     arrived: &mut Arrived,
 ) -> Result<(), ApiError> {
     let (spec, _) = from_form(&arrived.fields);
-    let slot = match state.service.receive_query(source, spec.program.query_molecule()).await {
+    let slot = match state
+        .service
+        .receive_query(source, spec.program.query_molecule())
+        .await
+    {
         Ok(intake) => Some(intake),
         Err(ServiceError::BadRequest(message)) => {
             arrived.refused.push(OptionProblem::new("query", message));
@@ -154,7 +189,10 @@ fn problems_of(state: &AppState, arrived: &Arrived) -> Vec<OptionProblem> {
         (None, None) => {
             problems.extend(state.service.check(&spec).0);
             if arrived.refused.is_empty() {
-                problems.push(OptionProblem::new("query", "Paste or choose at least one sequence."));
+                problems.push(OptionProblem::new(
+                    "query",
+                    "Paste or choose at least one sequence.",
+                ));
             }
         }
     }
@@ -176,7 +214,11 @@ pub fn distinct(problems: Vec<OptionProblem>) -> Vec<OptionProblem> {
 
 async fn check(state: &AppState, arrived: Arrived) -> Response {
     let problems = problems_of(state, &arrived);
-    let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let status = if problems.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    };
     again(state, arrived, status, problems, true).await
 }
 
@@ -184,9 +226,19 @@ async fn run(state: &AppState, mut arrived: Arrived, json: bool) -> Response {
     let problems = problems_of(state, &arrived);
     if !problems.is_empty() {
         if json {
-            return json_error(ApiError { message: "The search cannot be started yet.".to_owned(), ..ApiError::invalid(problems) });
+            return json_error(ApiError {
+                message: "The search cannot be started yet.".to_owned(),
+                ..ApiError::invalid(problems)
+            });
         }
-        return again(state, arrived, StatusCode::UNPROCESSABLE_ENTITY, problems, false).await;
+        return again(
+            state,
+            arrived,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            problems,
+            false,
+        )
+        .await;
     }
     let echo = echo_of(&mut arrived);
     match submit(state, arrived).await {
@@ -225,7 +277,12 @@ async fn submit(state: &AppState, arrived: Arrived) -> Result<Submitted, (Fields
         let missing = OptionProblem::new("query", "Paste or choose at least one sequence.");
         return Err((arrived.fields, ServiceError::Invalid(vec![missing])));
     };
-    let submission = Submission { spec, title, query, key };
+    let submission = Submission {
+        spec,
+        title,
+        query,
+        key,
+    };
     let outcome = state.service.submit(&state.caller(), submission).await;
     outcome.map_err(|error| (arrived.fields, error))
 }
@@ -234,12 +291,17 @@ async fn submit(state: &AppState, arrived: Arrived) -> Result<Submitted, (Fields
 /// in between makes another.
 fn key_of(arrived: &Arrived) -> Option<String> {
     let key = arrived.value("key");
-    let plain = !key.is_empty() && key.len() <= 64 && key.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let plain =
+        !key.is_empty() && key.len() <= 64 && key.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if !plain {
         return None;
     }
     let mut hash = Sha256::new();
-    for (name, value) in arrived.fields.iter().filter(|(name, _)| !NOT_COMPARED.contains(&name.as_str())) {
+    for (name, value) in arrived
+        .fields
+        .iter()
+        .filter(|(name, _)| !NOT_COMPARED.contains(&name.as_str()))
+    {
         hash.update(name.as_bytes());
         hash.update([0]);
         hash.update(value.as_bytes());
@@ -248,7 +310,12 @@ fn key_of(arrived: &Arrived) -> Option<String> {
     for query in arrived.text.iter().chain(&arrived.file) {
         hash.update(query.digest.as_bytes());
     }
-    let digest: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let digest: String = hash
+        .finalize()
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     Some(format!("form:{key}:{digest}"))
 }
 
@@ -278,13 +345,39 @@ fn returned(fields: Fields, echo: Echo, problems: Vec<OptionProblem>, checked: b
         Echo::TooLong { file: true } => notes.push("The file is too long to be kept in the page: choose it again. Everything else is here.".to_owned()),
         Echo::TooLong { file: false } => notes.push("The query is too long to be sent back: go back one page to find it, or give it as a file. Everything else is here.".to_owned()),
     }
-    Returned { fields, problems, warnings: Vec::new(), notes, checked }
+    Returned {
+        fields,
+        problems,
+        warnings: Vec::new(),
+        notes,
+        checked,
+    }
 }
 
-async fn again(state: &AppState, mut arrived: Arrived, status: StatusCode, problems: Vec<OptionProblem>, checked: bool) -> Response {
+async fn again(
+    state: &AppState,
+    mut arrived: Arrived,
+    status: StatusCode,
+    problems: Vec<OptionProblem>,
+    checked: bool,
+) -> Response {
     let echo = echo_of(&mut arrived);
-    let warnings = arrived.text.iter().chain(&arrived.file).flat_map(|intake| &intake.report.warnings);
-    let warnings = warnings.map(|warning| format!("Query line {}: {} {}", warning.line, warning.message, warning.fix)).collect();
-    let returned = Returned { warnings, ..returned(arrived.fields, echo, problems, checked) };
+    let warnings = arrived
+        .text
+        .iter()
+        .chain(&arrived.file)
+        .flat_map(|intake| &intake.report.warnings);
+    let warnings = warnings
+        .map(|warning| {
+            format!(
+                "Query line {}: {} {}",
+                warning.line, warning.message, warning.fix
+            )
+        })
+        .collect();
+    let returned = Returned {
+        warnings,
+        ..returned(arrived.fields, echo, problems, checked)
+    };
     pages::page_again(state, PAGE, status, returned).await
 }

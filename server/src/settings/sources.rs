@@ -6,8 +6,21 @@ use super::SettingsError;
 
 /// The names that a settings file may hold.
 const NAMES: [&str; 15] = [
-    "listen", "data_dir", "databases", "examples", "blast_bin", "jobs", "searches", "wall_time", "max_output", "max_query", "max_database",
-    "max_active", "key_life", "log", "log_format",
+    "listen",
+    "data_dir",
+    "databases",
+    "examples",
+    "blast_bin",
+    "jobs",
+    "searches",
+    "wall_time",
+    "max_output",
+    "max_query",
+    "max_database",
+    "max_active",
+    "key_life",
+    "log",
+    "log_format",
 ];
 
 /// A setting with its source.
@@ -39,10 +52,22 @@ pub(super) struct Sources<'a> {
 }
 
 impl<'a> Sources<'a> {
-    pub fn new(path: Option<&str>, environment: &'a dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+    pub fn new(
+        path: Option<&str>,
+        environment: &'a dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, SettingsError> {
         let path = path.unwrap_or_default().to_owned();
-        let file = if path.is_empty() { Table::new() } else { read(&path)? };
-        Ok(Self { file, path, environment, told: Vec::new() })
+        let file = if path.is_empty() {
+            Table::new()
+        } else {
+            read(&path)?
+        };
+        Ok(Self {
+            file,
+            path,
+            environment,
+            told: Vec::new(),
+        })
     }
 
     /// Flag or environment, else the file, else the default. clap has put both of the first into one;
@@ -54,7 +79,9 @@ impl<'a> Sources<'a> {
             other => other.to_string(),
         });
         let (text, from) = match (given, in_file) {
-            (Some(text), _) if (self.environment)(&variable).as_deref() == Some(&text) => (text, variable),
+            (Some(text), _) if (self.environment)(&variable).as_deref() == Some(&text) => {
+                (text, variable)
+            }
             (Some(text), _) => (text, format!("--{}", name.replace('_', "-"))),
             (None, Some(text)) => (text, self.path.clone()),
             (None, None) => (default.to_owned(), "default".to_owned()),
@@ -69,11 +96,18 @@ impl<'a> Sources<'a> {
 }
 
 fn read(path: &str) -> Result<Table, SettingsError> {
-    let error = |why: String| SettingsError::File { path: path.to_owned(), why };
-    let text = std::fs::read_to_string(path).map_err(|why| error(format!("it cannot be read: {why}")))?;
+    let error = |why: String| SettingsError::File {
+        path: path.to_owned(),
+        why,
+    };
+    let text =
+        std::fs::read_to_string(path).map_err(|why| error(format!("it cannot be read: {why}")))?;
     let table: Table = toml::from_str(&text).map_err(|why| error(why.to_string()))?;
     if let Some(unknown) = table.keys().find(|key| !NAMES.contains(&key.as_str())) {
-        return Err(error(format!("there is no setting \"{unknown}\"; there are {}", NAMES.join(", "))));
+        return Err(error(format!(
+            "there is no setting \"{unknown}\"; there are {}",
+            NAMES.join(", ")
+        )));
     }
     Ok(table)
 }

@@ -2,12 +2,16 @@
 
 use std::{path::PathBuf, time::Duration};
 
-
 /// A size in bytes: `512`, `100MB`, `2 GB` (powers of 1,000).
 pub(super) fn size(text: &str) -> Result<u64, String> {
     let wrong = || "must be a size such as 500kB, 100MB or 2GB".to_owned();
-    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic() || letter == ' ');
-    let unit = text.get(digits.len()..).unwrap_or_default().trim().to_ascii_lowercase();
+    let digits =
+        text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic() || letter == ' ');
+    let unit = text
+        .get(digits.len()..)
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     let factor: u64 = match unit.as_str() {
         "" | "b" => 1,
         "kb" => 1_000,
@@ -17,7 +21,10 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
         _ => return Err(wrong()),
     };
     let number: u64 = digits.parse().map_err(|_| wrong())?;
-    number.checked_mul(factor).filter(|size| *size > 0).ok_or_else(wrong)
+    number
+        .checked_mul(factor)
+        .filter(|size| *size > 0)
+        .ok_or_else(wrong)
 }
 
 /// A time: `90s`, `15m`, `24h`, `7d`.
@@ -32,13 +39,19 @@ pub(super) fn span(text: &str) -> Result<Duration, String> {
         _ => return Err(wrong()),
     };
     let number: u64 = digits.trim().parse().map_err(|_| wrong())?;
-    let seconds = number.checked_mul(factor).filter(|seconds| *seconds > 0).ok_or_else(wrong)?;
+    let seconds = number
+        .checked_mul(factor)
+        .filter(|seconds| *seconds > 0)
+        .ok_or_else(wrong)?;
     Ok(Duration::from_secs(seconds))
 }
 
 /// A whole number from 1.
 pub(super) fn count(text: &str) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|number| (1..=100_000).contains(number));
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (1..=100_000).contains(number));
     number.ok_or_else(|| "must be a whole number from 1 to 100000".to_owned())
 }
 
@@ -61,14 +74,20 @@ pub(super) fn folder(text: &str) -> Result<PathBuf, String> {
 
 /// Folders separated by colons, as on `PATH`.
 pub(super) fn folders(text: &str) -> Vec<PathBuf> {
-    std::env::split_paths(text).filter(|folder| !folder.as_os_str().is_empty()).collect()
+    std::env::split_paths(text)
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .collect()
 }
 
 /// Where programs keep a user's data.
 pub(super) fn default_data_dir(environment: &dyn Fn(&str) -> Option<String>) -> String {
     let set = |name: &str| environment(name).filter(|text| !text.is_empty());
-    let base = set("XDG_DATA_HOME").or_else(|| set("HOME").map(|home| format!("{home}/.local/share")));
-    base.map_or_else(|| "elb-dashboard-data".to_owned(), |base| format!("{base}/elb-dashboard"))
+    let base =
+        set("XDG_DATA_HOME").or_else(|| set("HOME").map(|home| format!("{home}/.local/share")));
+    base.map_or_else(
+        || "elb-dashboard-data".to_owned(),
+        |base| format!("{base}/elb-dashboard"),
+    )
 }
 
 #[cfg(test)]

@@ -13,14 +13,18 @@ pub fn LogPart(id: String, active: bool, open: bool) -> impl IntoView {
         // Lines that come while the page is made are sent to its follower.
         let newest = *context.service.follow_log(&context.caller, &id)?.borrow();
         let first = newest.saturating_sub(MAX_LOG as u64);
-        let lines = context.service.logs(&context.caller, &id, first, MAX_LOG).await?;
+        let lines = context
+            .service
+            .logs(&context.caller, &id, first, MAX_LOG)
+            .await?;
         Ok::<_, elb_engine::service::ServiceError>((id, first, lines))
     };
     let part = Suspend::new(async move {
         let (id, first, lines) = match lines.await {
             Ok(found) => found,
             Err(error) => {
-                return view! { <p class="box failure" role="alert">{error.to_string()}</p> }.into_any();
+                return view! { <p class="box failure" role="alert">{error.to_string()}</p> }
+                    .into_any();
             }
         };
         let all = format!("/api/blast/jobs/{id}/logs");

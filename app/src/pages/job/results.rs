@@ -85,7 +85,10 @@ async fn show(
     if totals.hits == 0 {
         return Ok(view! { <NoHits totals=totals/> }.into_any());
     }
-    let address = Address { query: Some(query.ordinal), ..address };
+    let address = Address {
+        query: Some(query.ordinal),
+        ..address
+    };
     let frame = view! { <Frame totals=totals query=query.clone() address=address.clone() path=path.clone()/> };
     let body = match address.view {
         View::Queries => queries::view(&context, id, &address, &path).await?,
@@ -148,15 +151,18 @@ fn Frame(totals: Totals, query: QuerySummary, address: Address, path: String) ->
         }
     });
     let title = (!query.title.is_empty()).then(|| format!(" {}", query.title));
-    let tabs = View::ALL.into_iter().filter(|view| many || *view != View::Queries).map(|tab| {
-        let link = address.with_view(tab).href(&path);
-        let current = (tab == address.view).then_some("page");
-        view! {
-            <li>
-                <a href=link aria-current=current>{tab.label()}</a>
-            </li>
-        }
-    });
+    let tabs = View::ALL
+        .into_iter()
+        .filter(|view| many || *view != View::Queries)
+        .map(|tab| {
+            let link = address.with_view(tab).href(&path);
+            let current = (tab == address.view).then_some("page");
+            view! {
+                <li>
+                    <a href=link aria-current=current>{tab.label()}</a>
+                </li>
+            }
+        });
     view! {
         <p class="found">{found}</p>
         {choice}

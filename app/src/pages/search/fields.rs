@@ -88,35 +88,44 @@ pub fn QueryField(filled: Filled, program: Program, most: u64) -> impl IntoView 
 #[component]
 pub fn DatabaseChoice(databases: Vec<Database>, spec: SearchSpec, filled: Filled) -> impl IntoView {
     let catalogue = page_context().service.catalogue().clone();
-    let making = catalogue.builds().iter().any(|build| crate::data::build_line(build).active);
+    let making = catalogue
+        .builds()
+        .iter()
+        .any(|build| crate::data::build_line(build).active);
     let group = |molecule: Molecule, label: &'static str| {
-        let options: Vec<_> = databases.iter().filter(|database| database.molecule == molecule).map(|database| {
-            let path = catalogue.path_of(&database.name).map(|path| path.to_string_lossy().into_owned());
-            let broken = database.problem.is_some();
-            let words = match &database.problem {
-                Some(problem) => format!("{} ({problem})", database.title),
-                None => format!(
-                    "{} · {}, {} {}",
-                    database.title,
-                    text::counted(database.sequences, "sequence", "sequences"),
-                    text::count(database.letters),
-                    molecule.unit()
-                ),
-            };
-            view! {
-                <option
-                    value=database.name.clone()
-                    selected=database.name == spec.database
-                    disabled=broken
-                    data-path=path.filter(|_| !broken)
-                    data-molecule=molecule.as_str()
-                    data-taxids=database.has_taxids.then_some("")
-                    data-broken=broken.then_some("")
-                >
-                    {words}
-                </option>
-            }
-        }).collect();
+        let options: Vec<_> = databases
+            .iter()
+            .filter(|database| database.molecule == molecule)
+            .map(|database| {
+                let path = catalogue
+                    .path_of(&database.name)
+                    .map(|path| path.to_string_lossy().into_owned());
+                let broken = database.problem.is_some();
+                let words = match &database.problem {
+                    Some(problem) => format!("{} ({problem})", database.title),
+                    None => format!(
+                        "{} · {}, {} {}",
+                        database.title,
+                        text::counted(database.sequences, "sequence", "sequences"),
+                        text::count(database.letters),
+                        molecule.unit()
+                    ),
+                };
+                view! {
+                    <option
+                        value=database.name.clone()
+                        selected=database.name == spec.database
+                        disabled=broken
+                        data-path=path.filter(|_| !broken)
+                        data-molecule=molecule.as_str()
+                        data-taxids=database.has_taxids.then_some("")
+                        data-broken=broken.then_some("")
+                    >
+                        {words}
+                    </option>
+                }
+            })
+            .collect();
         (!options.is_empty()).then(|| view! { <optgroup label=label>{options}</optgroup> })
     };
     let making = making.then(|| view! { <p class="box warning">"A database is being made; load this page again when it is done (see Databases)."</p> });

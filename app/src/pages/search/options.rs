@@ -18,15 +18,26 @@ use super::source::Filled;
 /// Task and options, in groups.
 #[component]
 pub fn OptionFields(spec: SearchSpec, filled: Filled, databases: Vec<Database>) -> impl IntoView {
-    let has_taxids = databases.iter().any(|database| database.name == spec.database && database.has_taxids);
+    let has_taxids = databases
+        .iter()
+        .any(|database| database.name == spec.database && database.has_taxids);
     let fields = |group: Group| {
         let options = OPTIONS.iter().filter(move |option| option.group == group);
-        options.map(|option| field(option, &spec, &filled, has_taxids)).collect_view()
+        options
+            .map(|option| field(option, &spec, &filled, has_taxids))
+            .collect_view()
     };
     let folded = |group: Group, title: &'static str| {
-        let set = OPTIONS.iter().filter(|option| option.group == group).any(|option| {
-            !filled.value(option.key).is_empty() || filled.problems.iter().any(|problem| problem.field == option.key)
-        });
+        let set = OPTIONS
+            .iter()
+            .filter(|option| option.group == group)
+            .any(|option| {
+                !filled.value(option.key).is_empty()
+                    || filled
+                        .problems
+                        .iter()
+                        .any(|problem| problem.field == option.key)
+            });
         view! {
             <details class="group" open=set>
                 <summary>{title}</summary>
@@ -47,7 +58,9 @@ pub fn OptionFields(spec: SearchSpec, filled: Filled, databases: Vec<Database>) 
 
 #[component]
 fn TaskChoice(spec: SearchSpec, filled: Filled) -> impl IntoView {
-    let own = Program::ALL.into_iter().flat_map(|program| program.tasks().iter().map(move |task| (program, *task)));
+    let own = Program::ALL
+        .into_iter()
+        .flat_map(|program| program.tasks().iter().map(move |task| (program, *task)));
     let options = own.map(|(program, task)| {
         let there = program == spec.program;
         let words = format!("{} · {}", task.label(), task.hint());
@@ -76,10 +89,19 @@ fn TaskChoice(spec: SearchSpec, filled: Filled) -> impl IntoView {
     }
 }
 
-fn field(option: &'static OptionDescriptor, spec: &SearchSpec, filled: &Filled, has_taxids: bool) -> AnyView {
+fn field(
+    option: &'static OptionDescriptor,
+    spec: &SearchSpec,
+    filled: &Filled,
+    has_taxids: bool,
+) -> AnyView {
     let taxa = matches!(option.key, "taxids" | "negative_taxids");
     let there = option.is_for(spec.program) && (has_taxids || !taxa);
-    let programs: Vec<&str> = option.programs.iter().map(|program| program.as_str()).collect();
+    let programs: Vec<&str> = option
+        .programs
+        .iter()
+        .map(|program| program.as_str())
+        .collect();
     let id = format!("option-{}", option.key);
     let (program, task) = (spec.program, spec.task());
     let value = filled.value(option.key).to_owned();
@@ -100,7 +122,13 @@ fn field(option: &'static OptionDescriptor, spec: &SearchSpec, filled: &Filled, 
     .into_any()
 }
 
-fn control(option: &'static OptionDescriptor, id: String, value: String, default: String, there: bool) -> AnyView {
+fn control(
+    option: &'static OptionDescriptor,
+    id: String,
+    value: String,
+    default: String,
+    there: bool,
+) -> AnyView {
     let choices: Vec<(String, String)> = match option.control {
         Control::Text => {
             return view! {
@@ -108,13 +136,23 @@ fn control(option: &'static OptionDescriptor, id: String, value: String, default
             }
             .into_any();
         }
-        Control::Choice(choices) => choices.iter().map(|(value, label)| ((*value).to_owned(), (*label).to_owned())).collect(),
-        Control::GeneticCode => GENETIC_CODES.iter().map(|(code, name)| (code.to_string(), format!("{code} {name}"))).collect(),
-        Control::Matrix => Matrix::ALL.iter().map(|matrix| (matrix.as_str().to_owned(), matrix.as_str().to_owned())).collect(),
+        Control::Choice(choices) => choices
+            .iter()
+            .map(|(value, label)| ((*value).to_owned(), (*label).to_owned()))
+            .collect(),
+        Control::GeneticCode => GENETIC_CODES
+            .iter()
+            .map(|(code, name)| (code.to_string(), format!("{code} {name}")))
+            .collect(),
+        Control::Matrix => Matrix::ALL
+            .iter()
+            .map(|matrix| (matrix.as_str().to_owned(), matrix.as_str().to_owned()))
+            .collect(),
     };
     // A value that is none of the choices, such as own parameters of a filter, is kept as it is.
     let known = value.is_empty() || choices.iter().any(|(choice, _)| *choice == value);
-    let own = (!known).then(|| view! { <option value=value.clone() selected>{value.clone()}</option> });
+    let own =
+        (!known).then(|| view! { <option value=value.clone() selected>{value.clone()}</option> });
     let options = choices.iter().map(|(choice, label)| {
         view! { <option value=choice.clone() selected=*choice == value>{label.clone()}</option> }
     }).collect_view();

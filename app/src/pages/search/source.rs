@@ -51,8 +51,15 @@ pub async fn fill(context: &PageContext) -> Filled {
         };
     }
     let address = form_pairs(&address_query());
-    let mut filled = Filled { pristine: address.is_empty(), pairs: address, ..Filled::default() };
-    let (from, example) = (filled.value("from").to_owned(), filled.value("example").to_owned());
+    let mut filled = Filled {
+        pristine: address.is_empty(),
+        pairs: address,
+        ..Filled::default()
+    };
+    let (from, example) = (
+        filled.value("from").to_owned(),
+        filled.value("example").to_owned(),
+    );
     if !from.is_empty() {
         duplicate(context, &mut filled, &from).await;
     } else if !example.is_empty() {
@@ -68,7 +75,11 @@ pub async fn fill(context: &PageContext) -> Filled {
 async fn duplicate(context: &PageContext, filled: &mut Filled, id: &str) {
     let detail = match context.service.detail(&context.caller, id) {
         Ok(detail) => detail,
-        Err(error) => return filled.notes.push(format!("The search to be duplicated is not there: {error}.")),
+        Err(error) => {
+            return filled.notes.push(format!(
+                "The search to be duplicated is not there: {error}."
+            ));
+        }
     };
     for (name, value) in to_form(&detail.spec) {
         filled.set(name, value);
@@ -78,9 +89,15 @@ async fn duplicate(context: &PageContext, filled: &mut Filled, id: &str) {
         filled.set("query_of", id);
         return;
     }
-    match context.service.query_head(&context.caller, id, MAX_TEXT).await {
+    match context
+        .service
+        .query_head(&context.caller, id, MAX_TEXT)
+        .await
+    {
         Ok(text) => filled.set("query", text),
-        Err(error) => filled.notes.push(format!("The query of that search cannot be read, all else is filled in: {error}.")),
+        Err(error) => filled.notes.push(format!(
+            "The query of that search cannot be read, all else is filled in: {error}."
+        )),
     }
 }
 
@@ -91,7 +108,9 @@ async fn take_example(context: &PageContext, filled: &mut Filled, database: &str
             filled.set("query", query);
             filled.set("database", database);
         }
-        Err(error) => filled.notes.push(format!("The example cannot be had: {error}.")),
+        Err(error) => filled
+            .notes
+            .push(format!("The example cannot be had: {error}.")),
     }
 }
 

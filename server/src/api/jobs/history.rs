@@ -44,9 +44,22 @@ pub struct History {
     ),
     responses((status = 200, body = History), (status = 404, body = ErrorBody))
 )]
-pub async fn history(State(state): State<AppState>, Path(id): Path<String>, Query(page): Query<Page>) -> Result<Json<History>, ApiError> {
+pub async fn history(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    Query(page): Query<Page>,
+) -> Result<Json<History>, ApiError> {
     let limit = page.limit.unwrap_or(USUAL);
-    let entries = state.service.history(&state.caller(), &id, page.before, limit).await?;
-    let last = entries.last().map(|entry| entry.version).filter(|version| *version > 1);
-    Ok(Json(History { next_before: last, entries }))
+    let entries = state
+        .service
+        .history(&state.caller(), &id, page.before, limit)
+        .await?;
+    let last = entries
+        .last()
+        .map(|entry| entry.version)
+        .filter(|version| *version > 1);
+    Ok(Json(History {
+        next_before: last,
+        entries,
+    }))
 }

@@ -9,9 +9,15 @@ use axum::{
 use elb_core::list::ListQuery;
 use sha2::{Digest, Sha256};
 
-use crate::{api::schema::ListBody, error::{ApiError, ErrorBody}, state::AppState};
+use crate::{
+    api::schema::ListBody,
+    error::{ApiError, ErrorBody},
+    state::AppState,
+};
 
-const PARAMETERS: [&str; 8] = ["status", "program", "database", "q", "sort", "dir", "cursor", "limit"];
+const PARAMETERS: [&str; 8] = [
+    "status", "program", "database", "q", "sort", "dir", "cursor", "limit",
+];
 
 /// Searches, newest first
 ///
@@ -35,19 +41,37 @@ const PARAMETERS: [&str; 8] = ["status", "program", "database", "q", "sort", "di
         (status = 400, body = ErrorBody)
     )
 )]
-pub async fn list(State(state): State<AppState>, RawQuery(query): RawQuery, headers: HeaderMap) -> Result<Response, ApiError> {
+pub async fn list(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let text = query.unwrap_or_default();
-    let pairs: Vec<(String, String)> = form_urlencoded::parse(text.as_bytes()).into_owned().collect();
-    if let Some((unknown, _)) = pairs.iter().find(|(name, _)| !PARAMETERS.contains(&name.as_str())) {
+    let pairs: Vec<(String, String)> = form_urlencoded::parse(text.as_bytes())
+        .into_owned()
+        .collect();
+    if let Some((unknown, _)) = pairs
+        .iter()
+        .find(|(name, _)| !PARAMETERS.contains(&name.as_str()))
+    {
         let known = PARAMETERS.join(", ");
-        return Err(ApiError::bad_request(format!("there is no parameter \"{unknown}\"; there are {known}")));
+        return Err(ApiError::bad_request(format!(
+            "there is no parameter \"{unknown}\"; there are {known}"
+        )));
     }
-    let wanted = ListQuery::from_pairs(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))
-        .map_err(|error| ApiError::bad_request(error.to_string()))?;
+    let wanted = ListQuery::from_pairs(
+        pairs
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    )
+    .map_err(|error| ApiError::bad_request(error.to_string()))?;
     let page = state.service.list(&state.caller(), &wanted);
     let etag = etag(page.revision, &wanted);
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    let mut answer = if known.is_some_and(|known| known.split(',').any(|each| each.trim() == etag)) {
+    let known = headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok());
+    let mut answer = if known.is_some_and(|known| known.split(',').any(|each| each.trim() == etag))
+    {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         Json(page).into_response()
@@ -56,13 +80,20 @@ pub async fn list(State(state): State<AppState>, RawQuery(query): RawQuery, head
     if let Ok(value) = HeaderValue::from_str(&etag) {
         headers.insert(header::ETAG, value);
     }
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("private, no-cache"),
+    );
     Ok(answer)
 }
 
 /// Made of the revision and the question, so that the time of the answer plays no part.
 fn etag(revision: u64, query: &ListQuery) -> String {
     let digest = Sha256::digest(query.href("").as_bytes());
-    let short: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let short: String = digest
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("\"{revision}-{short}\"")
 }

@@ -59,17 +59,32 @@ pub struct Log {
     ),
     responses((status = 200, body = Log), (status = 404, body = ErrorBody))
 )]
-pub async fn logs(State(state): State<AppState>, Path(id): Path<String>, Query(page): Query<Page>, headers: HeaderMap) -> Result<Response, ApiError> {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+pub async fn logs(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    Query(page): Query<Page>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     if accept.contains("text/event-stream") {
         let after = last_event_id(&headers).or(page.after).unwrap_or(0);
         let grown = state.service.follow_log(&state.caller(), &id)?;
-        let stream = Sse::new(follow(state, id, after, grown)).keep_alive(KeepAlive::new().interval(poll::HEARTBEAT));
+        let stream = Sse::new(follow(state, id, after, grown))
+            .keep_alive(KeepAlive::new().interval(poll::HEARTBEAT));
         return Ok(unbuffered(stream.into_response()));
     }
     let limit = page.limit.unwrap_or(USUAL);
-    let lines = state.service.logs(&state.caller(), &id, page.after.unwrap_or(0), limit).await?;
-    let next_after = lines.last().map(|line| line.number).filter(|_| lines.len() >= limit);
+    let lines = state
+        .service
+        .logs(&state.caller(), &id, page.after.unwrap_or(0), limit)
+        .await?;
+    let next_after = lines
+        .last()
+        .map(|line| line.number)
+        .filter(|_| lines.len() >= limit);
     Ok(Json(Log { lines, next_after }).into_response())
 }
 
@@ -82,8 +97,20 @@ struct Following {
     over: bool,
 }
 
-fn follow(state: AppState, id: String, after: u64, grown: watch::Receiver<u64>) -> impl Stream<Item = Result<Event, Infallible>> {
-    let start = Following { state, id, after, grown, waiting: Vec::new().into_iter(), over: false };
+fn follow(
+    state: AppState,
+    id: String,
+    after: u64,
+    grown: watch::Receiver<u64>,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    let start = Following {
+        state,
+        id,
+        after,
+        grown,
+        waiting: Vec::new().into_iter(),
+        over: false,
+    };
     futures::stream::unfold(start, |mut following| async move {
         let event = following.next().await?;
         Some((Ok(event), following))
@@ -104,9 +131,18 @@ impl Following {
             }
             // Looked at before the lines are read: whatever was written until the end is then read too.
             let caller = self.state.caller();
-            let ended = self.state.service.detail(&caller, &self.id).map_or(true, |job| !job.row.phase.is_active());
+            let ended = self
+                .state
+                .service
+                .detail(&caller, &self.id)
+                .map_or(true, |job| !job.row.phase.is_active());
             self.grown.mark_unchanged();
-            let lines = self.state.service.logs(&caller, &self.id, self.after, PIECE).await.unwrap_or_default();
+            let lines = self
+                .state
+                .service
+                .logs(&caller, &self.id, self.after, PIECE)
+                .await
+                .unwrap_or_default();
             if !lines.is_empty() {
                 self.waiting = lines.into_iter();
                 continue;

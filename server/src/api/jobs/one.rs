@@ -15,7 +15,9 @@ use crate::{
 };
 
 fn shown(state: &AppState, id: &str) -> Result<JobDetail, ApiError> {
-    Ok(JobDetail::clone(&*state.service.detail(&state.caller(), id)?))
+    Ok(JobDetail::clone(
+        &*state.service.detail(&state.caller(), id)?,
+    ))
 }
 
 /// One search with its timeline and exact command
@@ -23,7 +25,10 @@ fn shown(state: &AppState, id: &str) -> Result<JobDetail, ApiError> {
     get, path = "/api/blast/jobs/{id}", tag = "searches", params(("id" = String, Path)),
     responses((status = 200, body = JobBody), (status = 404, body = ErrorBody))
 )]
-pub async fn detail(State(state): State<AppState>, Path(id): Path<String>) -> Result<Json<JobDetail>, ApiError> {
+pub async fn detail(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Json<JobDetail>, ApiError> {
     Ok(Json(shown(&state, &id)?))
 }
 
@@ -34,7 +39,10 @@ pub async fn detail(State(state): State<AppState>, Path(id): Path<String>) -> Re
     post, path = "/api/blast/jobs/{id}/cancel", tag = "searches", params(("id" = String, Path)),
     responses((status = 202, body = JobBody), (status = 404, body = ErrorBody), (status = 409, description = "It has ended already.", body = ErrorBody))
 )]
-pub async fn cancel(State(state): State<AppState>, Path(id): Path<String>) -> Result<Response, ApiError> {
+pub async fn cancel(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
     state.service.cancel(&state.caller(), &id).await?;
     Ok((StatusCode::ACCEPTED, Json(shown(&state, &id)?)).into_response())
 }
@@ -44,7 +52,10 @@ pub async fn cancel(State(state): State<AppState>, Path(id): Path<String>) -> Re
     post, path = "/api/blast/jobs/{id}/retry", tag = "searches", params(("id" = String, Path)),
     responses((status = 202, body = JobBody), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody), (status = 503, body = ErrorBody))
 )]
-pub async fn retry(State(state): State<AppState>, Path(id): Path<String>) -> Result<Response, ApiError> {
+pub async fn retry(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
     state.service.retry(&state.caller(), &id).await?;
     Ok((StatusCode::ACCEPTED, Json(shown(&state, &id)?)).into_response())
 }
@@ -56,7 +67,10 @@ pub async fn retry(State(state): State<AppState>, Path(id): Path<String>) -> Res
     delete, path = "/api/blast/jobs/{id}", tag = "searches", params(("id" = String, Path)),
     responses((status = 204, description = "Deleted."), (status = 202, description = "Will be deleted once it has stopped.", body = JobBody), (status = 404, body = ErrorBody))
 )]
-pub async fn delete(State(state): State<AppState>, Path(id): Path<String>) -> Result<Response, ApiError> {
+pub async fn delete(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
     let stored = state.service.delete(&state.caller(), &id).await?;
     if stored.job.phase.is_active() {
         // It may be gone between the two; then there is nothing to show.

@@ -16,6 +16,11 @@ use crate::{
     get, path = "/api/blast/jobs/{id}/query", tag = "searches", params(("id" = String, Path)),
     responses((status = 200, body = String, content_type = "text/plain"), (status = 404, body = ErrorBody))
 )]
-pub async fn query(State(state): State<AppState>, Path(id): Path<String>) -> Result<Response, ApiError> {
-    Ok(attachment(state.service.query_file(&state.caller(), &id).await?))
+pub async fn query(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    Ok(attachment(
+        state.service.query_file(&state.caller(), &id).await?,
+    ))
 }

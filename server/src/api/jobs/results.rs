@@ -33,18 +33,51 @@ const MAX_CHOSEN: usize = 10_000;
         (status = 409, description = "There are no results (yet).", body = ErrorBody)
     )
 )]
-pub async fn results(State(state): State<AppState>, Path(id): Path<String>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
+pub async fn results(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
     let wanted = Wanted::read(&query.unwrap_or_default())?;
     let caller = state.caller();
     let download = match wanted.format.as_str() {
-        "csv" => state.service.index_file(&caller, &id, IndexFile::Descriptions { query: wanted.query }).await?,
-        "hsps" => state.service.index_file(&caller, &id, IndexFile::Hsps { query: wanted.query }).await?,
+        "csv" => {
+            state
+                .service
+                .index_file(
+                    &caller,
+                    &id,
+                    IndexFile::Descriptions {
+                        query: wanted.query,
+                    },
+                )
+                .await?
+        }
+        "hsps" => {
+            state
+                .service
+                .index_file(
+                    &caller,
+                    &id,
+                    IndexFile::Hsps {
+                        query: wanted.query,
+                    },
+                )
+                .await?
+        }
         "fasta" => {
-            let file = IndexFile::Fasta { query: wanted.query.unwrap_or(0), subjects: wanted.subjects };
+            let file = IndexFile::Fasta {
+                query: wanted.query.unwrap_or(0),
+                subjects: wanted.subjects,
+            };
             state.service.index_file(&caller, &id, file).await?
         }
         number => {
-            let known = || ApiError::bad_request("format must be csv, hsps, fasta or one of BLAST+'s numbers 0, 5, 6, 7, 10, 11, 15, 16, 17");
+            let known = || {
+                ApiError::bad_request(
+                    "format must be csv, hsps, fasta or one of BLAST+'s numbers 0, 5, 6, 7, 10, 11, 15, 16, 17",
+                )
+            };
             let format = Format::parse(number).ok_or_else(known)?;
             state.service.download(&caller, &id, format).await?
         }
@@ -64,17 +97,27 @@ impl Wanted {
         let mut wanted = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let whole = || {
-                value.parse::<u64>().map_err(|_| ApiError::bad_request(format!("{name} must be a position, a whole number from 0")))
+                value.parse::<u64>().map_err(|_| {
+                    ApiError::bad_request(format!(
+                        "{name} must be a position, a whole number from 0"
+                    ))
+                })
             };
             match &*name {
                 "format" => wanted.format = value.into_owned(),
                 "query" => wanted.query = Some(whole()?),
                 "subject" => wanted.subjects.push(whole()?),
-                other => return Err(ApiError::bad_request(format!("there is no parameter \"{other}\"; there are format, query, subject"))),
+                other => {
+                    return Err(ApiError::bad_request(format!(
+                        "there is no parameter \"{other}\"; there are format, query, subject"
+                    )));
+                }
             }
         }
         if wanted.subjects.len() > MAX_CHOSEN {
-            return Err(ApiError::bad_request(format!("at most {MAX_CHOSEN} hits can be chosen at once")));
+            return Err(ApiError::bad_request(format!(
+                "at most {MAX_CHOSEN} hits can be chosen at once"
+            )));
         }
         Ok(wanted)
     }

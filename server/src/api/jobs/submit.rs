@@ -38,28 +38,49 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
         (status = 503, description = "Not started: try again later.", body = ErrorBody)
     )
 )]
-pub async fn submit(State(state): State<AppState>, headers: HeaderMap, request: Request) -> Result<Response, ApiError> {
+pub async fn submit(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, ApiError> {
     let body = read(&state, request).await?;
     let body: SubmitBody = serde_json::from_slice(&body).map_err(|error| {
-        let message = format!("The body is not understood: {error}. /api/openapi.json describes it.");
+        let message =
+            format!("The body is not understood: {error}. /api/openapi.json describes it.");
         ApiError::invalid(vec![OptionProblem::new("body", message)])
     })?;
     let (spec, problems) = spec_of(&body);
-    let key = headers.get(KEY).map(|value| value.to_str().map(str::to_owned));
-    let key = key.transpose().map_err(|_| ApiError::bad_request("an Idempotency-Key is at most 200 visible ASCII characters"))?;
-    let query = state.service.receive_query(body.query.as_bytes(), spec.program.query_molecule()).await?;
+    let key = headers
+        .get(KEY)
+        .map(|value| value.to_str().map(str::to_owned));
+    let key = key.transpose().map_err(|_| {
+        ApiError::bad_request("an Idempotency-Key is at most 200 visible ASCII characters")
+    })?;
+    let query = state
+        .service
+        .receive_query(body.query.as_bytes(), spec.program.query_molecule())
+        .await?;
     if !problems.is_empty() {
         let mut all = problems;
         all.extend(state.service.problems_of(&spec, &query.report));
         return Err(ApiError::invalid(crate::forms::search::distinct(all)));
     }
-    let submission = Submission { spec, title: body.title.unwrap_or_default(), query, key };
+    let submission = Submission {
+        spec,
+        title: body.title.unwrap_or_default(),
+        query,
+        key,
+    };
     let submitted = state.service.submit(&state.caller(), submission).await?;
     accepted(&state, submitted)
 }
 
 async fn read(state: &AppState, request: Request) -> Result<Bytes, ApiError> {
-    let limit = state.page_settings.max_query_bytes.saturating_mul(2).saturating_add(BESIDE_QUERY);
+    let limit = state
+        .page_settings
+        .max_query_bytes
+        .saturating_mul(2)
+        .saturating_add(BESIDE_QUERY);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     axum::body::to_bytes(request.into_body(), limit).await.map_err(|error| {
         let most = elb_core::text::bytes(state.page_settings.max_query_bytes);
@@ -73,12 +94,18 @@ fn spec_of(body: &SubmitBody) -> (SearchSpec, Vec<OptionProblem>) {
     let mut problems = Vec::new();
     let program = Program::parse(&body.program);
     if program.is_none() {
-        problems.push(OptionProblem::new("program", "The program must be blastn, blastp, blastx, tblastn or tblastx."));
+        problems.push(OptionProblem::new(
+            "program",
+            "The program must be blastn, blastp, blastx, tblastn or tblastx.",
+        ));
     }
     let given = body.task.as_deref().filter(|task| !task.is_empty());
     let task = given.and_then(Task::parse);
     if let (Some(given), None) = (given, task) {
-        problems.push(OptionProblem::new("task", format!("There is no task {given}.")));
+        problems.push(OptionProblem::new(
+            "task",
+            format!("There is no task {given}."),
+        ));
     }
     let mut options = SearchOptions::default();
     for (name, value) in body.options.iter().flatten() {
@@ -86,16 +113,23 @@ fn spec_of(body: &SubmitBody) -> (SearchSpec, Vec<OptionProblem>) {
             serde_json::Value::Null => continue,
             serde_json::Value::String(text) => text.clone(),
             serde_json::Value::Array(list) => {
-                let words: Vec<String> = list.iter().map(|each| each.to_string().trim_matches('"').to_owned()).collect();
+                let words: Vec<String> = list
+                    .iter()
+                    .map(|each| each.to_string().trim_matches('"').to_owned())
+                    .collect();
                 words.join(",")
             }
             other => other.to_string(),
         };
         match options.set(name, &text) {
             Ok(true) => {}
-            Ok(false) => problems.push(OptionProblem::new(name.clone(), format!("There is no option \"{name}\"."))),
+            Ok(false) => problems.push(OptionProblem::new(
+                name.clone(),
+                format!("There is no option \"{name}\"."),
+            )),
             Err(why) => {
-                let label = elb_core::search::OptionDescriptor::find(name).map_or(name.as_str(), |option| option.label);
+                let label = elb_core::search::OptionDescriptor::find(name)
+                    .map_or(name.as_str(), |option| option.label);
                 problems.push(OptionProblem::new(name.clone(), format!("{label} {why}.")));
             }
         }

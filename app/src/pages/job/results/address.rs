@@ -99,7 +99,8 @@ impl Address {
                 "query" => address.query = Some(whole("query", value)?),
                 "view" => {
                     let known = View::ALL.into_iter().find(|view| view.as_str() == value);
-                    address.view = known.ok_or("The view must be hits, graphic, alignments or queries.")?;
+                    address.view =
+                        known.ok_or("The view must be hits, graphic, alignments or queries.")?;
                 }
                 "subject" => address.subject = Some(whole("subject", value)?),
                 "sort" => {
@@ -118,8 +119,14 @@ impl Address {
                 "min_identity" => address.min_identity = Some(percent("Identity at least", value)?),
                 "min_coverage" => address.min_coverage = Some(percent("Coverage at least", value)?),
                 "max_evalue" => {
-                    let evalue = value.parse().ok().filter(|evalue: &f64| evalue.is_finite() && *evalue >= 0.0);
-                    address.max_evalue = Some(evalue.ok_or("E-value at most must be a number from 0, for example 1e-10.")?);
+                    let evalue = value
+                        .parse()
+                        .ok()
+                        .filter(|evalue: &f64| evalue.is_finite() && *evalue >= 0.0);
+                    address.max_evalue = Some(
+                        evalue
+                            .ok_or("E-value at most must be a number from 0, for example 1e-10.")?,
+                    );
                 }
                 "rows" => {
                     address.rows = whole("rows", value)?;
@@ -140,18 +147,37 @@ impl Address {
         let mut pairs = Vec::new();
         let mut push = |name, value: Option<String>| pairs.extend(value.map(|value| (name, value)));
         push("query", self.query.map(|query| query.to_string()));
-        push("view", (self.view != View::Hits).then(|| self.view.as_str().to_owned()));
+        push(
+            "view",
+            (self.view != View::Hits).then(|| self.view.as_str().to_owned()),
+        );
         push("subject", self.subject.map(|subject| subject.to_string()));
-        push("sort", (self.sort != SubjectSort::Best).then(|| self.sort.as_str().to_owned()));
+        push(
+            "sort",
+            (self.sort != SubjectSort::Best).then(|| self.sort.as_str().to_owned()),
+        );
         let direction = if self.descending { "desc" } else { "asc" };
-        push("dir", (self.descending != self.sort.descends_first()).then(|| direction.to_owned()));
+        push(
+            "dir",
+            (self.descending != self.sort.descends_first()).then(|| direction.to_owned()),
+        );
         push("q", Some(self.text.clone()).filter(|text| !text.is_empty()));
         push("min_identity", self.min_identity.map(number));
         push("min_coverage", self.min_coverage.map(number));
         push("max_evalue", self.max_evalue.map(number));
-        push("rows", Some(self.rows).filter(|rows| *rows > 0).map(|rows| rows.to_string()));
+        push(
+            "rows",
+            Some(self.rows)
+                .filter(|rows| *rows > 0)
+                .map(|rows| rows.to_string()),
+        );
         push("with_hits", self.with_hits.then(|| "yes".to_owned()));
-        push("page", Some(self.page).filter(|page| *page > 1).map(|page| page.to_string()));
+        push(
+            "page",
+            Some(self.page)
+                .filter(|page| *page > 1)
+                .map(|page| page.to_string()),
+        );
         pairs
     }
 
@@ -171,17 +197,31 @@ impl Address {
 
     /// The same of another query, from its first page.
     pub fn of_query(&self, ordinal: u64) -> Self {
-        Self { query: Some(ordinal), subject: None, page: 0, ..self.clone() }
+        Self {
+            query: Some(ordinal),
+            subject: None,
+            page: 0,
+            ..self.clone()
+        }
     }
 
     /// The same in another view, from its first page.
     pub fn with_view(&self, view: View) -> Self {
-        Self { view, subject: None, page: 0, rows: 0, ..self.clone() }
+        Self {
+            view,
+            subject: None,
+            page: 0,
+            rows: 0,
+            ..self.clone()
+        }
     }
 
     /// The same on another page.
     pub fn on_page(&self, page: u64) -> Self {
-        Self { page, ..self.clone() }
+        Self {
+            page,
+            ..self.clone()
+        }
     }
 
     /// Without any filter.
@@ -227,11 +267,16 @@ impl Address {
 }
 
 fn whole(name: &str, value: &str) -> Result<u64, String> {
-    value.parse().map_err(|_| format!("The parameter {name} must be a whole number."))
+    value
+        .parse()
+        .map_err(|_| format!("The parameter {name} must be a whole number."))
 }
 
 fn percent(label: &str, value: &str) -> Result<f64, String> {
-    let number = value.parse().ok().filter(|number| (0.0..=100.0).contains(number));
+    let number = value
+        .parse()
+        .ok()
+        .filter(|number| (0.0..=100.0).contains(number));
     number.ok_or_else(|| format!("{label} must be a number from 0 to 100."))
 }
 
@@ -251,7 +296,17 @@ mod tests {
 
     #[test]
     fn a_value_that_makes_no_sense_is_named() {
-        for bad in ["view=all", "sort=size", "dir=up", "min_identity=101", "min_coverage=x", "max_evalue=-1", "rows=0", "rows=501", "page=-1"] {
+        for bad in [
+            "view=all",
+            "sort=size",
+            "dir=up",
+            "min_identity=101",
+            "min_coverage=x",
+            "max_evalue=-1",
+            "rows=0",
+            "rows=501",
+            "page=-1",
+        ] {
             let why = Address::parse(bad).unwrap_err();
             assert!(why.contains("must be"), "{bad}: {why}");
         }

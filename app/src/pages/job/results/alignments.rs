@@ -23,17 +23,35 @@ use crate::data::PageContext;
 const HSPS: u64 = 10;
 
 /// The view.
-pub async fn view(context: &PageContext, id: &str, address: &Address, path: &str) -> Result<AnyView, ServiceError> {
+pub async fn view(
+    context: &PageContext,
+    id: &str,
+    address: &Address,
+    path: &str,
+) -> Result<AnyView, ServiceError> {
     let query = address.query.unwrap_or(0);
     if let Some(subject) = address.subject {
-        let page = context.service.hits(&context.caller, id, move |index| index.one_subject(query, subject, MAX_ROWS)).await?;
+        let page = context
+            .service
+            .hits(&context.caller, id, move |index| {
+                index.one_subject(query, subject, MAX_ROWS)
+            })
+            .await?;
         return Ok(one(page, address, path));
     }
     let request = address.request();
-    let page = context.service.hits(&context.caller, id, move |index| index.alignments(query, &request, HSPS)).await?;
+    let page = context
+        .service
+        .hits(&context.caller, id, move |index| {
+            index.alignments(query, &request, HSPS)
+        })
+        .await?;
     let filter = view! { <FilterForm address=address.clone() path=path.to_owned()/> };
     if page.filtered == 0 {
-        return Ok(view! { {filter} <NothingPasses address=address.clone() path=path.to_owned()/> }.into_any());
+        return Ok(
+            view! { {filter} <NothingPasses address=address.clone() path=path.to_owned()/> }
+                .into_any(),
+        );
     }
     let (filtered, hits) = (page.filtered, page.query.hits);
     let pages = || view! { <Pages address=address.clone() path=path.to_owned() filtered=filtered of=Some(hits) words=("hit", "hits")/> };
@@ -48,7 +66,8 @@ fn one(page: AlignmentPage, address: &Address, path: &str) -> AnyView {
     let all = address.with_view(View::Alignments).href(path);
     let list = address.with_view(View::Hits).href(path);
     let subjects = subjects(page, address, path);
-    let missing = missing.then(|| view! { <p class="box failure" role="alert">"This query has no such hit."</p> });
+    let missing = missing
+        .then(|| view! { <p class="box failure" role="alert">"This query has no such hit."</p> });
     view! {
         {missing}
         {subjects}
@@ -95,9 +114,19 @@ fn subjects(page: AlignmentPage, address: &Address, path: &str) -> AnyView {
 }
 
 fn draw(hsp: &Hsp, drawing: Drawing<'_>, number: Option<String>) -> AnyView {
-    let share = |count: u64| format!("{count}/{} ({})", hsp.length, display::percent(elb_core::hits::percent(count, hsp.length)));
-    let positives = drawing.matrix.is_some().then(|| format!(", positives {}", share(hsp.positives)));
-    let strands = direction(hsp, drawing).map(|strands| format!(", {}", strands.replace('=', " ").to_lowercase()));
+    let share = |count: u64| {
+        format!(
+            "{count}/{} ({})",
+            hsp.length,
+            display::percent(elb_core::hits::percent(count, hsp.length))
+        )
+    };
+    let positives = drawing
+        .matrix
+        .is_some()
+        .then(|| format!(", positives {}", share(hsp.positives)));
+    let strands = direction(hsp, drawing)
+        .map(|strands| format!(", {}", strands.replace('=', " ").to_lowercase()));
     let heading = format!(
         "{}score {} bits ({}), E-value {}, identities {}{}, gaps {}{}",
         number.unwrap_or_default(),

@@ -14,14 +14,29 @@ use super::{
 use crate::data::PageContext;
 
 /// The view.
-pub async fn view(context: &PageContext, id: &str, address: &Address, path: &str) -> Result<AnyView, ServiceError> {
+pub async fn view(
+    context: &PageContext,
+    id: &str,
+    address: &Address,
+    path: &str,
+) -> Result<AnyView, ServiceError> {
     let (query, request) = (address.query.unwrap_or(0), address.request());
-    let page = context.service.hits(&context.caller, id, move |index| index.descriptions(query, &request)).await?;
+    let page = context
+        .service
+        .hits(&context.caller, id, move |index| {
+            index.descriptions(query, &request)
+        })
+        .await?;
     let filter = view! { <FilterForm address=address.clone() path=path.to_owned()/> };
     if page.subjects.is_empty() && page.filtered == 0 {
-        return Ok(view! { {filter} <NothingPasses address=address.clone() path=path.to_owned()/> }.into_any());
+        return Ok(
+            view! { {filter} <NothingPasses address=address.clone() path=path.to_owned()/> }
+                .into_any(),
+        );
     }
-    let rows = page.subjects.into_iter().map(|subject| view! { <Row subject=subject address=address.clone() path=path.to_owned()/> });
+    let rows = page.subjects.into_iter().map(
+        |subject| view! { <Row subject=subject address=address.clone() path=path.to_owned()/> },
+    );
     let head = |key: SubjectSort, label: &'static str, class: &'static str| {
         view! { <SortHead address=address.clone() path=path.to_owned() column=key label=label class=class/> }
     };
@@ -62,7 +77,11 @@ pub async fn view(context: &PageContext, id: &str, address: &Address, path: &str
 
 #[component]
 fn Row(subject: SubjectSummary, address: Address, path: String) -> impl IntoView {
-    let link = Address { subject: Some(subject.ordinal), ..address.with_view(View::Alignments) }.href(&path);
+    let link = Address {
+        subject: Some(subject.ordinal),
+        ..address.with_view(View::Alignments)
+    }
+    .href(&path);
     let label = format!("Choose {}", subject.accession);
     let several = (subject.hsps > 1).then(|| format!("{} HSPs", text::count(subject.hsps)));
     let names = Some(subject.names.clone()).filter(|names| !names.is_empty());
@@ -90,14 +109,26 @@ fn Row(subject: SubjectSummary, address: Address, path: String) -> impl IntoView
 
 /// A column's heading as a link: sorts by it, turns the order round, then goes back to BLAST+'s own.
 #[component]
-fn SortHead(address: Address, path: String, column: SubjectSort, label: &'static str, class: &'static str) -> impl IntoView {
+fn SortHead(
+    address: Address,
+    path: String,
+    column: SubjectSort,
+    label: &'static str,
+    class: &'static str,
+) -> impl IntoView {
     let current = address.sort == column;
     let (sort, descending) = match (current, address.descending == column.descends_first()) {
         (false, _) => (column, column.descends_first()),
         (true, true) => (column, !address.descending),
         (true, false) => (SubjectSort::Best, false),
     };
-    let link = Address { sort, descending, page: 0, ..address.clone() }.href(&path);
+    let link = Address {
+        sort,
+        descending,
+        page: 0,
+        ..address.clone()
+    }
+    .href(&path);
     let (order, mark) = match (current, address.descending) {
         (true, true) => (Some("descending"), " ↓"),
         (true, false) => (Some("ascending"), " ↑"),

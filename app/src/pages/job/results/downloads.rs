@@ -22,13 +22,27 @@ pub fn Downloads(
         }
     };
     let ours = [
-        link("csv".to_owned(), "Descriptions (CSV)".to_owned(), "one row a hit, for spreadsheets"),
-        link("hsps".to_owned(), "HSPs (CSV)".to_owned(), "one row an alignment"),
+        link(
+            "csv".to_owned(),
+            "Descriptions (CSV)".to_owned(),
+            "one row a hit, for spreadsheets",
+        ),
+        link(
+            "hsps".to_owned(),
+            "HSPs (CSV)".to_owned(),
+            "one row an alignment",
+        ),
     ];
     let theirs = Format::OFFERED
         .into_iter()
         .filter(|format| format.offered_for(program))
-        .map(|format| link(format.number().to_string(), format.label().to_owned(), outfmt(format)));
+        .map(|format| {
+            link(
+                format.number().to_string(),
+                format.label().to_owned(),
+                outfmt(format),
+            )
+        });
     view! {
         <details class="fold" id="downloads" open>
             <summary>

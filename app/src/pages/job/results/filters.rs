@@ -13,15 +13,20 @@ pub fn FilterForm(
     /// The page of the job.
     path: String,
 ) -> impl IntoView {
-    let hidden = |name: &'static str, value: String| view! { <input type="hidden" name=name value=value/> };
-    let query = address.query.map(|query| hidden("query", query.to_string()));
-    let shown = (address.view != View::Hits).then(|| hidden("view", address.view.as_str().to_owned()));
+    let hidden =
+        |name: &'static str, value: String| view! { <input type="hidden" name=name value=value/> };
+    let query = address
+        .query
+        .map(|query| hidden("query", query.to_string()));
+    let shown =
+        (address.view != View::Hits).then(|| hidden("view", address.view.as_str().to_owned()));
     let sort = (address.sort != SubjectSort::Best).then(|| {
         let direction = if address.descending { "desc" } else { "asc" };
         view! { {hidden("sort", address.sort.as_str().to_owned())} {hidden("dir", direction.to_owned())} }
     });
     let filtered = address.request().is_filtered();
-    let clear = filtered.then(|| view! { <a class="button" href=address.unfiltered().href(&path)>"Clear"</a> });
+    let clear = filtered
+        .then(|| view! { <a class="button" href=address.unfiltered().href(&path)>"Clear"</a> });
     let value = |value: Option<f64>| value.map(number);
     view! {
         <form class="filters" method="get" action=format!("{path}#results")>
@@ -69,8 +74,14 @@ pub fn Pages(
     let first_row = address.offset().saturating_add(1).min(filtered);
     let last_row = address.offset().saturating_add(limit).min(filtered);
     let total = text::counted(filtered, words.0, words.1);
-    let of = of.filter(|of| *of != filtered).map(|of| format!(" (of {} in all)", text::count(of)));
-    let span = format!("{} to {} of {total}", text::count(first_row), text::count(last_row));
+    let of = of
+        .filter(|of| *of != filtered)
+        .map(|of| format!(" (of {} in all)", text::count(of)));
+    let span = format!(
+        "{} to {} of {total}",
+        text::count(first_row),
+        text::count(last_row)
+    );
     let link = |to: u64, word: &'static str, rel: &'static str| {
         let there = to >= 1 && to <= last && to != page;
         there.then(|| view! { <a class="button small" rel=rel href=address.on_page(to).href(&path)>{word}</a> })

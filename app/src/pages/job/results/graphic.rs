@@ -21,15 +21,28 @@ const LANE: usize = 12;
 const RULER: usize = 30;
 
 /// The view.
-pub async fn view(context: &PageContext, id: &str, address: &Address, path: &str) -> Result<AnyView, ServiceError> {
+pub async fn view(
+    context: &PageContext,
+    id: &str,
+    address: &Address,
+    path: &str,
+) -> Result<AnyView, ServiceError> {
     let query = address.query.unwrap_or(0);
     let (graphic, hits) = context
         .service
-        .hits(&context.caller, id, move |index| Ok((index.graphic(query, MAX_SUBJECTS)?, index.query(query)?.hits)))
+        .hits(&context.caller, id, move |index| {
+            Ok((
+                index.graphic(query, MAX_SUBJECTS)?,
+                index.query(query)?.hits,
+            ))
+        })
         .await?;
     let shown = graphic.lanes.len() as u64;
     let note = if shown < hits {
-        format!("The first {shown} of {} in BLAST+'s order.", text::counted(hits, "hit", "hits"))
+        format!(
+            "The first {shown} of {} in BLAST+'s order.",
+            text::counted(hits, "hit", "hits")
+        )
     } else {
         format!("All {}.", text::counted(hits, "hit", "hits"))
     };
@@ -63,9 +76,17 @@ fn percent(units: u64) -> String {
 fn Drawing(graphic: Graphic, address: Address, path: String) -> impl IntoView {
     let height = RULER + graphic.lanes.len() * LANE + 4;
     let length = graphic.query_length;
-    let ticks = graphic.ticks.iter().copied().map(|tick| view! { <TickMark tick=tick/> });
+    let ticks = graphic
+        .ticks
+        .iter()
+        .copied()
+        .map(|tick| view! { <TickMark tick=tick/> });
     let lanes = graphic.lanes.into_iter().enumerate().map(|(place, lane)| {
-        let link = Address { subject: Some(lane.ordinal), ..address.with_view(View::Alignments) }.href(&path);
+        let link = Address {
+            subject: Some(lane.ordinal),
+            ..address.with_view(View::Alignments)
+        }
+        .href(&path);
         view! { <LaneBars lane=lane y=RULER + place * LANE length=length link=link/> }
     });
     view! {
@@ -94,7 +115,12 @@ fn TickMark(tick: Tick) -> impl IntoView {
 #[component]
 fn LaneBars(lane: Lane, y: usize, length: u64, link: String) -> impl IntoView {
     let best = lane.bars.last().map_or(0.0, |bar| bar.score);
-    let name = format!("{} {}, best bit score {}", lane.accession, text::cap(&lane.title, 100), display::bits(best));
+    let name = format!(
+        "{} {}, best bit score {}",
+        lane.accession,
+        text::cap(&lane.title, 100),
+        display::bits(best)
+    );
     let label = name.clone();
     let bars = lane.bars.iter().map(|bar| {
         let (left, width) = bar.span(length);

@@ -11,28 +11,48 @@ use super::{
 use crate::data::PageContext;
 
 /// The view.
-pub async fn view(context: &PageContext, id: &str, address: &Address, path: &str) -> Result<AnyView, ServiceError> {
+pub async fn view(
+    context: &PageContext,
+    id: &str,
+    address: &Address,
+    path: &str,
+) -> Result<AnyView, ServiceError> {
     let (text, with_hits) = (address.text.clone(), address.with_hits);
     let (offset, limit) = (address.offset(), address.limit());
-    let page = context.service.hits(&context.caller, id, move |index| index.queries(&text, with_hits, offset, limit)).await?;
-    let rows = page.queries.into_iter().map(|query| {
-        let link = Address { view: View::Hits, ..address.unfiltered().of_query(query.ordinal) }.href(path);
-        view! {
-            <tr>
-                <td class="number" data-label="Number">{text::count(query.ordinal + 1)}</td>
-                <td class="c-title">
-                    <a class="row-link" href=link>{query.id}</a>
-                    <div class="sub">{query.title}</div>
-                </td>
-                <td class="number" data-label="Letters">{text::count(query.letters)}</td>
-                <td class="number" data-label="Hits">{text::count(query.hits)}</td>
-                <td class="number" data-label="HSPs">{text::count(query.hsps)}</td>
-            </tr>
-        }
-    }).collect_view();
-    let nothing = (page.filtered == 0).then(|| view! { <p class="sight">"No query passes this filter."</p> });
+    let page = context
+        .service
+        .hits(&context.caller, id, move |index| {
+            index.queries(&text, with_hits, offset, limit)
+        })
+        .await?;
+    let rows = page
+        .queries
+        .into_iter()
+        .map(|query| {
+            let link = Address {
+                view: View::Hits,
+                ..address.unfiltered().of_query(query.ordinal)
+            }
+            .href(path);
+            view! {
+                <tr>
+                    <td class="number" data-label="Number">{text::count(query.ordinal + 1)}</td>
+                    <td class="c-title">
+                        <a class="row-link" href=link>{query.id}</a>
+                        <div class="sub">{query.title}</div>
+                    </td>
+                    <td class="number" data-label="Letters">{text::count(query.letters)}</td>
+                    <td class="number" data-label="Hits">{text::count(query.hits)}</td>
+                    <td class="number" data-label="HSPs">{text::count(query.hsps)}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    let nothing =
+        (page.filtered == 0).then(|| view! { <p class="sight">"No query passes this filter."</p> });
     let filtered = !address.text.is_empty() || address.with_hits;
-    let clear = filtered.then(|| view! { <a class="button" href=address.unfiltered().href(path)>"Clear"</a> });
+    let clear = filtered
+        .then(|| view! { <a class="button" href=address.unfiltered().href(path)>"Clear"</a> });
     Ok(view! {
         <form class="filters" method="get" action=format!("{path}#results")>
             <input type="hidden" name="view" value="queries"/>
