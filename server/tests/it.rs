@@ -1,0 +1,16 @@
+//! The whole server through its routes: real engine, real BLAST+, a folder of its own each time.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "tests"
+)]
+
+#[path = "it/assets.rs"]
+mod assets;
+#[path = "it/client.rs"]
+mod client;
+#[path = "it/support.rs"]
+mod support;
