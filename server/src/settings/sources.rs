@@ -75,5 +75,9 @@ fn read(path: &str) -> Result<Table, SettingsError> {
     if let Some(unknown) = table.keys().find(|key| !NAMES.contains(&key.as_str())) {
         return Err(error(format!("there is no setting \"{unknown}\"; there are {}", NAMES.join(", "))));
     }
+    let plain = |value: &toml::Value| matches!(value, toml::Value::String(_) | toml::Value::Integer(_) | toml::Value::Boolean(_));
+    if let Some((name, _)) = table.iter().find(|(_, value)| !plain(value)) {
+        return Err(error(format!("{name} must be text in quotes, a whole number, true or false; folders are separated by colons")));
+    }
     Ok(table)
 }
