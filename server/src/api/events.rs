@@ -27,6 +27,8 @@ use crate::{
 
 /// How long a browser waits before it connects again.
 const RETRY: Duration = Duration::from_secs(2);
+/// A revision that no list ever has: whoever names what this server did not give gets a snapshot.
+const UNKNOWN: u64 = u64::MAX - 1;
 
 /// Where to begin, and of what.
 #[derive(Debug, Deserialize)]
@@ -48,12 +50,11 @@ pub struct From {
     ),
     responses((status = 200, body = String, content_type = "text/event-stream"), (status = 400, body = ErrorBody))
 )]
-pub async fn events(State(state): State<AppState>, Params(from): Params<From>, headers: HeaderMap) -> Result<Response, ApiError> {
-    let seen = last_event_id(&headers)?.or(from.after);
+pub async fn events(State(state): State<AppState>, Params(from): Params<From>, headers: HeaderMap) -> Response {
+    let named = last_event_id(&headers).unwrap_or(Some(UNKNOWN)).or(from.after);
     // Without a revision the reader has nothing yet, so that nothing can have been missed.
-    let seen = seen.unwrap_or_else(|| state.service.revision());
-    // No list ever has this revision: whoever names it is answered as for any other unknown one.
-    let (missed, changes) = state.service.replay(seen.min(u64::MAX - 1));
+    let seen = named.unwrap_or_else(|| state.service.revision());
+    let (missed, changes) = state.service.replay(seen.min(UNKNOWN));
     let gap = missed.is_none();
     let reader = Reader {
         job: from.job,
@@ -65,7 +66,7 @@ pub async fn events(State(state): State<AppState>, Params(from): Params<From>, h
         state,
     };
     let events = Sse::new(stream(reader)).keep_alive(KeepAlive::new().interval(poll::HEARTBEAT));
-    Ok(unbuffered(events.into_response()))
+    unbuffered(events.into_response())
 }
 
 /// The identifier of the last event that the client has, as a number.
