@@ -7,5 +7,6 @@ pub mod databases;
 pub mod events;
 pub mod jobs;
 pub mod me;
+pub mod params;
 pub mod schema;
 pub mod stream;

@@ -61,12 +61,7 @@ fn serve(asset: &'static Asset, headers: &HeaderMap, cache: &'static str) -> Res
     let accepted = headers
         .get(header::ACCEPT_ENCODING)
         .and_then(|value| value.to_str().ok());
-    let brotli = accepted.is_some_and(|accepted| {
-        accepted.split(',').any(|each| {
-            let mut parts = each.split(';').map(str::trim);
-            parts.next() == Some("br") && parts.next() != Some("q=0")
-        })
-    });
+    let brotli = accepted.is_some_and(|accepted| accepted.split(',').any(is_brotli));
     let bytes = if brotli { asset.packed } else { asset.plain };
     let mut answer = Bytes::from_static(bytes).into_response();
     let headers = answer.headers_mut();
@@ -80,6 +75,16 @@ fn serve(asset: &'static Asset, headers: &HeaderMap, cache: &'static str) -> Res
         set(header::CONTENT_ENCODING, "br");
     }
     answer
+}
+
+/// Whether an item of `Accept-Encoding` takes brotli; a weight of nought refuses it.
+fn is_brotli(item: &str) -> bool {
+    let (name, weight) = item.split_once(';').unwrap_or((item, "q=1"));
+    let weight = weight
+        .trim()
+        .strip_prefix("q=")
+        .and_then(|weight| weight.parse::<f32>().ok());
+    name.trim() == "br" && weight.is_some_and(|weight| weight > 0.0)
 }
 
 fn media_type(name: &str) -> &'static str {

@@ -4,25 +4,27 @@
 //! requests that another site's page makes, the identifier of each request, the security headers, and
 //! the form of errors that come from below the handlers.
 
+use std::net::IpAddr;
+
 use axum::{
     Json,
-    body::Body,
     extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::{Html, IntoResponse, Response},
 };
+use elb_app::error_page;
+use tracing::Instrument;
 
-use crate::error::{ApiError, ErrorBody};
+use crate::{
+    error::{ApiError, ErrorBody},
+    forms::wants_json,
+};
 
 /// The header that names a request.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest identifier that is taken over from a client, in bytes.
 const MAX_REQUEST_ID: usize = 64;
-
-/// The identifier of the request that is being answered.
-#[derive(Debug, Clone)]
-pub struct RequestId(pub String);
 
 const HEADERS: [(HeaderName, &str); 6] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -46,17 +48,17 @@ const HEADERS: [(HeaderName, &str); 6] = [
 ];
 
 /// The outermost layer.
-pub async fn guard(mut request: Request, next: Next) -> Response {
+pub async fn guard(request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
-    request.extensions_mut().insert(RequestId(id.clone()));
-    let api = request.uri().path().starts_with("/api");
-    let method = request.method().clone();
-    let refused = refuse(&method, request.headers());
-    let answer = match refused {
+    let path = request.uri().path();
+    let json = path == "/api" || path.starts_with("/api/") || wants_json(request.headers());
+    // Whatever is logged while the request is answered carries its identifier.
+    let span = tracing::info_span!("request", %id, method = %request.method(), path);
+    let answer = match refuse(request.method(), request.uri(), request.headers()) {
         Some(error) => error.into_response(),
-        None => next.run(request).await,
+        None => next.run(request).instrument(span).await,
     };
-    finish(answer, &id, api)
+    finish(answer, &id, json)
 }
 
 fn request_id(headers: &HeaderMap) -> String {
@@ -76,9 +78,12 @@ fn request_id(headers: &HeaderMap) -> String {
     }
 }
 
-fn refuse(method: &Method, headers: &HeaderMap) -> Option<ApiError> {
+fn refuse(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<ApiError> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let host = text(header::HOST).unwrap_or_default();
+    // HTTP/2 names the host in the address.
+    let host = text(header::HOST)
+        .or_else(|| uri.authority().map(|name| name.as_str()))
+        .unwrap_or_default();
     if !is_loopback_name(host) {
         let message = "This server answers only under 127.0.0.1, localhost or [::1]. Open it under one of these.";
         return Some(ApiError::new(
@@ -102,21 +107,21 @@ fn refuse(method: &Method, headers: &HeaderMap) -> Option<ApiError> {
     })
 }
 
-/// Whether a host, with or without a port, is this machine under one of its own names.
+/// Whether a host, with or without a port, is this machine under one of its own names. Numbers cannot
+/// be made to point elsewhere, so that every loopback address is one.
 fn is_loopback_name(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split_once(']').map_or("", |(name, _)| name),
         None => host.split_once(':').map_or(host, |(name, _)| name),
     };
-    matches!(name, "localhost" | "127.0.0.1" | "::1")
+    name.eq_ignore_ascii_case("localhost")
+        || name
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
-fn finish(answer: Response, id: &str, api: bool) -> Response {
-    let mut answer = if api {
-        with_error_body(answer, id)
-    } else {
-        answer
-    };
+fn finish(answer: Response, id: &str, json: bool) -> Response {
+    let mut answer = with_error_body(answer, id, json);
     let headers = answer.headers_mut();
     for (name, value) in HEADERS {
         headers
@@ -132,8 +137,9 @@ fn finish(answer: Response, id: &str, api: bool) -> Response {
     answer
 }
 
-/// Gives an error its identifier, and a body to one that comes without.
-fn with_error_body(answer: Response, id: &str) -> Response {
+/// Gives an error its identifier and the form that its reader wants: JSON for programs, a page for
+/// people. A page that was rendered for the error stays.
+fn with_error_body(answer: Response, id: &str, json: bool) -> Response {
     let status = answer.status();
     let own = answer
         .extensions()
@@ -143,16 +149,48 @@ fn with_error_body(answer: Response, id: &str) -> Response {
         return answer;
     }
     let known = answer.extensions().get::<ErrorBody>().cloned();
-    let (mut parts, _) = answer.into_parts();
+    if !json && known.is_none() && is_page(&answer) {
+        return answer;
+    }
     let mut body = known.unwrap_or_else(|| plain_body(status));
     id.clone_into(&mut body.request_id);
+    let fresh = if json {
+        Json(body).into_response()
+    } else {
+        Html(error_page(
+            status.as_u16(),
+            title_of(status),
+            &body.message,
+            id,
+        ))
+        .into_response()
+    };
+    let (mut parts, _) = answer.into_parts();
     parts.headers.remove(header::CONTENT_LENGTH);
-    parts.headers.remove(header::CONTENT_TYPE);
     parts.headers.remove(header::CONTENT_ENCODING);
-    let fresh = Json(body).into_response();
     let (fresh_parts, fresh_body) = fresh.into_parts();
-    parts.headers.extend(fresh_parts.headers);
-    Response::from_parts(parts, Body::new(fresh_body))
+    for (name, value) in &fresh_parts.headers {
+        parts.headers.insert(name, value.clone());
+    }
+    Response::from_parts(parts, fresh_body)
+}
+
+fn is_page(answer: &Response) -> bool {
+    let kind = answer
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with("text/html"))
+}
+
+fn title_of(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::NOT_FOUND => "This is not there",
+        StatusCode::CONFLICT => "This is not possible now",
+        StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST => "This is refused",
+        status if status.is_server_error() => "The server failed",
+        _ => "This could not be done",
+    }
 }
 
 fn plain_body(status: StatusCode) -> ErrorBody {
@@ -199,9 +237,10 @@ mod tests {
         for own in [
             "127.0.0.1:3000",
             "localhost",
-            "localhost:80",
+            "LocalHost:80",
             "[::1]:3000",
             "[::1]",
+            "127.0.0.2:3000",
         ] {
             assert!(is_loopback_name(own), "{own}");
         }

@@ -1,6 +1,8 @@
 //! Whether the server is well: the process, and each thing it depends on.
 
 use axum::{Json, extract::State, http::StatusCode, response::IntoResponse};
+use elb_core::search::Program;
+use elb_engine::toolkit::{Tool, Toolkit};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -65,11 +67,7 @@ pub async fn ready(State(state): State<AppState>) -> impl IntoResponse {
             note: error.to_string(),
         },
     };
-    let blast = Check {
-        name: "blast",
-        ok: true,
-        note: format!("BLAST+ {}", state.service.toolkit().version()),
-    };
+    let blast = blast(state.service.toolkit()).await;
     let databases = state.service.catalogue().list();
     let broken = databases
         .iter()
@@ -80,11 +78,19 @@ pub async fn ready(State(state): State<AppState>) -> impl IntoResponse {
         ok: broken == 0,
         note: format!("{} found, {broken} of them cannot be read", databases.len()),
     };
-    let checks = vec![store, blast, databases, disk(&state)];
-    // A database that cannot be read is worth a line; all others can be searched.
+    let unreadable = state.service.unreadable_jobs();
+    let searches = Check {
+        name: "searches",
+        ok: unreadable == 0,
+        note: format!(
+            "{unreadable} of the stored ones cannot be read and are missing from the list"
+        ),
+    };
+    let checks = vec![store, blast, disk(&state), databases, searches];
+    // A database or an old search that cannot be read is worth a line; all others can be used.
     let ready = checks
         .iter()
-        .all(|check| check.ok || check.name == "databases");
+        .all(|check| check.ok || matches!(check.name, "databases" | "searches"));
     let status = if ready {
         StatusCode::OK
     } else {
@@ -101,6 +107,25 @@ pub async fn ready(State(state): State<AppState>) -> impl IntoResponse {
 /// Marks an answer whose body stays as it is, whatever its status.
 #[derive(Debug, Clone, Copy)]
 pub struct OwnBody;
+
+/// Asks BLAST+ anew: it may have been removed or replaced since the start.
+async fn blast(toolkit: &Toolkit) -> Check {
+    let tool = Tool::of_program(Program::Blastn);
+    let mut command = toolkit.command(tool);
+    command.arg("-version");
+    let (ok, note) = match toolkit.ask(command, tool).await {
+        Ok(_) => (
+            true,
+            format!("BLAST+ {} at the start, and it answers", toolkit.version()),
+        ),
+        Err(error) => (false, error.to_string()),
+    };
+    Check {
+        name: "blast",
+        ok,
+        note,
+    }
+}
 
 fn disk(state: &AppState) -> Check {
     match rustix::fs::statvfs(state.data_dir.as_path()) {

@@ -15,6 +15,7 @@ pub mod guard;
 pub mod health;
 pub mod lock;
 pub mod pages;
+pub mod problems;
 pub mod router;
 pub mod settings;
 pub mod state;

@@ -6,7 +6,10 @@ use std::{
     path::Path,
 };
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
+};
 use thiserror::Error;
 
 /// The folder cannot be had.
@@ -23,7 +26,9 @@ pub enum LockError {
         holder: String,
     },
     /// The lock file cannot be written.
-    #[error("{path} cannot be written: {source}")]
+    #[error(
+        "{path} cannot be written and locked: {source}; make the data folder writable, or choose another with ELB_DATA_DIR"
+    )]
     Io {
         /// The file.
         path: String,
@@ -56,7 +61,8 @@ impl DataLock {
             .truncate(false)
             .open(&path);
         let mut file = open.map_err(io)?;
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        if locked == Err(Errno::WOULDBLOCK) {
             let mut holder = String::new();
             // What it wrote only helps to find it.
             let _ = file.read_to_string(&mut holder);
@@ -70,6 +76,7 @@ impl DataLock {
                 },
             });
         }
+        locked.map_err(|error| io(error.into()))?;
         file.set_len(0).map_err(io)?;
         write!(file, "{}", std::process::id()).map_err(io)?;
         Ok(Self { _file: file })

@@ -4,15 +4,15 @@ use axum::{
     body::Body,
     extract::{Request, State},
     http::{Method, StatusCode},
-    response::{Html, IntoResponse, Response},
+    response::{IntoResponse, Response},
 };
 use elb_app::{
     data::{PageContext, Returned},
-    error_page, shell,
+    shell,
 };
 use leptos::prelude::provide_context;
 
-use crate::{error::ApiError, guard::RequestId, state::AppState};
+use crate::state::AppState;
 
 /// Renders the page of an address.
 pub async fn page(State(state): State<AppState>, request: Request) -> Response {
@@ -54,19 +54,4 @@ pub async fn server_function(State(state): State<AppState>, request: Request) ->
     let context = state.page_context(None);
     leptos_axum::handle_server_fns_with_context(move || provide_context(context.clone()), request)
         .await
-}
-
-/// An error of a form that has no page of its own to go back to.
-pub fn error_answer(error: &ApiError, request: Option<&RequestId>) -> Response {
-    let title = match error.status {
-        StatusCode::NOT_FOUND => "There is no such search",
-        StatusCode::CONFLICT => "This is not possible now",
-        _ => "This could not be done",
-    };
-    let id = request.map_or("", |id| id.0.as_str());
-    (
-        error.status,
-        Html(error_page(error.status.as_u16(), title, &error.message, id)),
-    )
-        .into_response()
 }

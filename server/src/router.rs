@@ -3,12 +3,14 @@
 //! Owns the order of the layers. The routes of the API are those of its OpenAPI document: both come
 //! from the same list.
 
+use std::sync::Arc;
+
 use axum::{
-    Router,
+    Json, Router,
     extract::DefaultBodyLimit,
-    http::{StatusCode, header},
+    http::StatusCode,
     middleware,
-    response::{IntoResponse, Redirect},
+    response::Redirect,
     routing::{any, get, post},
 };
 use tower_http::{
@@ -23,6 +25,9 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{api, assets, forms, guard, health, pages, state::AppState};
+
+/// The largest form without a file, in bytes.
+const SMALL_FORM: usize = 64 * 1_024;
 
 /// What the document says of itself.
 #[derive(OpenApi)]
@@ -66,24 +71,13 @@ pub fn router(state: AppState) -> Router {
     // Where pages run what they wait for. An error says that it is set already, as in tests.
     let _ = any_spawner::Executor::init_tokio();
     let (api, document) = api_routes();
-    let document = axum::Json(document).into_response();
-    let (parts, body) = document.into_parts();
-    // Made once: the document never changes while the program runs.
-    let body = axum::body::to_bytes(body, usize::MAX);
-    let document = futures::executor::block_on(body).unwrap_or_default();
-    let content_type = parts.headers.get(header::CONTENT_TYPE).cloned();
-    let openapi = get(move || async move {
-        let mut answer = document.clone().into_response();
-        if let Some(value) = content_type.clone() {
-            answer.headers_mut().insert(header::CONTENT_TYPE, value);
-        }
-        answer
-    });
-    // Streams are sent as they come: a compressor would hold their events back.
-    let compressed = DefaultPredicate::new().and(NotForContentType::SSE);
-    Router::new()
+    let document = Arc::new(document);
+    let routes = Router::new()
         .merge(api)
-        .route("/api/openapi.json", openapi)
+        .route(
+            "/api/openapi.json",
+            get(move || async move { Json(document) }),
+        )
         .route("/api/ui/{*function}", get(pages::server_function))
         .route("/api/{*unknown}", any(StatusCode::NOT_FOUND))
         .route("/", get(pages::page))
@@ -101,14 +95,24 @@ pub fn router(state: AppState) -> Router {
             "/databases",
             get(pages::page).post(forms::databases::upload),
         )
-        .route("/databases/delete", post(forms::databases::delete))
-        // Forms and submissions are limited by what they stream to, each with its own setting.
+        .route(
+            "/databases/delete",
+            post(forms::databases::delete).layer(DefaultBodyLimit::max(SMALL_FORM)),
+        )
+        // Forms with files and submissions are limited by what they stream to, each with its own setting.
         .layer(DefaultBodyLimit::disable())
         .fallback(pages::page)
-        .merge(assets::routes())
+        .merge(assets::routes());
+    layered(routes).with_state(state)
+}
+
+/// Routes behind the guard: what every answer has, whatever made it.
+pub fn layered(routes: Router<AppState>) -> Router<AppState> {
+    // Streams are sent as they come: a compressor would hold their events back.
+    let compressed = DefaultPredicate::new().and(NotForContentType::SSE);
+    routes
         .layer(CompressionLayer::new().compress_when(compressed))
         .layer(CatchPanicLayer::new())
         .layer(TraceLayer::new_for_http())
         .layer(middleware::from_fn(guard::guard))
-        .with_state(state)
 }

@@ -203,7 +203,7 @@ impl Settings {
             max_database: max_database.read(value::size)?,
             max_active: max_active.read(value::count)?,
             key_life: key_life.read(value::span)?,
-            log: log.text.clone(),
+            log: log.read(value::log_filter)?,
             log_format: log_format.read(|text| match text {
                 "text" => Ok(LogFormat::Text),
                 "json" => Ok(LogFormat::Json),

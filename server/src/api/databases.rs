@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Query, State},
+    extract::State,
     http::header,
     response::{IntoResponse, Response},
 };
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    api::schema::DatabaseBody,
+    api::{params::Params, schema::DatabaseBody},
     error::{ApiError, ErrorBody},
     state::AppState,
 };
@@ -34,6 +34,7 @@ pub struct Builds {
 
 /// Which database.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Named {
     name: String,
 }
@@ -58,11 +59,14 @@ pub async fn builds(State(state): State<AppState>) -> Json<Builds> {
 #[utoipa::path(
     get, path = "/api/blast/databases/example", tag = "databases",
     params(("name" = String, Query, description = "name of the database")),
-    responses((status = 200, body = String, content_type = "text/plain"), (status = 404, body = ErrorBody))
+    responses(
+        (status = 200, body = String, content_type = "text/plain"),
+        (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)
+    )
 )]
 pub async fn example(
     State(state): State<AppState>,
-    Query(named): Query<Named>,
+    Params(named): Params<Named>,
 ) -> Result<Response, ApiError> {
     let text = state.service.catalogue().example_query(&named.name).await?;
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())

@@ -6,7 +6,7 @@
 use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
-    extract::{Query, State},
+    extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, header},
     response::{
         IntoResponse, Response, Sse,
@@ -19,13 +19,20 @@ use futures::Stream;
 use serde::Deserialize;
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use crate::state::AppState;
+use crate::{
+    api::params::Params,
+    error::{ApiError, ErrorBody},
+    state::AppState,
+};
 
 /// How long a browser waits before it connects again.
 const RETRY: Duration = Duration::from_secs(2);
+/// A revision that no list ever has: whoever names what this server did not give gets a snapshot.
+const UNKNOWN: u64 = u64::MAX - 1;
 
 /// Where to begin, and of what.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct From {
     after: Option<u64>,
     job: Option<String>,
@@ -41,23 +48,26 @@ pub struct From {
         ("after" = Option<u64>, Query, description = "the revision that the reader has; Last-Event-ID wins"),
         ("job" = Option<String>, Query, description = "only changes of this job")
     ),
-    responses((status = 200, body = String, content_type = "text/event-stream"))
+    responses((status = 200, body = String, content_type = "text/event-stream"), (status = 400, body = ErrorBody))
 )]
 pub async fn events(
     State(state): State<AppState>,
-    Query(from): Query<From>,
+    Params(from): Params<From>,
     headers: HeaderMap,
 ) -> Response {
-    let seen = last_event_id(&headers).or(from.after);
+    let named = last_event_id(&headers)
+        .unwrap_or(Some(UNKNOWN))
+        .or(from.after);
     // Without a revision the reader has nothing yet, so that nothing can have been missed.
-    let seen = seen.unwrap_or_else(|| state.service.revision());
-    let (missed, changes) = state.service.replay(seen);
+    let seen = named.unwrap_or_else(|| state.service.revision());
+    let (missed, changes) = state.service.replay(seen.min(UNKNOWN));
     let gap = missed.is_none();
     let reader = Reader {
         job: from.job,
         waiting: missed.unwrap_or_default().into(),
         changes,
         gap,
+        told: 0,
         greeted: false,
         state,
     };
@@ -66,8 +76,16 @@ pub async fn events(
 }
 
 /// The identifier of the last event that the client has, as a number.
-pub fn last_event_id(headers: &HeaderMap) -> Option<u64> {
-    headers.get("last-event-id")?.to_str().ok()?.parse().ok()
+///
+/// # Errors
+/// If it is none that this server gave.
+pub fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
+    let Some(given) = headers.get("last-event-id") else {
+        return Ok(None);
+    };
+    let number = given.to_str().ok().and_then(|text| text.parse().ok());
+    let wrong = || ApiError::bad_request("Last-Event-ID is not one that this server gave");
+    number.map(Some).ok_or_else(wrong)
 }
 
 /// Tells proxies to hand on what comes, as it comes.
@@ -90,6 +108,8 @@ struct Reader {
     waiting: VecDeque<Arc<Delta>>,
     changes: broadcast::Receiver<Arc<Delta>>,
     gap: bool,
+    /// The revision that a snapshot told last: changes up to it are in the list that the reader asks for.
+    told: u64,
     greeted: bool,
 }
 
@@ -111,7 +131,7 @@ impl Reader {
                 return Some(self.snapshot());
             }
             if let Some(delta) = self.waiting.pop_front() {
-                if self.concerns(&delta) {
+                if delta.revision > self.told && self.concerns(&delta) {
                     return row(&delta);
                 }
                 continue;
@@ -119,7 +139,11 @@ impl Reader {
             tokio::select! {
                 change = self.changes.recv() => match change {
                     Ok(delta) => self.waiting.push_back(delta),
-                    Err(RecvError::Lagged(_)) => self.gap = true,
+                    Err(RecvError::Lagged(_)) => {
+                        // What is left of them is of no use: the list that the reader asks for is newer.
+                        self.changes = self.state.service.subscribe();
+                        self.gap = true;
+                    }
                     Err(RecvError::Closed) => return None,
                 },
                 () = self.state.stopping.cancelled() => return None,
@@ -132,8 +156,9 @@ impl Reader {
             && self.job.as_ref().is_none_or(|job| *job == delta.id)
     }
 
-    fn snapshot(&self) -> Event {
+    fn snapshot(&mut self) -> Event {
         let revision = self.state.service.revision();
+        self.told = revision;
         Event::default()
             .event("snapshot")
             .id(revision.to_string())
@@ -143,5 +168,9 @@ impl Reader {
 
 fn row(delta: &Delta) -> Option<Event> {
     let event = Event::default().event("row").id(delta.revision.to_string());
-    event.json_data(delta).ok()
+    let event = event.json_data(delta);
+    // The stream ends then, and the reader comes back for what he missed.
+    event
+        .inspect_err(|error| tracing::error!(job = delta.id, %error, "a change cannot be written"))
+        .ok()
 }

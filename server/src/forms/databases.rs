@@ -1,7 +1,7 @@
 //! The forms of the page of databases.
 
 use axum::{
-    Extension, Form, Json,
+    Form, Json,
     extract::{Multipart, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Redirect, Response},
@@ -12,10 +12,10 @@ use elb_engine::databases::{DatabaseError, UploadRequest};
 use serde::Deserialize;
 
 use super::{
-    multipart::{MAX_FIELDS, next, small, stream},
+    multipart::{MAX_FIELDS, drain, next, small, stream},
     wants_json,
 };
-use crate::{error::ApiError, guard::RequestId, pages, state::AppState};
+use crate::{error::ApiError, pages, state::AppState};
 
 const PAGE: &str = "/databases";
 
@@ -23,11 +23,15 @@ const PAGE: &str = "/databases";
 pub async fn upload(
     State(state): State<AppState>,
     headers: HeaderMap,
-    form: Multipart,
+    mut form: Multipart,
 ) -> Response {
     let json = wants_json(&headers);
     let mut fields = Vec::new();
-    match receive(&state, form, &mut fields).await {
+    let outcome = receive(&state, &mut form, &mut fields).await;
+    if outcome.is_err() {
+        drain(&mut form, state.page_settings.max_database_bytes).await;
+    }
+    match outcome {
         Ok(id) if json => (
             StatusCode::ACCEPTED,
             Json(serde_json::json!({ "build": id, "location": PAGE })),
@@ -41,7 +45,7 @@ pub async fn upload(
                     .push(OptionProblem::new("file", error.message.clone()));
             }
             if json {
-                return json_error(error);
+                return error.into_response();
             }
             let status = error.status;
             let returned = Returned {
@@ -54,18 +58,12 @@ pub async fn upload(
     }
 }
 
-/// An island reads the body as it stands, so that it gets one though the address is a page's.
-pub fn json_error(error: ApiError) -> Response {
-    let body = serde_json::json!({ "code": error.code, "message": error.message, "problems": error.problems });
-    (error.status, Json(body)).into_response()
-}
-
 async fn receive(
     state: &AppState,
-    mut form: Multipart,
+    form: &mut Multipart,
     fields: &mut Vec<(String, String)>,
 ) -> Result<String, ApiError> {
-    while let Some(field) = next(&mut form).await? {
+    while let Some(field) = next(form).await? {
         let name = field.name().unwrap_or_default().to_owned();
         if name == "file" {
             let request = request_of(fields)?;
@@ -142,11 +140,8 @@ pub struct Named {
 /// Deletes an uploaded database.
 pub async fn delete(
     State(state): State<AppState>,
-    request: Option<Extension<RequestId>>,
     Form(named): Form<Named>,
-) -> Response {
-    match state.service.catalogue().delete(&named.name).await {
-        Ok(()) => Redirect::to(PAGE).into_response(),
-        Err(error) => pages::error_answer(&ApiError::from(error), request.as_deref()),
-    }
+) -> Result<Redirect, ApiError> {
+    state.service.catalogue().delete(&named.name).await?;
+    Ok(Redirect::to(PAGE))
 }

@@ -27,6 +27,21 @@ pub async fn next(form: &mut Multipart) -> Result<Option<Field<'_>>, ApiError> {
     form.next_field().await.map_err(|error| broken(&error))
 }
 
+/// Reads what is left of a refused form and throws it away: a browser shows an answer only once it has
+/// sent everything. Whoever sends more than `most` bytes is broken off.
+pub async fn drain(form: &mut Multipart, most: u64) {
+    let mut left = most;
+    // A form that breaks off has no reader left.
+    while let Ok(Some(mut field)) = form.next_field().await {
+        while let Ok(Some(chunk)) = field.chunk().await {
+            left = left.saturating_sub(chunk.len() as u64);
+            if left == 0 {
+                return;
+            }
+        }
+    }
+}
+
 /// The text of a small field.
 ///
 /// # Errors

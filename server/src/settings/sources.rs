@@ -109,5 +109,16 @@ fn read(path: &str) -> Result<Table, SettingsError> {
             NAMES.join(", ")
         )));
     }
+    let plain = |value: &toml::Value| {
+        matches!(
+            value,
+            toml::Value::String(_) | toml::Value::Integer(_) | toml::Value::Boolean(_)
+        )
+    };
+    if let Some((name, _)) = table.iter().find(|(_, value)| !plain(value)) {
+        return Err(error(format!(
+            "{name} must be text in quotes, a whole number, true or false; folders are separated by colons"
+        )));
+    }
     Ok(table)
 }

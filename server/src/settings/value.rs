@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use tracing_subscriber::EnvFilter;
+
 /// A size in bytes: `512`, `100MB`, `2 GB` (powers of 1,000).
 pub(super) fn size(text: &str) -> Result<u64, String> {
     let wrong = || "must be a size such as 500kB, 100MB or 2GB".to_owned();
@@ -70,6 +72,13 @@ pub(super) fn folder(text: &str) -> Result<PathBuf, String> {
         return Err("must name a folder".to_owned());
     }
     Ok(PathBuf::from(text))
+}
+
+/// A filter of the log; the empty one lets errors through alone.
+pub(super) fn log_filter(text: &str) -> Result<String, String> {
+    let read = EnvFilter::try_new(text);
+    read.map_err(|error| format!("must be a filter such as info or elb_engine=debug ({error})"))?;
+    Ok(text.to_owned())
 }
 
 /// Folders separated by colons, as on `PATH`.

@@ -2,14 +2,18 @@
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Path, State},
 };
 use elb_core::view::HistoryEntry;
+use elb_engine::service::MAX_HISTORY;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    api::schema::HistoryBody,
+    api::{
+        params::{Params, limit},
+        schema::HistoryBody,
+    },
     error::{ApiError, ErrorBody},
     state::AppState,
 };
@@ -19,6 +23,7 @@ const USUAL: usize = 100;
 
 /// Which page.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Page {
     before: Option<u64>,
     limit: Option<usize>,
@@ -42,14 +47,14 @@ pub struct History {
         ("before" = Option<u64>, Query, description = "only versions before this one"),
         ("limit" = Option<u32>, Query, description = "entries, 1 to 500 (default 100)")
     ),
-    responses((status = 200, body = History), (status = 404, body = ErrorBody))
+    responses((status = 200, body = History), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody))
 )]
 pub async fn history(
     State(state): State<AppState>,
     Path(id): Path<String>,
-    Query(page): Query<Page>,
+    Params(page): Params<Page>,
 ) -> Result<Json<History>, ApiError> {
-    let limit = page.limit.unwrap_or(USUAL);
+    let limit = limit(page.limit, USUAL, MAX_HISTORY)?;
     let entries = state
         .service
         .history(&state.caller(), &id, page.before, limit)

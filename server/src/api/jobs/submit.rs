@@ -8,11 +8,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use elb_core::search::{OptionProblem, Program, SearchOptions, SearchSpec, Task};
-use elb_engine::service::{Submission, Submitted};
+use elb_engine::service::{ServiceError, Submission, Submitted};
 
 use crate::{
     api::schema::{SubmitBody, SubmittedBody},
     error::{ApiError, ErrorBody},
+    problems::{self, Candidate},
     state::AppState,
 };
 
@@ -33,8 +34,9 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
             ("location" = String, description = "address of the job"),
             ("idempotent-replayed" = String, description = "true if the key was known")
         )),
-        (status = 422, description = "Every problem is listed.", body = ErrorBody),
+        (status = 400, body = ErrorBody),
         (status = 413, body = ErrorBody),
+        (status = 422, description = "Every problem is listed.", body = ErrorBody),
         (status = 503, description = "Not started: try again later.", body = ErrorBody)
     )
 )]
@@ -49,25 +51,50 @@ pub async fn submit(
             format!("The body is not understood: {error}. /api/openapi.json describes it.");
         ApiError::invalid(vec![OptionProblem::new("body", message)])
     })?;
-    let (spec, problems) = spec_of(&body);
+    let (spec, unread) = spec_of(&body);
+    let title = body.title.unwrap_or_default();
     let key = headers
         .get(KEY)
         .map(|value| value.to_str().map(str::to_owned));
     let key = key.transpose().map_err(|_| {
         ApiError::bad_request("an Idempotency-Key is at most 200 visible ASCII characters")
     })?;
-    let query = state
+    let received = state
         .service
         .receive_query(body.query.as_bytes(), spec.program.query_molecule())
-        .await?;
+        .await;
+    let query = match received {
+        Ok(query) => query,
+        Err(ServiceError::BadRequest(message)) => {
+            let mut problems = problems::of(
+                &state,
+                Candidate {
+                    spec: &spec,
+                    title: &title,
+                    unread,
+                    query: None,
+                },
+            );
+            problems.push(OptionProblem::new("query", message));
+            return Err(ApiError::invalid(problems));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let problems = problems::of(
+        &state,
+        Candidate {
+            spec: &spec,
+            title: &title,
+            unread,
+            query: Some(&query.report),
+        },
+    );
     if !problems.is_empty() {
-        let mut all = problems;
-        all.extend(state.service.problems_of(&spec, &query.report));
-        return Err(ApiError::invalid(crate::forms::search::distinct(all)));
+        return Err(ApiError::invalid(problems));
     }
     let submission = Submission {
         spec,
-        title: body.title.unwrap_or_default(),
+        title,
         query,
         key,
     };

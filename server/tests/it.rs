@@ -1,0 +1,40 @@
+//! The whole server through its routes: real engine, real BLAST+, a folder of its own each time.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "tests"
+)]
+
+#[path = "it/actions.rs"]
+mod actions;
+#[path = "it/assets.rs"]
+mod assets;
+#[path = "it/client.rs"]
+mod client;
+#[path = "it/databases.rs"]
+mod databases;
+#[path = "it/events.rs"]
+mod events;
+#[path = "it/guard.rs"]
+mod guard;
+#[path = "it/list.rs"]
+mod list;
+#[path = "it/logs.rs"]
+mod logs;
+#[path = "it/openapi.rs"]
+mod openapi;
+#[path = "it/pages.rs"]
+mod pages;
+#[path = "it/process.rs"]
+mod process;
+#[path = "it/results.rs"]
+mod results;
+#[path = "it/search_form.rs"]
+mod search_form;
+#[path = "it/submit.rs"]
+mod submit;
+#[path = "it/support.rs"]
+mod support;

@@ -1,0 +1,460 @@
+//! A running server in a folder of its own, and one helper per user action.
+
+use std::{
+    io::Read,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    http::{HeaderMap, Method, Request, StatusCode, header},
+};
+use elb_core::view::JobDetail;
+use elb_engine::service::Caller;
+use elb_server::{
+    AppState,
+    lock::DataLock,
+    settings::{LogFormat, Settings},
+    wiring::{self, Started},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tower::ServiceExt;
+
+pub use super::client::{Form, Raw, Stream};
+
+/// How long a test waits for what must happen; far above what it takes.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+const RRNA: &str = "/usr/share/microbiomeutil-data/RESOURCES/rRNA16S.gold.fasta";
+const PROTEINS: &str = "/usr/share/doc/mmseqs2/example-data/DB.fasta.gz";
+
+/// The first records of a FASTA file, plain or gzip.
+fn records(path: &str, skip: usize, count: usize) -> String {
+    let mut text = String::new();
+    let mut file = std::fs::File::open(path).unwrap();
+    if path.ends_with(".gz") {
+        flate2::read::MultiGzDecoder::new(file)
+            .read_to_string(&mut text)
+            .unwrap();
+    } else {
+        file.read_to_string(&mut text).unwrap();
+    }
+    let records = text.split('>').skip(1 + skip).take(count);
+    records
+        .map(|record| format!(">{}\n", record.trim_end()))
+        .collect()
+}
+
+/// Genes with names that are one line.
+pub fn genes(skip: usize, count: usize) -> String {
+    records(RRNA, skip, count).replace('\t', " ")
+}
+
+pub fn proteins(skip: usize, count: usize) -> String {
+    records(PROTEINS, skip, count)
+}
+
+/// Makes a database in a folder, as somebody at a terminal would.
+pub fn make_database(folder: &Path, name: &str, kind: &str, fasta: &str) {
+    let source = format!("{name}.source");
+    std::fs::write(folder.join(&source), fasta).unwrap();
+    let out = Command::new("makeblastdb")
+        .current_dir(folder)
+        .args([
+            "-in", &source, "-out", name, "-dbtype", kind, "-title", name,
+        ])
+        .output()
+        .unwrap();
+    assert!(
+        out.status.success(),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+}
+
+/// Small databases of real sequences, made once for all tests of the run.
+pub fn databases() -> &'static Path {
+    static MADE: OnceLock<TempDir> = OnceLock::new();
+    let made = MADE.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        make_database(folder.path(), "genes", "nucl", &genes(0, 300));
+        make_database(folder.path(), "few_genes", "nucl", &genes(100, 12));
+        make_database(folder.path(), "proteins", "prot", &proteins(0, 500));
+        folder
+    });
+    made.path()
+}
+
+/// BLAST+ whose `tool` does what the file `fault` says, if there is one.
+pub fn faulty_toolkit(folder: &Path, tool: &str) -> PathBuf {
+    let tools = folder.join("tools");
+    std::fs::create_dir_all(&tools).unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    let real = std::env::split_paths(&path)
+        .find(|folder| folder.join("blastn").is_file())
+        .unwrap();
+    for name in [
+        "blastn",
+        "blastp",
+        "blastx",
+        "tblastn",
+        "tblastx",
+        "blast_formatter",
+        "blastdbcmd",
+        "makeblastdb",
+    ] {
+        if name != tool {
+            symlink(real.join(name), tools.join(name)).unwrap();
+        }
+    }
+    let script = format!(
+        "#!/bin/sh\nif [ $# -gt 1 ] && [ -e '{fault}' ]; then . '{fault}'; fi\nexec '{real}' \"$@\"\n",
+        fault = folder.join("fault").display(),
+        real = real.join(tool).display(),
+    );
+    std::fs::write(tools.join(tool), script).unwrap();
+    std::fs::set_permissions(tools.join(tool), std::fs::Permissions::from_mode(0o755)).unwrap();
+    tools
+}
+
+/// What a fresh machine would use, but for folders, examples and port.
+pub fn settings(data: &Path) -> Settings {
+    Settings {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        data_dir: data.to_owned(),
+        databases: vec![databases().to_owned()],
+        examples: false,
+        blast_bin: None,
+        jobs: 2,
+        searches: 2,
+        wall_time: Duration::from_secs(600),
+        max_output: 1_000_000_000,
+        max_query: 10_000_000,
+        max_database: 1_000_000,
+        max_active: 100,
+        key_life: Duration::from_secs(86_400),
+        log: "info".to_owned(),
+        log_format: LogFormat::Text,
+        told: Vec::new(),
+    }
+}
+
+/// The server, and the folder that goes with it.
+pub struct Server {
+    pub state: AppState,
+    pub folder: TempDir,
+    router: Router,
+    _lock: DataLock,
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::start_with(|_, _| {}).await
+    }
+
+    /// Starts with settings that differ; the folder is the test's own.
+    pub async fn start_with(change: impl FnOnce(&Path, &mut Settings)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = settings(&folder.path().join("data"));
+        change(folder.path(), &mut settings);
+        let Started { state, lock } = wiring::start(&settings).await.unwrap();
+        Self {
+            router: elb_server::router(state.clone()),
+            state,
+            folder,
+            _lock: lock,
+        }
+    }
+
+    /// Serves on a real port as well, for what depends on the connection; ends with the server.
+    pub async fn listen(&self) -> std::net::SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (router, stopping) = (self.router.clone(), self.state.stopping.clone());
+        tokio::spawn(async move {
+            axum::serve(listener, router)
+                .with_graceful_shutdown(async move { stopping.cancelled().await })
+                .await
+        });
+        address
+    }
+
+    /// Sends a request to the router and gives the answer as it begins.
+    pub async fn open(&self, mut request: Request<Body>) -> axum::response::Response {
+        request
+            .headers_mut()
+            .entry(header::HOST)
+            .or_insert("localhost:3000".parse().unwrap());
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    /// Sends a request and waits for the whole answer.
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        Answer::of(self.open(request).await).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(request(Method::GET, path, &[], Body::empty()))
+            .await
+    }
+
+    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send(request(Method::GET, path, headers, Body::empty()))
+            .await
+    }
+
+    pub async fn post(&self, path: &str) -> Answer {
+        self.send(request(Method::POST, path, &[], Body::empty()))
+            .await
+    }
+
+    pub async fn delete(&self, id: &str) -> Answer {
+        self.send(request(
+            Method::DELETE,
+            &format!("/api/blast/jobs/{id}"),
+            &[],
+            Body::empty(),
+        ))
+        .await
+    }
+
+    /// Sends a form as a browser does without scripts.
+    pub async fn send_form(&self, path: &str, form: Form) -> Answer {
+        let (kind, body) = form.finish();
+        self.send(request(
+            Method::POST,
+            path,
+            &[("content-type", &kind)],
+            Body::from(body),
+        ))
+        .await
+    }
+
+    /// Sends a form as an island does.
+    pub async fn send_form_for_json(&self, path: &str, form: Form) -> Answer {
+        let (kind, body) = form.finish();
+        let headers = [
+            ("content-type", kind.as_str()),
+            ("accept", "application/json"),
+        ];
+        self.send(request(Method::POST, path, &headers, Body::from(body)))
+            .await
+    }
+
+    /// Submits through the API, whatever comes of it.
+    pub async fn try_submit(&self, body: &Value, key: Option<&str>) -> Answer {
+        let mut headers = vec![("content-type", "application/json")];
+        headers.extend(key.map(|key| ("idempotency-key", key)));
+        self.send(request(
+            Method::POST,
+            "/api/blast/jobs",
+            &headers,
+            Body::from(body.to_string()),
+        ))
+        .await
+    }
+
+    /// Submits a search that is acceptable; its id.
+    pub async fn submit(&self, body: &Value) -> String {
+        let answer = self.try_submit(body, None).await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
+        answer.json()["job_id"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until the job is as wanted, or shows how far it came.
+    pub async fn wait_until(
+        &self,
+        id: &str,
+        wanted: impl Fn(&JobDetail) -> bool,
+    ) -> Arc<JobDetail> {
+        let look = || self.state.service.detail(&Caller::local(), id).unwrap();
+        let mut changes = self.state.service.subscribe();
+        let waiting = async {
+            loop {
+                let job = look();
+                if wanted(&job) {
+                    return job;
+                }
+                changes.recv().await.ok();
+            }
+        };
+        match tokio::time::timeout(PATIENCE, waiting).await {
+            Ok(job) => job,
+            Err(_) => panic!("the job stays at {:?}", look()),
+        }
+    }
+
+    /// Waits until the job has left the list.
+    pub async fn wait_until_gone(&self, id: &str) {
+        let mut changes = self.state.service.subscribe();
+        let waiting = async {
+            while self.state.service.detail(&Caller::local(), id).is_ok() {
+                changes.recv().await.ok();
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting)
+            .await
+            .expect("the job stays listed");
+    }
+
+    pub async fn finish(&self, id: &str) -> Arc<JobDetail> {
+        self.wait_until(id, |job| !job.row.phase.is_active()).await
+    }
+
+    /// Submits a search and waits for its results.
+    pub async fn complete(&self, body: &Value) -> String {
+        let id = self.submit(body).await;
+        let job = self.finish(&id).await;
+        assert_eq!(
+            job.row.phase,
+            elb_core::phase::Phase::Completed,
+            "{:?}",
+            job.failure
+        );
+        id
+    }
+
+    /// Asks for the end of a search and waits until it has stopped.
+    pub async fn cancel(&self, id: &str) {
+        let answer = self.post(&format!("/api/blast/jobs/{id}/cancel")).await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
+        self.finish(id).await;
+    }
+
+    /// Waits for the databases to be as wanted.
+    pub async fn databases_until(
+        &self,
+        wanted: impl Fn(&elb_engine::databases::Catalogue) -> bool,
+    ) {
+        let catalogue = self.state.service.catalogue();
+        let mut changes = catalogue.watch();
+        let waiting = async {
+            while !wanted(catalogue) {
+                changes.changed().await.unwrap();
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, waiting).await;
+        assert!(
+            waited.is_ok(),
+            "the databases stay as they are: {:?}",
+            catalogue.builds()
+        );
+    }
+
+    /// Opens a stream of server-sent events.
+    pub async fn follow(&self, path: &str, headers: &[(&str, &str)]) -> Stream {
+        let mut all = vec![("accept", "text/event-stream")];
+        all.extend(headers);
+        let answer = self
+            .open(request(Method::GET, path, &all, Body::empty()))
+            .await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        Stream::of(answer)
+    }
+}
+
+pub fn request(method: Method, path: &str, headers: &[(&str, &str)], body: Body) -> Request<Body> {
+    let mut builder = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        builder = builder.header(*name, *value);
+    }
+    builder.body(body).unwrap()
+}
+
+/// A whole answer.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Answer {
+    async fn of(answer: axum::response::Response) -> Self {
+        let (parts, body) = answer.into_parts();
+        let reading = axum::body::to_bytes(body, usize::MAX);
+        let body = tokio::time::timeout(PATIENCE, reading)
+            .await
+            .expect("the answer does not end");
+        Self {
+            status: parts.status,
+            headers: parts.headers,
+            body: body.unwrap(),
+        }
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Fields and messages of every problem, as one text each.
+    pub fn problems(&self) -> Vec<String> {
+        let body = self.json();
+        let problems = body["problems"].as_array().cloned().unwrap_or_default();
+        let line = |problem: &Value| {
+            format!(
+                "{}: {}",
+                problem["field"].as_str().unwrap(),
+                problem["message"].as_str().unwrap()
+            )
+        };
+        problems.iter().map(line).collect()
+    }
+
+    pub fn is_html(&self) -> bool {
+        self.header("content-type").starts_with("text/html")
+    }
+}
+
+/// The body of a small nucleotide search.
+pub fn small_search() -> Value {
+    json!({ "program": "blastn", "database": "genes", "query": genes(0, 2) })
+}
+
+pub fn protein_search() -> Value {
+    json!({ "program": "blastp", "database": "proteins", "query": proteins(0, 2) })
+}
+
+/// A search that is at work for long: it is meant to be stopped.
+pub fn long_search() -> Value {
+    json!({ "program": "tblastx", "database": "genes", "query": genes(0, 300) })
+}
+
+/// A search form with all that a search needs but the query.
+pub fn search_form() -> Form {
+    Form::new()
+        .field("program", "blastn")
+        .field("database", "genes")
+}
+
+/// Lets the others go on until the world is as wanted.
+pub async fn eventually(what: &str, wanted: impl Fn() -> bool) {
+    let waiting = async {
+        while !wanted() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, waiting).await;
+    assert!(waited.is_ok(), "it never came to this: {what}");
+}
