@@ -15,6 +15,8 @@ export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/scripts/tools/node_modules/.bin:$(
 
 SECTION := scripts/section.sh
 BINARY := target/release/elb-dashboard
+# The browser tests run the program that the other tests have built: the same code, built once less.
+TESTED := target/debug/elb-dashboard
 # The browser half is built for wasm32 only, apart from the rest (see Cargo.toml).
 NATIVE := --workspace --exclude elb-frontend
 BROWSER := --package elb-frontend --features islands --target wasm32-unknown-unknown
@@ -44,7 +46,7 @@ run: ready server ## install what is missing, build, and serve on http://127.0.0
 build: ready server ## one self-contained program: target/release/elb-dashboard
 	@echo "built $(BINARY) ($$(du -h $(BINARY) | cut -f 1))"
 
-test: ready format-check $(SITE) lint unit-tests server size end2end ## every check there is, browser tests last
+test: ready format-check $(SITE) lint unit-tests size end2end ## every check there is, browser tests last
 
 bench: ready server ## the benchmarks
 	@$(SECTION) "benchmarks" cargo bench $(LOCKED) --package elb-engine --bench '*'
@@ -90,10 +92,11 @@ size: $(SITE) ## first-load budget only
 
 # The last line is plain, for machines: `N passed, N failed, N skipped`.
 end2end: SETUP_STAGE := test
-end2end: ready server ## browser tests only; ARGS="health --project mobile" narrows them
+end2end: ready $(SITE) ## browser tests only; ARGS="health --project mobile" narrows them
+	@$(SECTION) "program for the browser tests" cargo build $(LOCKED) --package elb-server
 	@$(SECTION) "types of the browser tests" end2end/node_modules/.bin/tsc --project end2end
 	@rm -f end2end/test-results/tally.txt
 	@status=0; \
-	$(SECTION) "browser tests" end2end/node_modules/.bin/playwright test --config end2end $(ARGS) || status=$$?; \
+	E2E_BINARY=$(CURDIR)/$(TESTED) $(SECTION) "browser tests" end2end/node_modules/.bin/playwright test --config end2end $(ARGS) || status=$$?; \
 	cat end2end/test-results/tally.txt 2>/dev/null || true; \
 	exit $$status

@@ -74,10 +74,11 @@ pub fn number(element: &Element, name: &str) -> u64 {
 
 /// Writes text into the element of an id, if it is there.
 pub fn say(id: &str, text: &str) {
-    if let Some(element) = document().get_element_by_id(id) {
-        if element.text_content().as_deref() != Some(text) {
-            element.set_text_content(Some(text));
-        }
+    let element = document().get_element_by_id(id);
+    // A text that is written again would be read out again.
+    let other = element.filter(|element| element.text_content().as_deref() != Some(text));
+    if let Some(element) = other {
+        element.set_text_content(Some(text));
     }
 }
 

@@ -187,10 +187,6 @@ pub struct StepRecord {
     pub waiting_since: Option<Timestamp>,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the signature that serde calls"
-)]
 const fn is_zero(value: &u64) -> bool {
     *value == 0
 }

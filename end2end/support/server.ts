@@ -30,7 +30,7 @@ interface Exit {
 }
 
 function binary(): string {
-  const path = process.env["E2E_BINARY"] ?? resolve(import.meta.dirname, "../../target/release/elb-dashboard");
+  const path = process.env["E2E_BINARY"] ?? resolve(import.meta.dirname, "../../target/debug/elb-dashboard");
   if (!existsSync(path)) throw new Error(`${path} is missing: run \`make build\` first`);
   return path;
 }

@@ -66,10 +66,9 @@ fn is_typing(event: &KeyboardEvent) -> bool {
 }
 
 fn open_list() {
-    if let Some(dialog) = by_id::<HtmlDialogElement>("keys") {
-        if let Err(error) = dialog.show_modal() {
-            complain("the list of keys cannot be opened", &error);
-        }
+    let opened = by_id::<HtmlDialogElement>("keys").map(|dialog| dialog.show_modal());
+    if let Some(Err(error)) = opened {
+        complain("the list of keys cannot be opened", &error);
     }
 }
 

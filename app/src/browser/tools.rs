@@ -19,10 +19,9 @@ pub fn start() {
         if let Ok(Some(button)) = target.closest("[data-copy]") {
             copy(&button);
         }
-        if let Ok(Some(link)) = target.closest("a[data-delete]") {
-            if ask(&link) {
-                event.prevent_default();
-            }
+        let link = target.closest("a[data-delete]").ok().flatten();
+        if link.is_some_and(|link| ask(&link)) {
+            event.prevent_default();
         }
         close_menus(&target);
     });
