@@ -1,4 +1,4 @@
-// One elb-dashboard process, the real release binary, on a data folder of its own.
+// One elb-dashboard process, the real program, on a data folder of its own.
 // Owns: starting it, waiting until it is healthy, ending it by process id, keeping its log.
 // Never waits for a fixed time, and never ends a process that it did not start.
 // A restart keeps port and data folder, so that an open page can find the server again.
