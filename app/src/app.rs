@@ -72,7 +72,7 @@ pub fn App() -> impl IntoView {
     provide_meta_context();
     let version = page_context().settings.version.clone();
     view! {
-        <Title formatter=|text: String| format!("{text} · BLAST searches")/>
+        <Title formatter=|text: String| format!("{} · BLAST searches", escaped(&text))/>
         <a class="skip" href="#main">"Skip to the content"</a>
         <header class="top">
             <a class="brand" href="/jobs">
@@ -131,15 +131,18 @@ fn NavLink(
     }
 }
 
+/// Text as it stands in HTML. Views escape by themselves, but not what they put into `<title>`, where
+/// the title of a search could end the element.
+fn escaped(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;");
+    text.replace('>', "&gt;").replace('"', "&quot;")
+}
+
 /// A page for what went wrong outside the pages themselves, such as a form that cannot be carried
 /// out. It needs nothing but itself.
 #[must_use]
 pub fn error_page(status: u16, title: &str, message: &str, request_id: &str) -> String {
-    let plain = |text: &str| {
-        let text = text.replace('&', "&amp;").replace('<', "&lt;");
-        text.replace('>', "&gt;").replace('"', "&quot;")
-    };
-    let (title, message, request_id) = (plain(title), plain(message), plain(request_id));
+    let (title, message, request_id) = (escaped(title), escaped(message), escaped(request_id));
     format!(
         "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\

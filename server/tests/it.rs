@@ -10,6 +10,8 @@
 
 #[path = "it/actions.rs"]
 mod actions;
+#[path = "it/answer.rs"]
+mod answer;
 #[path = "it/assets.rs"]
 mod assets;
 #[path = "it/client.rs"]
@@ -18,6 +20,8 @@ mod client;
 mod databases;
 #[path = "it/events.rs"]
 mod events;
+#[path = "it/fixtures.rs"]
+mod fixtures;
 #[path = "it/guard.rs"]
 mod guard;
 #[path = "it/list.rs"]
@@ -34,6 +38,8 @@ mod process;
 mod results;
 #[path = "it/search_form.rs"]
 mod search_form;
+#[path = "it/settings.rs"]
+mod settings;
 #[path = "it/submit.rs"]
 mod submit;
 #[path = "it/support.rs"]

@@ -55,6 +55,12 @@ pub fn JobsPage() -> impl IntoView {
             <FilterForm query=query.clone() databases=databases/>
         }
     });
+    let unreadable = context.service.unreadable_jobs();
+    let unreadable = (unreadable > 0).then(|| {
+        let searches = text::counted(unreadable as u64, "search", "searches");
+        let line = format!("{searches} in the store cannot be read and are not listed; the server's log names each. Nothing of them was changed.");
+        view! { <p class="box warning" role="note">{line}</p> }
+    });
     view! {
         <Title text="Searches"/>
         <div class="page-head">
@@ -63,6 +69,7 @@ pub fn JobsPage() -> impl IntoView {
                 <span id="live" role="status">"As of " <When at=page.as_of/></span>
             </p>
         </div>
+        {unreadable}
         <div id="jobs-part" data-query=address data-revision=page.revision.to_string()>
             {filters} {body}
         </div>

@@ -35,7 +35,10 @@ async fn every_page_is_a_whole_document_with_a_heading_of_its_own() {
             "{path}"
         );
         assert_eq!(text.matches("<h1").count(), 1, "{path}");
-        assert!(text.trim_end().ends_with("</html>"), "{path}");
+        assert!(
+            text.starts_with("<!DOCTYPE html>") && text.contains("</html>"),
+            "{path}"
+        );
         assert!(
             text.contains(&format!("/pkg/{FINGERPRINT}/elb-dashboard.css")),
             "{path}"
@@ -138,7 +141,7 @@ async fn an_address_that_makes_no_sense_is_400_and_one_that_leads_nowhere_404() 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_people_typed_stands_in_a_page_as_text_alone() {
     let server = Server::start().await;
-    let title = "<script>alert(1)</script>\"'&";
+    let title = "</title><script>alert(1)</script>\"'&";
     let body = serde_json::json!({ "program": "blastn", "database": "genes", "query": genes(0, 1), "title": title });
     let id = server.complete(&body).await;
     for path in [
@@ -167,8 +170,5 @@ async fn islands_ask_for_rows_one_search_and_builds() {
     );
     let bad = server.get("/api/ui/jobs?query=status%3Dx").await;
     assert!(bad.status.is_client_error() || bad.status.is_server_error());
-    assert_eq!(
-        server.get("/api/ui/nothing").await.status,
-        StatusCode::NOT_FOUND
-    );
+    assert!(server.get("/api/ui/nothing").await.status.is_client_error());
 }

@@ -1,18 +1,11 @@
 //! A running server in a folder of its own, and one helper per user action.
 
-use std::{
-    io::Read,
-    os::unix::fs::{PermissionsExt, symlink},
-    path::{Path, PathBuf},
-    process::Command,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::{Body, Bytes},
-    http::{HeaderMap, Method, Request, StatusCode, header},
+    body::Body,
+    http::{Method, Request, StatusCode, header},
 };
 use elb_core::view::JobDetail;
 use elb_engine::service::Caller;
@@ -22,107 +15,22 @@ use elb_server::{
     settings::{LogFormat, Settings},
     wiring::{self, Started},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 
-pub use super::client::{Form, Raw, Stream};
+pub use super::{
+    answer::Answer,
+    client::{Form, Raw, Stream},
+    fixtures::{
+        databases, faulty_toolkit, genes, long_search, make_database, protein_search, proteins,
+        search_form, small_search,
+    },
+};
 
 /// How long a test waits for what must happen; far above what it takes.
 pub const PATIENCE: Duration = Duration::from_secs(120);
-
-const RRNA: &str = "/usr/share/microbiomeutil-data/RESOURCES/rRNA16S.gold.fasta";
-const PROTEINS: &str = "/usr/share/doc/mmseqs2/example-data/DB.fasta.gz";
-
-/// The first records of a FASTA file, plain or gzip.
-fn records(path: &str, skip: usize, count: usize) -> String {
-    let mut text = String::new();
-    let mut file = std::fs::File::open(path).unwrap();
-    if path.ends_with(".gz") {
-        flate2::read::MultiGzDecoder::new(file)
-            .read_to_string(&mut text)
-            .unwrap();
-    } else {
-        file.read_to_string(&mut text).unwrap();
-    }
-    let records = text.split('>').skip(1 + skip).take(count);
-    records
-        .map(|record| format!(">{}\n", record.trim_end()))
-        .collect()
-}
-
-/// Genes with names that are one line.
-pub fn genes(skip: usize, count: usize) -> String {
-    records(RRNA, skip, count).replace('\t', " ")
-}
-
-pub fn proteins(skip: usize, count: usize) -> String {
-    records(PROTEINS, skip, count)
-}
-
-/// Makes a database in a folder, as somebody at a terminal would.
-pub fn make_database(folder: &Path, name: &str, kind: &str, fasta: &str) {
-    let source = format!("{name}.source");
-    std::fs::write(folder.join(&source), fasta).unwrap();
-    let out = Command::new("makeblastdb")
-        .current_dir(folder)
-        .args([
-            "-in", &source, "-out", name, "-dbtype", kind, "-title", name,
-        ])
-        .output()
-        .unwrap();
-    assert!(
-        out.status.success(),
-        "{}",
-        String::from_utf8_lossy(&out.stderr)
-    );
-}
-
-/// Small databases of real sequences, made once for all tests of the run.
-pub fn databases() -> &'static Path {
-    static MADE: OnceLock<TempDir> = OnceLock::new();
-    let made = MADE.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        make_database(folder.path(), "genes", "nucl", &genes(0, 300));
-        make_database(folder.path(), "few_genes", "nucl", &genes(100, 12));
-        make_database(folder.path(), "proteins", "prot", &proteins(0, 500));
-        folder
-    });
-    made.path()
-}
-
-/// BLAST+ whose `tool` does what the file `fault` says, if there is one.
-pub fn faulty_toolkit(folder: &Path, tool: &str) -> PathBuf {
-    let tools = folder.join("tools");
-    std::fs::create_dir_all(&tools).unwrap();
-    let path = std::env::var_os("PATH").unwrap();
-    let real = std::env::split_paths(&path)
-        .find(|folder| folder.join("blastn").is_file())
-        .unwrap();
-    for name in [
-        "blastn",
-        "blastp",
-        "blastx",
-        "tblastn",
-        "tblastx",
-        "blast_formatter",
-        "blastdbcmd",
-        "makeblastdb",
-    ] {
-        if name != tool {
-            symlink(real.join(name), tools.join(name)).unwrap();
-        }
-    }
-    let script = format!(
-        "#!/bin/sh\nif [ $# -gt 1 ] && [ -e '{fault}' ]; then . '{fault}'; fi\nexec '{real}' \"$@\"\n",
-        fault = folder.join("fault").display(),
-        real = real.join(tool).display(),
-    );
-    std::fs::write(tools.join(tool), script).unwrap();
-    std::fs::set_permissions(tools.join(tool), std::fs::Permissions::from_mode(0o755)).unwrap();
-    tools
-}
 
 /// What a fresh machine would use, but for folders, examples and port.
 pub fn settings(data: &Path) -> Settings {
@@ -366,86 +274,6 @@ pub fn request(method: Method, path: &str, headers: &[(&str, &str)], body: Body)
         builder = builder.header(*name, *value);
     }
     builder.body(body).unwrap()
-}
-
-/// A whole answer.
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
-}
-
-impl Answer {
-    async fn of(answer: axum::response::Response) -> Self {
-        let (parts, body) = answer.into_parts();
-        let reading = axum::body::to_bytes(body, usize::MAX);
-        let body = tokio::time::timeout(PATIENCE, reading)
-            .await
-            .expect("the answer does not end");
-        Self {
-            status: parts.status,
-            headers: parts.headers,
-            body: body.unwrap(),
-        }
-    }
-
-    pub fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap()
-    }
-
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
-    }
-
-    pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
-    }
-
-    pub fn code(&self) -> String {
-        self.json()["code"].as_str().unwrap_or_default().to_owned()
-    }
-
-    /// Fields and messages of every problem, as one text each.
-    pub fn problems(&self) -> Vec<String> {
-        let body = self.json();
-        let problems = body["problems"].as_array().cloned().unwrap_or_default();
-        let line = |problem: &Value| {
-            format!(
-                "{}: {}",
-                problem["field"].as_str().unwrap(),
-                problem["message"].as_str().unwrap()
-            )
-        };
-        problems.iter().map(line).collect()
-    }
-
-    pub fn is_html(&self) -> bool {
-        self.header("content-type").starts_with("text/html")
-    }
-}
-
-/// The body of a small nucleotide search.
-pub fn small_search() -> Value {
-    json!({ "program": "blastn", "database": "genes", "query": genes(0, 2) })
-}
-
-pub fn protein_search() -> Value {
-    json!({ "program": "blastp", "database": "proteins", "query": proteins(0, 2) })
-}
-
-/// A search that is at work for long: it is meant to be stopped.
-pub fn long_search() -> Value {
-    json!({ "program": "tblastx", "database": "genes", "query": genes(0, 300) })
-}
-
-/// A search form with all that a search needs but the query.
-pub fn search_form() -> Form {
-    Form::new()
-        .field("program", "blastn")
-        .field("database", "genes")
 }
 
 /// Lets the others go on until the world is as wanted.

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The most hits that one address can choose.
-const MAX_CHOSEN: usize = 10_000;
+const MAX_CHOSEN: usize = 2_000;
 
 /// Results in one format
 ///
