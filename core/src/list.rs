@@ -436,6 +436,23 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn what_is_taken_back_was_never_counted() {
+        let (mut mine, mut shared) = (Totals::default(), Totals::default());
+        mine.add(Status::Running);
+        mine.add(Status::Completed);
+        mine.add(Status::Deleted);
+        mine.remove(Status::Running);
+        shared.add(Status::Completed);
+        mine.merge(&shared);
+        let expected = Totals {
+            all: 2,
+            completed: 2,
+            ..Totals::default()
+        };
+        assert_eq!(mine, expected);
+    }
+
+    #[test]
     fn a_wrong_value_is_named_and_never_taken_for_all() {
         let error = ListQuery::from_pairs([("status", "runing")]).unwrap_err();
         assert_eq!(error.parameter, "status");

@@ -159,6 +159,15 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn a_zone_shifts_the_clock_and_is_named() {
+        let at = Timestamp(1_795_516_265_123);
+        assert_eq!(at.in_zone(0), "2026-11-24 10:31:05 UTC");
+        assert_eq!(at.in_zone(60), "2026-11-24 11:31:05 UTC+1");
+        assert_eq!(at.in_zone(345), "2026-11-24 16:16:05 UTC+5:45");
+        assert_eq!(at.in_zone(-660), "2026-11-23 23:31:05 UTC-11");
+    }
+
+    #[test]
     fn known_dates_are_written_as_the_calendar_says() {
         assert_eq!(Timestamp(0).rfc3339(), "1970-01-01T00:00:00.000Z");
         assert_eq!(

@@ -382,3 +382,35 @@ fn the_default_of_every_task_is_a_search_that_passes() {
         assert_eq!(Task::parse(task.as_str()), Some(task));
     }
 }
+
+#[test]
+fn the_form_tells_range_unit_and_default_beside_what_is_chosen() {
+    let hint = |key: &str, spec: &SearchSpec| {
+        let option = OptionDescriptor::find(key).unwrap();
+        option.hint_beside(spec.program, spec.task(), &spec.options)
+    };
+    let mut search = spec(Program::Blastp);
+    assert_eq!(hint("word_size", &search), "2 to 7 residues, default 3");
+    assert_eq!(hint("gapopen", &search), "0 to 10000, default 11");
+    set(&mut search, &[("matrix", "PAM30")]);
+    assert_eq!(hint("gapopen", &search), "0 to 10000, default 9");
+    assert_eq!(
+        hint("word_size", &spec(Program::Blastn)),
+        "4 to 1000 bases, default 28"
+    );
+}
+
+#[test]
+fn the_gap_costs_to_choose_from_follow_task_scores_and_matrix() {
+    let mut search = spec(Program::Blastn);
+    assert_eq!(
+        scores::gap_pairs(&search),
+        "0/0, 0/2, 1/1, 1/2, 2/1, 3/1, 2/2 or dearer than the last"
+    );
+    set(&mut search, &[("reward", "2"), ("penalty", "-4")]);
+    assert!(scores::gap_pairs(&search).starts_with("0/0, 0/4, 2/2"));
+    set(&mut search, &[("reward", "7"), ("penalty", "-1")]);
+    assert_eq!(scores::gap_pairs(&search), "");
+    assert!(scores::gap_pairs(&spec(Program::Blastp)).starts_with("6/2, 7/2"));
+    assert_eq!(scores::gap_pairs(&spec(Program::Tblastx)), "");
+}
