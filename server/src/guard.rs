@@ -255,4 +255,14 @@ mod tests {
             assert!(!is_loopback_name(foreign), "{foreign}");
         }
     }
+
+    #[test]
+    fn the_host_is_read_from_the_address_where_there_is_no_header_for_it() {
+        let refused = |address: &'static str| {
+            refuse(&Method::GET, &Uri::from_static(address), &HeaderMap::new()).is_some()
+        };
+        assert!(!refused("http://localhost:3000/jobs"));
+        assert!(refused("http://example.org/jobs"));
+        assert!(refused("/jobs"));
+    }
 }

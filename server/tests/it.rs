@@ -38,6 +38,8 @@ mod process;
 mod results;
 #[path = "it/search_form.rs"]
 mod search_form;
+#[path = "it/search_sent.rs"]
+mod search_sent;
 #[path = "it/settings.rs"]
 mod settings;
 #[path = "it/submit.rs"]

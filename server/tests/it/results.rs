@@ -215,9 +215,10 @@ async fn a_download_whose_formatter_fails_is_broken_off() {
     let mut raw = Raw::connect(server.listen().await).await;
     raw.get(&address(&id, "format=6")).await;
     let bytes = raw.read_all().await;
+    // How much of the part still arrives is up to the connection.
     assert!(bytes.starts_with("HTTP/1.1 200"), "{bytes}");
     assert!(
-        bytes.contains("a first part") && !bytes.contains("\r\n0\r\n\r\n"),
+        !bytes.contains("\r\n0\r\n\r\n"),
         "the transfer must not end properly: {bytes}"
     );
 }
