@@ -43,7 +43,7 @@ run: ready server ## install what is missing, build, and serve on http://127.0.0
 	@echo "==> elb-dashboard on http://$${ELB_LISTEN:-127.0.0.1:3000} (Ctrl-C ends it)"
 	@exec $(BINARY)
 
-build: ready server ## one self-contained program: target/release/elb-dashboard
+build: ready server size ## one self-contained program: target/release/elb-dashboard
 	@echo "built $(BINARY) ($$(du -h $(BINARY) | cut -f 1))"
 
 test: ready format-check $(SITE) lint unit-tests size end2end ## every check there is, browser tests last

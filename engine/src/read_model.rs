@@ -173,7 +173,7 @@ impl ReadModel {
             .ring
             .front()
             .map_or(state.revision + 1, |delta| delta.revision);
-        let known = revision + 1 >= oldest && revision <= state.revision;
+        let known = revision.saturating_add(1) >= oldest && revision <= state.revision;
         let missed = known.then(|| {
             let newer = state.ring.iter().filter(|delta| delta.revision > revision);
             newer.map(Arc::clone).collect()

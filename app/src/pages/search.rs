@@ -3,11 +3,7 @@
 //! Owns where the form's values come from: a form that came back, an older search, an example, or the
 //! address. Works without scripts; with them it checks as one types.
 
-use elb_core::{
-    database::Database,
-    search::{from_form, scores::gap_pairs},
-    text,
-};
+use elb_core::{database::Database, search::from_form, text};
 use leptos::prelude::*;
 use leptos_meta::Title;
 
@@ -94,9 +90,6 @@ fn Form(filled: Filled, context: PageContext) -> impl IntoView {
             <section class="part" aria-labelledby="how">
                 <h2 id="how">"How"</h2>
                 <OptionFields spec=spec.clone() filled=filled.clone() databases=databases/>
-                <p class="hint">
-                    "Gap costs (opening/extension) that BLAST+ supports here: " <span id="gap-pairs">{gap_pairs(&spec)}</span>
-                </p>
                 <div class="field">
                     <label for="extra">"More options, as text"</label>
                     <input id="extra" name="extra" value=value("extra") autocomplete="off" spellcheck="false"/>

@@ -38,6 +38,7 @@ pub fn LogPart(id: String, active: bool, open: bool) -> impl IntoView {
                     <input type="search" id="log-filter"/>
                 </label>
                 <span id="log-found" role="status"></span>
+                <span class="quiet">"Times of day are UTC."</span>
                 <button type="button" class="needs-js small" data-copy="log">"Copy"</button>
                 <a href=all>"As JSON"</a>
             </div>

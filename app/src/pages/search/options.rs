@@ -8,6 +8,7 @@ use elb_core::{
     search::{
         Matrix, OPTIONS, OptionDescriptor, Program, SearchSpec,
         gencode::GENETIC_CODES,
+        scores::gap_pairs,
         table::{Control, Group},
     },
 };
@@ -42,6 +43,7 @@ pub fn OptionFields(spec: SearchSpec, filled: Filled, databases: Vec<Database>) 
             <details class="group" open=set>
                 <summary>{title}</summary>
                 <div class="fields">{fields(group)}</div>
+                {(group == Group::Scoring).then(|| view! { <GapPairs spec=spec.clone()/> })}
             </details>
         }
     };
@@ -53,6 +55,17 @@ pub fn OptionFields(spec: SearchSpec, filled: Filled, databases: Vec<Database>) 
         {folded(Group::Filtering, "Filtering and masking")}
         {folded(Group::Scoring, "Scoring and statistics")}
         {folded(Group::Restriction, "Restrictions")}
+    }
+}
+
+/// The gap costs to choose from beside the scores that are chosen.
+#[component]
+fn GapPairs(spec: SearchSpec) -> impl IntoView {
+    view! {
+        <p class="hint">
+            "Gap costs (opening/extension) that BLAST+ supports here: "
+            <span id="gap-pairs">{gap_pairs(&spec)}</span>
+        </p>
     }
 }
 
