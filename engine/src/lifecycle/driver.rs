@@ -82,7 +82,7 @@ pub(super) async fn drive(context: &Context, id: &str, changed: &Notify, stop: &
                 if illegal_turns > 8 {
                     record_failure(
                         context,
-                        id,
+                        &stored.job,
                         &ExecutorError::new(
                             ErrorCode::Internal,
                             format!("the job cannot go on from {}", stored.job.phase.as_str()),
@@ -91,7 +91,7 @@ pub(super) async fn drive(context: &Context, id: &str, changed: &Notify, stop: &
                     .await;
                 }
             }
-            Err(Halt::Failed(error)) => record_failure(context, id, &error).await,
+            Err(Halt::Failed(error)) => record_failure(context, &stored.job, &error).await,
             Err(Halt::Store(error)) => {
                 tracing::warn!(job = id, %error, "the job's row cannot be written");
                 tokio::select! {
@@ -128,20 +128,18 @@ async fn interruptible(
     }
 }
 
-async fn record_failure(context: &Context, id: &str, error: &ExecutorError) {
+/// Records a failure. The last word of a log stands in it before the job has ended: whoever follows the
+/// log reads to the end of the job and no further.
+async fn record_failure(context: &Context, job: &Job, error: &ExecutorError) {
+    let line = format!("failed: {}", error.message);
+    log(context, job, LogLevel::Error, line);
     let event = Event::Failed {
         code: error.code,
         message: error.message.clone(),
     };
-    match context.jobs.change(id, &event, ENGINE).await {
-        Ok(stored) => log(
-            context,
-            &stored.job,
-            LogLevel::Error,
-            format!("failed: {}", error.message),
-        ),
+    if let Err(error) = context.jobs.change(&job.id, &event, ENGINE).await {
         // The next turn of the loop reads the row again and meets the same failure.
-        Err(error) => tracing::warn!(job = id, %error, "the failure cannot be recorded yet"),
+        tracing::warn!(job = %job.id, %error, "the failure cannot be recorded yet");
     }
 }
 
@@ -223,10 +221,11 @@ async fn turn(context: &Context, stored: &Stored) -> Result<(), Halt> {
 }
 
 async fn change(context: &Context, job: &Job, event: &Event) -> Result<(), Halt> {
-    let stored = context.jobs.change(&job.id, event, ENGINE).await?;
     if let Event::Completed { .. } = event {
-        log(context, &stored.job, LogLevel::Info, "completed".to_owned());
+        let line = "the results can be read".to_owned();
+        log(context, job, LogLevel::Info, line);
     }
+    context.jobs.change(&job.id, event, ENGINE).await?;
     Ok(())
 }
 
@@ -421,16 +420,16 @@ async fn cancel(context: &Context, job: &Job) -> Result<(), Halt> {
         tokio::time::sleep(elb_core::poll::JOB_STEADY).await;
         return Ok(());
     }
+    log(
+        context,
+        job,
+        LogLevel::Info,
+        "cancelled: nothing of the search is running any more".to_owned(),
+    );
     let stored = context
         .jobs
         .change(&job.id, &Event::CancelObserved, ENGINE)
         .await?;
-    log(
-        context,
-        &stored.job,
-        LogLevel::Info,
-        "cancelled: nothing of the search is running any more".to_owned(),
-    );
     if stored.job.intent == Intent::Delete {
         context
             .jobs
