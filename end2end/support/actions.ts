@@ -50,14 +50,14 @@ export async function submit(
 }
 
 /** Waits until a job has ended and returns its status. */
-export async function ended(request: APIRequestContext, id: string, base = ""): Promise<string> {
+export async function ended(request: APIRequestContext, id: string, base = "", timeout = 50_000): Promise<string> {
   let status = "";
   await expect
     .poll(async () => {
       const answer = await request.get(`${base}/api/blast/jobs/${id}`);
       status = ((await answer.json()) as { status: string }).status;
       return ["completed", "failed", "cancelled"].includes(status);
-    }, { timeout: 50_000 })
+    }, { timeout })
     .toBe(true);
   return status;
 }

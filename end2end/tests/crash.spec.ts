@@ -17,7 +17,7 @@ test("a search survives kill -9 and no batch runs twice", async ({ ownServer, pa
   test.slow();
   const base = ownServer.url;
   await examplesReady(request, base);
-  const id = await submit(request, { program: "blastn", database: "16S_rRNA", query: await genes(60) }, base);
+  const id = await submit(request, { program: "blastn", database: "16S_rRNA", query: await genes(40), options: { max_target_seqs: 100 } }, base);
   await page.goto(`${base}/jobs/${id}`);
   await alive(page);
   await expect
@@ -27,7 +27,7 @@ test("a search survives kill -9 and no batch runs twice", async ({ ownServer, pa
     }, { timeout: 100_000 })
     .toBeGreaterThan(0);
   await ownServer.restart("kill");
-  expect(await ended(request, id, base)).toBe("completed");
+  expect(await ended(request, id, base, 100_000)).toBe("completed");
   const log = (await (await request.get(`${base}/api/blast/jobs/${id}/logs?limit=2000`)).json()) as { lines: Line[] };
   const done = log.lines.map(({ text }) => text).filter((text) => text.includes(": done in")).map((text) => text.split(":")[0]);
   expect(new Set(done).size).toBe(done.length);

@@ -18,6 +18,8 @@ mod faults;
 mod golden;
 #[path = "it/journey.rs"]
 mod journey;
+#[path = "it/queries.rs"]
+mod queries;
 #[path = "it/store.rs"]
 mod store;
 #[path = "it/support.rs"]
