@@ -62,13 +62,17 @@ pub enum ErrorCode {
     BlastMissing,
     /// Results could not be merged, formatted or indexed.
     ExportFailed,
+    /// A file, process or service that the search needs did not answer; it may the next time.
+    TemporarilyUnavailable,
+    /// The job stood still for longer than its wait may last.
+    WaitedTooLong,
     /// Something in this program is wrong.
     Internal,
 }
 
 impl ErrorCode {
     /// Every code, for documentation and tests.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::BrokerUnavailable,
         Self::WorkerLost,
         Self::BlastSubmitLockBusy,
@@ -84,6 +88,8 @@ impl ErrorCode {
         Self::BlastFailed,
         Self::BlastMissing,
         Self::ExportFailed,
+        Self::TemporarilyUnavailable,
+        Self::WaitedTooLong,
         Self::Internal,
     ];
 
@@ -91,19 +97,29 @@ impl ErrorCode {
     #[must_use]
     pub const fn class(self) -> ErrorClass {
         match self {
-            Self::BrokerUnavailable | Self::WorkerLost | Self::BlastSubmitLockBusy => {
+            Self::BrokerUnavailable | Self::WorkerLost | Self::TemporarilyUnavailable => {
                 ErrorClass::TransientInfrastructure
             }
             Self::QueryInvalid | Self::OptionRejected => ErrorClass::Input,
             Self::DatabaseMissing | Self::DatabaseUnreadable | Self::DatabaseChanged => {
                 ErrorClass::Database
             }
-            Self::OutOfMemory | Self::DiskFull | Self::TimeLimit | Self::OutputLimit => {
-                ErrorClass::Capacity
-            }
+            Self::OutOfMemory
+            | Self::DiskFull
+            | Self::TimeLimit
+            | Self::OutputLimit
+            | Self::BlastSubmitLockBusy
+            | Self::WaitedTooLong => ErrorClass::Capacity,
             Self::BlastFailed | Self::BlastMissing | Self::ExportFailed => ErrorClass::Runtime,
             Self::Internal => ErrorClass::Permanent,
         }
+    }
+
+    /// Whether another attempt is made without anybody asking. A passing hiccup is worth one; a job that
+    /// was never handed over or that fell silent is not: nobody knows what the next attempt would meet.
+    #[must_use]
+    pub const fn retries_by_itself(self) -> bool {
+        matches!(self, Self::TemporarilyUnavailable)
     }
 
     /// What the reader can do about it.
@@ -139,6 +155,10 @@ impl ErrorCode {
                 "Install the package ncbi-blast+ or set ELB_BLAST_BIN, then retry."
             }
             Self::ExportFailed => "The search itself is done. Retry collects its results again.",
+            Self::TemporarilyUnavailable => {
+                "It was tried again by itself without success. Look after what the text names, then retry."
+            }
+            Self::WaitedTooLong => "See what it waited for, then retry.",
             Self::Internal => "Please report this with the job id and the log.",
         }
     }
@@ -162,6 +182,8 @@ impl ErrorCode {
             Self::BlastFailed => "blast_failed",
             Self::BlastMissing => "blast_missing",
             Self::ExportFailed => "export_failed",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+            Self::WaitedTooLong => "waited_too_long",
             Self::Internal => "internal",
         }
     }

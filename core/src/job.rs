@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    error_code::JobError,
+    error_code::{ErrorCode, JobError},
     phase::Phase,
     search::SearchSpec,
     step::{Step, StepRecord, StepState},
@@ -21,6 +21,10 @@ pub const MAX_WARNINGS: usize = 20;
 pub const MAX_NOTE: usize = 500;
 /// The longest title, in characters.
 pub const MAX_TITLE: usize = 200;
+
+/// How often an attempt that failed for a passing reason is followed by another one by itself, until a
+/// person asks again (issue: at most 3).
+pub const MAX_AUTOMATIC_RETRIES: u32 = 3;
 
 /// What the job should come to. Recorded before anything is done about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -114,6 +118,30 @@ pub struct Attempt {
     pub error: Option<JobError>,
 }
 
+/// Until when a job may stand in one waiting phase. Kept in the row from the first time that it waits
+/// there in an attempt, so that neither a restart nor going back and forth between two waits moves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deadline {
+    /// Which wait.
+    pub phase: Phase,
+    /// When it has lasted too long.
+    pub at: Timestamp,
+}
+
+/// What is kept of a job that was deleted, for as long as it can be restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deletion {
+    /// When it became a tombstone.
+    pub at: Timestamp,
+    /// The phase that a restore leads back to; one that has ended.
+    pub was: Phase,
+    /// Until when it can be restored; its query and results are kept as long.
+    pub keep_until: Timestamp,
+    /// When query, results and log were removed; nothing can be restored from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed_at: Option<Timestamp>,
+}
+
 /// One search, as the store keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
@@ -166,6 +194,21 @@ pub struct Job {
     /// The exact argument vector of the search, as one batch runs it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
+    /// The attempt does not leave the queue before this time: an automatic retry waits a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// Attempts that were begun by themselves since a person last asked for one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub automatic_retries: u32,
+    /// Deadlines of this attempt's waits, in the order in which they began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deadlines: Vec<Deadline>,
+    /// Why a cancel that was asked for is not carried out yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hindrance: Option<String>,
+    /// Present in a tombstone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<Deletion>,
     /// Identifier of the run with the executor, stored before the job is called submitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<String>,
@@ -175,6 +218,10 @@ pub struct Job {
     /// Digest of the submission, for replays of the same idempotency key.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub digest: String,
+}
+
+const fn is_zero(value: &u32) -> bool {
+    *value == 0
 }
 
 impl Job {
@@ -211,6 +258,29 @@ impl Job {
             .iter()
             .find(|record| record.state == StepState::Waiting)
             .and_then(|record| record.reason.as_deref())
+    }
+
+    /// Until when the job may stand where it does; `None` unless it waits.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let here = self
+            .deadlines
+            .iter()
+            .find(|deadline| deadline.phase == self.phase);
+        here.map(|deadline| deadline.at)
+    }
+
+    /// Whether a failure with this code is followed by another attempt without anybody asking.
+    #[must_use]
+    pub const fn retries_by_itself(&self, code: ErrorCode) -> bool {
+        code.retries_by_itself() && self.automatic_retries < MAX_AUTOMATIC_RETRIES
+    }
+
+    /// Whether the pages may offer Restore.
+    #[must_use]
+    pub fn can_restore(&self, now: Timestamp) -> bool {
+        self.deletion
+            .is_some_and(|deletion| deletion.removed_at.is_none() && now < deletion.keep_until)
     }
 
     /// Whether the pages may offer Cancel.

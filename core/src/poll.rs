@@ -23,6 +23,16 @@ pub const RECONCILE_SWEEP: Duration = Duration::from_secs(60);
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(600);
 /// The longest gap between two signs of life on the event stream (ours; proxies cut idle streams).
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
+/// The longest wait in the queue: a job that nobody could start in a week is not wanted any more (ours).
+pub const WAIT_QUEUED: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// The longest wait for a database, and for one to be warm (lessons E12: two hours for such operations).
+pub const WAIT_DATABASE: Duration = Duration::from_secs(2 * 3_600);
+/// The longest wait for room on the machine or cluster (lessons E12: six hours).
+pub const WAIT_CAPACITY: Duration = Duration::from_secs(6 * 3_600);
+/// How long a submit slot is held without a sign of its holder (S3).
+pub const SLOT_LIFE: Duration = Duration::from_secs(900);
+/// The longest wait for the submit slot: two holders that fall silent one after the other (ours).
+pub const WAIT_SUBMIT_SLOT: Duration = Duration::from_secs(1_800);
 /// Parallel object reads in a merge (S4).
 pub const MERGE_READERS: usize = 4;
 
@@ -70,6 +80,30 @@ pub const fn list_interval(any_active: bool, context: PollContext) -> Option<Dur
     Some(if any_active { LIST_ACTIVE } else { LIST_IDLE })
 }
 
+/// How long a job may stand in a waiting phase; `None` for one that is no wait.
+#[must_use]
+pub const fn wait_limit(phase: Phase) -> Option<Duration> {
+    match phase {
+        Phase::Queued => Some(WAIT_QUEUED),
+        Phase::WaitingForDatabase | Phase::WaitingForWarmup => Some(WAIT_DATABASE),
+        Phase::WaitingForCapacity => Some(WAIT_CAPACITY),
+        Phase::WaitingForSubmitSlot => Some(WAIT_SUBMIT_SLOT),
+        _ => None,
+    }
+}
+
+/// The first pause before an automatic retry; each further one is four times as long (ours).
+const FIRST_RETRY_MS: u64 = 5_000;
+
+/// How long to wait before automatic retry number `retry` (from 0): 5 s, 20 s, 80 s, each moved by up to
+/// half of itself either way. `chance` is any random number; retries of many jobs then spread out.
+#[must_use]
+pub const fn retry_pause(retry: u32, chance: u64) -> Duration {
+    let exponent = if retry > 6 { 6 } else { retry };
+    let usual = FIRST_RETRY_MS << (2 * exponent);
+    Duration::from_millis(usual / 2 + chance % (usual + 1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +112,25 @@ mod tests {
         live: false,
         hidden: false,
     };
+
+    #[test]
+    fn every_wait_has_a_limit_and_nothing_else_has() {
+        for phase in Phase::ALL {
+            assert_eq!(wait_limit(phase).is_some(), phase.is_waiting(), "{phase:?}");
+        }
+    }
+
+    #[test]
+    fn pauses_between_retries_grow_and_stay_within_half_of_themselves() {
+        for (retry, usual) in [(0, 5_000), (1, 20_000), (2, 80_000)] {
+            for chance in [0, 1, 77_777, u64::MAX - 1] {
+                let pause = retry_pause(retry, chance).as_millis();
+                assert!((usual / 2..=usual * 3 / 2).contains(&pause), "{pause}");
+            }
+        }
+        assert_eq!(retry_pause(0, 0).as_millis(), 2_500);
+        assert_eq!(retry_pause(0, 5_000).as_millis(), 7_500);
+    }
 
     #[test]
     fn a_job_that_has_ended_is_never_asked_for_again() {

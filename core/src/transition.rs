@@ -1,8 +1,8 @@
 //! The only way in which a job changes: `apply(job, event, at)`.
 //!
 //! Owns which event is allowed when, and sets phase, steps, times and error together, so that no two
-//! of them can disagree. Terminal phases absorb: only retry and delete, asked for by a person, move
-//! a job that has ended. A step may begin only when every earlier one is done or skipped, and no step
+//! of them can disagree. Terminal phases absorb: only retry, delete and restore, asked for by a person,
+//! move a job that has ended (and retention deletes it). A step may begin only when every earlier one is done or skipped, and no step
 //! stays open behind an end.
 
 use serde::{Deserialize, Serialize};
@@ -10,8 +10,12 @@ use thiserror::Error;
 
 use crate::{
     error_code::{ErrorCode, JobError},
-    job::{Attempt, Intent, Job, MAX_NOTE, MAX_PAST_ATTEMPTS, MAX_WARNINGS, Outcome, Progress},
+    job::{
+        Attempt, Deadline, Deletion, Intent, Job, MAX_AUTOMATIC_RETRIES, MAX_NOTE,
+        MAX_PAST_ATTEMPTS, MAX_WARNINGS, Outcome, Progress,
+    },
     phase::Phase,
+    poll,
     step::{Step, StepRecord, StepState, fresh_timeline},
     text,
     time::Timestamp,
@@ -66,6 +70,15 @@ pub enum Event {
         /// What was found.
         outcome: Outcome,
     },
+    /// The attempt ended with an error that may pass: the next one begins by itself.
+    RetryPlanned {
+        /// Which error.
+        code: ErrorCode,
+        /// What happened.
+        message: String,
+        /// When the next attempt may leave the queue.
+        not_before: Timestamp,
+    },
     /// The attempt ended with an error.
     Failed {
         /// Which.
@@ -78,12 +91,29 @@ pub enum Event {
         /// Whether the job shall become a tombstone once it has stopped.
         delete: bool,
     },
+    /// A cancel cannot be carried out yet; it is tried again.
+    CancelHindered {
+        /// Why.
+        reason: String,
+    },
     /// The run was seen to be gone.
     CancelObserved,
     /// A person asked for another attempt.
     RetryAsked,
     /// The job becomes a tombstone.
-    Deleted,
+    Deleted {
+        /// Until when it can be restored.
+        keep_until: Timestamp,
+    },
+    /// A person asked to have a deleted job back.
+    RestoreAsked,
+    /// Query, results and log of a deleted job are gone.
+    ObjectsRemoved,
+    /// Something that belongs in the history and changes nothing, such as a takeover.
+    Noted {
+        /// What happened, in one line.
+        note: String,
+    },
 }
 
 /// An event that the job's phase does not allow.
@@ -125,11 +155,25 @@ impl Job {
             }
             Event::Warned { text } => next.warned(text)?,
             Event::Completed { outcome } => next.complete(*outcome, at)?,
+            Event::RetryPlanned {
+                code,
+                message,
+                not_before,
+            } => next.retry_planned(*code, message, *not_before, at)?,
             Event::Failed { code, message } => next.fail(*code, message, at)?,
             Event::CancelAsked { delete } => next.cancel_asked(*delete)?,
+            Event::CancelHindered { reason } => {
+                if next.phase != Phase::Cancelling {
+                    return next.illegal("nobody asked to cancel it");
+                }
+                next.hindrance = Some(text::cap(reason, MAX_NOTE));
+            }
             Event::CancelObserved => next.cancel_observed(at)?,
             Event::RetryAsked => next.retry(at)?,
-            Event::Deleted => next.delete()?,
+            Event::Deleted { keep_until } => next.delete(*keep_until, at)?,
+            Event::RestoreAsked => next.restore(at)?,
+            Event::ObjectsRemoved => next.objects_removed(at)?,
+            Event::Noted { .. } => next.require_active("be noted")?,
         }
         Ok(next)
     }
@@ -218,6 +262,7 @@ impl Job {
         }
         self.open(step, StepState::Active, at)?;
         self.phase = phase;
+        self.not_before = None;
         self.started_at.get_or_insert(at);
         Ok(())
     }
@@ -244,6 +289,14 @@ impl Job {
         if let Some(record) = self.record(step) {
             record.reason = Some(text::cap(reason, MAX_NOTE));
             record.waiting_since = Some(waiting_since.unwrap_or(at));
+        }
+        let known = self.deadlines.iter().any(|known| known.phase == phase);
+        if let Some(limit) = poll::wait_limit(phase).filter(|_| !known) {
+            let ms = i64::try_from(limit.as_millis()).unwrap_or(i64::MAX);
+            self.deadlines.push(Deadline {
+                phase,
+                at: at.plus_ms(ms),
+            });
         }
         self.phase = phase;
         Ok(())
@@ -296,6 +349,29 @@ impl Job {
         Ok(())
     }
 
+    fn retry_planned(
+        &mut self,
+        code: ErrorCode,
+        message: &str,
+        not_before: Timestamp,
+        at: Timestamp,
+    ) -> Result<(), IllegalTransition> {
+        if !self.retries_by_itself(code) {
+            return self.illegal(format!("{} is not tried again by itself", code.as_str()));
+        }
+        self.fail(code, message, at)?;
+        let (automatic, told) = (self.automatic_retries, text::cap(message.trim(), MAX_NOTE));
+        self.retry(at)?;
+        self.automatic_retries = automatic + 1;
+        self.not_before = Some(not_before);
+        let reason = format!(
+            "automatic retry {} of {MAX_AUTOMATIC_RETRIES}, not before {}; last error: {told}",
+            self.automatic_retries,
+            not_before.on_screen(),
+        );
+        self.wait(Phase::Queued, &reason, at)
+    }
+
     fn fail(
         &mut self,
         code: ErrorCode,
@@ -331,6 +407,7 @@ impl Job {
             return self.illegal("nobody asked to cancel it");
         }
         self.end_open_steps(StepState::Cancelled, None, at);
+        self.hindrance = None;
         self.phase = Phase::Cancelled;
         self.completed_at = Some(at);
         Ok(())
@@ -358,19 +435,56 @@ impl Job {
         self.outcome = None;
         self.run_id = None;
         self.warnings.clear();
+        self.not_before = None;
+        self.automatic_retries = 0;
+        self.deadlines.clear();
         self.wait(Phase::Queued, "in the queue", at)
     }
 
-    fn delete(&mut self) -> Result<(), IllegalTransition> {
+    fn delete(&mut self, keep_until: Timestamp, at: Timestamp) -> Result<(), IllegalTransition> {
         if self.phase.is_active() {
             return self.illegal("it must be cancelled first");
         }
         if self.phase == Phase::Deleted {
             return self.illegal("it is deleted already");
         }
+        self.deletion = Some(Deletion {
+            at,
+            was: self.phase,
+            keep_until: keep_until.max(at),
+            removed_at: None,
+        });
         self.phase = Phase::Deleted;
         self.intent = Intent::Delete;
         Ok(())
+    }
+
+    fn restore(&mut self, at: Timestamp) -> Result<(), IllegalTransition> {
+        let Some(deletion) = self.deletion else {
+            return self.illegal("it is not deleted");
+        };
+        if !self.can_restore(at) {
+            let until = deletion.keep_until.on_screen();
+            return self.illegal(format!("it could be restored until {until}"));
+        }
+        self.phase = deletion.was;
+        self.deletion = None;
+        self.intent = Intent::Run;
+        Ok(())
+    }
+
+    fn objects_removed(&mut self, at: Timestamp) -> Result<(), IllegalTransition> {
+        let phase = self.phase.as_str();
+        match &mut self.deletion {
+            Some(deletion) if deletion.removed_at.is_none() => {
+                deletion.removed_at = Some(at);
+                Ok(())
+            }
+            _ => Err(IllegalTransition {
+                phase,
+                why: "it is not deleted, or nothing of it is left".to_owned(),
+            }),
+        }
     }
 
     fn end_open_steps(&mut self, state: StepState, reason: Option<&str>, at: Timestamp) {

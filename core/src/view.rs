@@ -32,9 +32,12 @@ pub struct JobRow {
     pub phase: Phase,
     /// The timeline step it is in.
     pub step: Step,
-    /// Why it stands still, while it does.
+    /// Why it stands still, while it does; of a cancel, why it is not carried out yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// When an attempt that begins by itself may leave the queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
     /// How far the search is.
     pub progress: Progress,
     /// Query sequences.
@@ -85,7 +88,12 @@ impl JobRow {
             status: job.phase.status(),
             phase: job.phase,
             step: job.current_step(),
-            reason: job.waiting_reason().map(str::to_owned),
+            reason: job
+                .hindrance
+                .as_deref()
+                .or_else(|| job.waiting_reason())
+                .map(str::to_owned),
+            not_before: job.not_before,
             progress: job.progress,
             query_records: job.query.records,
             query_letters: job.query.letters,
@@ -266,6 +274,48 @@ pub struct HistoryEntry {
     /// Who asked for it; empty when the engine did it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub actor: String,
+    /// Epoch of the job's lease at the time; grows by one with each process that takes the job over.
+    #[serde(default)]
+    pub epoch: u64,
+}
+
+/// A deleted job, for as long as something of it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletedRow {
+    /// Identifier.
+    pub id: String,
+    /// Title for people.
+    pub title: String,
+    /// Program.
+    pub program: Program,
+    /// Name of the database.
+    pub database: String,
+    /// How it stood before.
+    pub was: Status,
+    /// When it was submitted.
+    pub created_at: Timestamp,
+    /// When it was deleted.
+    pub deleted_at: Timestamp,
+    /// Until when it can be restored; then it is gone for good.
+    pub keep_until: Timestamp,
+}
+
+impl DeletedRow {
+    /// The projection of a tombstone; `None` if it is none, or if nothing of it is left to restore.
+    #[must_use]
+    pub fn of(job: &Job) -> Option<Self> {
+        let deletion = job.deletion.filter(|kept| kept.removed_at.is_none())?;
+        Some(Self {
+            id: job.id.clone(),
+            title: job.title.clone(),
+            program: job.spec.program,
+            database: job.spec.database.clone(),
+            was: deletion.was.status(),
+            created_at: job.created_at,
+            deleted_at: deletion.at,
+            keep_until: deletion.keep_until,
+        })
+    }
 }
 
 /// One line of a job's log.

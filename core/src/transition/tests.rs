@@ -28,6 +28,11 @@ fn queued() -> Job {
         attempt: 1,
         steps: fresh_timeline(),
         past_attempts: Vec::new(),
+        not_before: None,
+        automatic_retries: 0,
+        deadlines: Vec::new(),
+        hindrance: None,
+        deletion: None,
         progress: Progress::default(),
         created_at: Timestamp(1_000),
         started_at: None,
@@ -46,6 +51,13 @@ fn queued() -> Job {
         reason: "in the queue".into(),
     };
     job.apply(&wait, Timestamp(1_000)).unwrap()
+}
+
+/// A delete that can be undone for a second.
+fn deleted_at(at: i64) -> Event {
+    Event::Deleted {
+        keep_until: Timestamp(at + 1_000),
+    }
 }
 
 fn enter(job: &Job, phase: Phase, at: i64) -> Job {
@@ -187,7 +199,9 @@ fn a_late_writer_cannot_move_a_cancelled_or_deleted_job() {
         cancelled.step(Step::Running).unwrap().state,
         StepState::Cancelled
     );
-    let deleted = cancelled.apply(&Event::Deleted, Timestamp(3_200)).unwrap();
+    let deleted = cancelled
+        .apply(&deleted_at(3_200), Timestamp(3_200))
+        .unwrap();
     for job in [cancelled, deleted] {
         for phase in Phase::ALL {
             assert!(
@@ -206,7 +220,7 @@ fn a_late_writer_cannot_move_a_cancelled_or_deleted_job() {
 fn an_active_job_cannot_become_a_tombstone_without_being_stopped() {
     assert!(
         searching()
-            .apply(&Event::Deleted, Timestamp(3_000))
+            .apply(&deleted_at(3_000), Timestamp(3_000))
             .is_err()
     );
 }
@@ -247,6 +261,237 @@ fn a_delete_that_was_asked_for_is_not_weakened_to_a_cancel() {
     assert_eq!(job.intent, Intent::Delete);
 }
 
+#[test]
+fn a_deleted_job_comes_back_as_it_was_until_its_time_is_over() {
+    let before = completed();
+    let deleted = before
+        .apply(&deleted_at(10_000), Timestamp(10_000))
+        .unwrap();
+    assert!(deleted.can_restore(Timestamp(10_999)) && !deleted.can_restore(Timestamp(11_000)));
+    let back = deleted
+        .apply(&Event::RestoreAsked, Timestamp(10_500))
+        .unwrap();
+    assert_eq!(
+        (back.phase, back.completed_at),
+        (Phase::Completed, before.completed_at)
+    );
+    assert_eq!(back.deletion, None);
+    let refused = deleted
+        .apply(&Event::RestoreAsked, Timestamp(11_000))
+        .unwrap_err();
+    assert!(refused.why.contains("could be restored until"), "{refused}");
+}
+
+#[test]
+fn nothing_is_restored_once_its_objects_are_gone() {
+    let deleted = completed()
+        .apply(&deleted_at(10_000), Timestamp(10_000))
+        .unwrap();
+    let gone = deleted
+        .apply(&Event::ObjectsRemoved, Timestamp(10_001))
+        .unwrap();
+    assert!(gone.apply(&Event::RestoreAsked, Timestamp(10_002)).is_err());
+    assert!(
+        gone.apply(&Event::ObjectsRemoved, Timestamp(10_002))
+            .is_err()
+    );
+}
+
+#[test]
+fn a_passing_error_is_retried_three_times_and_then_stays() {
+    let planned = |at: i64| Event::RetryPlanned {
+        code: ErrorCode::TemporarilyUnavailable,
+        message: "no answer".into(),
+        not_before: Timestamp(at),
+    };
+    let mut job = queued();
+    for retry in 1..=3 {
+        job = enter(&job, Phase::Preparing, 2_000);
+        job = job.apply(&planned(9_000), Timestamp(3_000)).unwrap();
+        assert_eq!((job.phase, job.attempt), (Phase::Queued, retry + 1));
+        assert_eq!(job.not_before, Some(Timestamp(9_000)));
+        assert!(job.waiting_reason().unwrap().contains("no answer"));
+        let ended = job.past_attempts.last().unwrap();
+        assert_eq!(
+            ended.error.as_ref().unwrap().code,
+            ErrorCode::TemporarilyUnavailable
+        );
+    }
+    job = enter(&job, Phase::Preparing, 9_000);
+    assert_eq!(job.not_before, None);
+    assert!(job.apply(&planned(9_000), Timestamp(9_001)).is_err());
+    let event = Event::Failed {
+        code: ErrorCode::TemporarilyUnavailable,
+        message: "no answer".into(),
+    };
+    let failed = job.apply(&event, Timestamp(9_001)).unwrap();
+    // Somebody who asks again gets three more.
+    let again = failed.apply(&Event::RetryAsked, Timestamp(9_002)).unwrap();
+    assert_eq!(again.automatic_retries, 0);
+}
+
+#[test]
+fn an_error_that_stays_is_not_retried_by_itself() {
+    for code in ErrorCode::ALL
+        .into_iter()
+        .filter(|code| !code.retries_by_itself())
+    {
+        let event = Event::RetryPlanned {
+            code,
+            message: "x".into(),
+            not_before: Timestamp(9_000),
+        };
+        assert!(
+            searching().apply(&event, Timestamp(3_000)).is_err(),
+            "{code:?}"
+        );
+    }
+}
+
+#[test]
+fn waiting_in_turns_for_two_things_does_not_move_their_deadlines() {
+    let wait = |phase: Phase| Event::Wait {
+        phase,
+        reason: "not there".into(),
+    };
+    let mut job = enter(
+        &enter(&queued(), Phase::Preparing, 2_000),
+        Phase::WarmingUp,
+        2_000,
+    );
+    job = job
+        .apply(&wait(Phase::WaitingForDatabase), Timestamp(3_000))
+        .unwrap();
+    let first = job.deadline().unwrap();
+    job = job
+        .apply(&wait(Phase::WaitingForCapacity), Timestamp(4_000))
+        .unwrap();
+    assert!(job.deadline().unwrap() > first);
+    job = job
+        .apply(&wait(Phase::WaitingForDatabase), Timestamp(5_000))
+        .unwrap();
+    assert_eq!(job.deadline(), Some(first));
+}
+
+#[test]
+fn a_cancel_that_is_hindered_says_why_until_it_is_carried_out() {
+    let job = searching()
+        .apply(&Event::CancelAsked { delete: false }, Timestamp(3_000))
+        .unwrap();
+    let hindered = Event::CancelHindered {
+        reason: "the process does not end".into(),
+    };
+    let job = job.apply(&hindered, Timestamp(3_001)).unwrap();
+    assert_eq!(job.hindrance.as_deref(), Some("the process does not end"));
+    let job = job.apply(&Event::CancelObserved, Timestamp(3_002)).unwrap();
+    assert_eq!(job.hindrance, None);
+    assert!(searching().apply(&hindered, Timestamp(3_000)).is_err());
+}
+
+/// Every phase that can be reached, as a job.
+fn in_every_phase() -> Vec<Job> {
+    let wait = |job: &Job, phase: Phase| {
+        let reason = "because".into();
+        job.apply(&Event::Wait { phase, reason }, Timestamp(2_015))
+            .unwrap()
+    };
+    let fail = |code: ErrorCode| {
+        let message = "x".into();
+        searching()
+            .apply(&Event::Failed { code, message }, Timestamp(8_000))
+            .unwrap()
+    };
+    let preparing = enter(&queued(), Phase::Preparing, 2_000);
+    let warming = enter(&preparing, Phase::WarmingUp, 2_010);
+    let configuring = enter(&warming, Phase::Configuring, 2_020);
+    let staging = enter(&configuring, Phase::StagingDb, 2_025);
+    let submitting = enter(&staging, Phase::Submitting, 2_030);
+    let submitted = enter(&submitting, Phase::Submitted, 2_040);
+    let pending = enter(&searching(), Phase::ResultsPending, 2_050);
+    let cancelling = searching()
+        .apply(&Event::CancelAsked { delete: false }, Timestamp(3_000))
+        .unwrap();
+    let cancelled = cancelling
+        .apply(&Event::CancelObserved, Timestamp(3_001))
+        .unwrap();
+    vec![
+        queued(),
+        wait(&warming, Phase::WaitingForDatabase),
+        wait(&warming, Phase::WaitingForWarmup),
+        wait(&staging, Phase::WaitingForCapacity),
+        wait(&staging, Phase::WaitingForSubmitSlot),
+        enter(&pending, Phase::ExportingResults, 2_060),
+        preparing,
+        warming,
+        configuring,
+        staging,
+        submitting,
+        submitted,
+        searching(),
+        pending,
+        completed(),
+        fail(ErrorCode::BlastFailed),
+        fail(ErrorCode::BrokerUnavailable),
+        fail(ErrorCode::WorkerLost),
+        cancelling,
+        cancelled
+            .apply(&deleted_at(3_002), Timestamp(3_002))
+            .unwrap(),
+        cancelled,
+    ]
+}
+
+#[test]
+fn every_action_of_a_person_in_every_phase_is_done_or_refused_as_written_here() {
+    let jobs = in_every_phase();
+    let mut phases: Vec<Phase> = jobs.iter().map(|job| job.phase).collect();
+    phases.sort_unstable();
+    phases.dedup();
+    assert_eq!(phases.len(), Phase::ALL.len(), "a phase is missing here");
+    for job in jobs {
+        let phase = job.phase;
+        let after = |event: &Event| {
+            job.apply(event, Timestamp(10_000))
+                .map(|job| job.phase)
+                .ok()
+        };
+        let asked = |delete| after(&Event::CancelAsked { delete });
+        let active = phase.is_active();
+        assert_eq!(
+            asked(false),
+            active.then_some(Phase::Cancelling),
+            "cancel in {phase:?}"
+        );
+        assert_eq!(
+            asked(true),
+            active.then_some(Phase::Cancelling),
+            "cancel and delete in {phase:?}"
+        );
+        let deletable = !active && phase != Phase::Deleted;
+        assert_eq!(
+            after(&deleted_at(10_000)),
+            deletable.then_some(Phase::Deleted),
+            "delete in {phase:?}"
+        );
+        let failed = phase.status() == crate::phase::Status::Failed;
+        let retryable = failed || phase == Phase::Cancelled;
+        assert_eq!(
+            after(&Event::RetryAsked),
+            retryable.then_some(Phase::Queued),
+            "retry in {phase:?}"
+        );
+        let back = job
+            .apply(&Event::RestoreAsked, Timestamp(3_500))
+            .map(|job| job.phase)
+            .ok();
+        assert_eq!(
+            back,
+            (phase == Phase::Deleted).then_some(Phase::Cancelled),
+            "restore in {phase:?}"
+        );
+    }
+}
+
 fn any_phase() -> impl Strategy<Value = Phase> {
     prop::sample::select(Phase::ALL.to_vec())
 }
@@ -265,7 +510,16 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => any::<bool>().prop_map(|delete| Event::CancelAsked { delete }),
         1 => Just(Event::CancelObserved),
         1 => Just(Event::RetryAsked),
-        1 => Just(Event::Deleted),
+        1 => Just(deleted_at(1_030)),
+        1 => Just(Event::RestoreAsked),
+        1 => Just(Event::ObjectsRemoved),
+        1 => Just(Event::CancelHindered { reason: "still there".into() }),
+        1 => Just(Event::Noted { note: "taken over".into() }),
+        1 => Just(Event::RetryPlanned {
+            code: ErrorCode::TemporarilyUnavailable,
+            message: "x".into(),
+            not_before: Timestamp(2_000),
+        }),
         1 => Just(Event::Warned { text: "w".into() }),
     ]
 }
@@ -320,7 +574,10 @@ proptest! {
             now += step;
             let before = job.clone();
             if let Ok(next) = job.apply(&event, Timestamp(now)) {
-                let by_a_person = matches!(event, Event::RetryAsked | Event::Deleted);
+                let by_a_person = matches!(
+                    event,
+                    Event::RetryAsked | Event::Deleted { .. } | Event::RestoreAsked | Event::ObjectsRemoved
+                );
                 prop_assert!(before.phase.is_active() || by_a_person, "an end was left by {event:?}");
                 job = next;
             }
@@ -339,7 +596,7 @@ proptest! {
             job = job.apply(&Event::CancelObserved, Timestamp(3_000)).unwrap();
         }
         if job.phase != Phase::Deleted {
-            job = job.apply(&Event::Deleted, Timestamp(3_000)).unwrap();
+            job = job.apply(&deleted_at(3_000), Timestamp(3_000)).unwrap();
         }
         prop_assert_eq!(job.phase, Phase::Deleted);
     }
