@@ -25,7 +25,7 @@ use elb_core::{
 };
 use elb_engine::{
     read_model::ReadModel,
-    repository::Stored,
+    repository::{Lease, Stored},
     results::{DescriptionsRequest, IndexBuilder, IndexMeta, QueryInput, ResultsIndex},
 };
 use table::{line, ms, rounds, timed};
@@ -75,7 +75,11 @@ fn list(jobs: u64) {
     let model = ReadModel::default();
     for number in 0..jobs {
         let job = job(number);
-        model.apply(&Stored { job, version: 1 });
+        model.apply(&Stored {
+            job,
+            version: 1,
+            lease: Lease::default(),
+        });
     }
     let now = Timestamp(1_800_000_000_000);
     let page = |query: &ListQuery| {
@@ -97,7 +101,11 @@ fn list(jobs: u64) {
     let change = rounds(ROUNDS, || {
         version += 1;
         let job = job(jobs / 2);
-        model.apply(&Stored { job, version });
+        model.apply(&Stored {
+            job,
+            version,
+            lease: Lease::default(),
+        });
     });
     line(&format!("list: one change among {jobs}"), &ms(change));
 }

@@ -82,6 +82,15 @@ pub enum Observation {
     Gone,
 }
 
+/// What is known of a job that has not changed for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Evidence {
+    /// Something of it is at work, or its truth lies elsewhere.
+    AtWork,
+    /// Nothing of it can be seen; this is the last that is known.
+    Nothing(String),
+}
+
 /// Runs searches.
 #[async_trait]
 pub trait Executor: Send + Sync {
@@ -101,6 +110,16 @@ pub trait Executor: Send + Sync {
     async fn observe(&self, job: &Job, seen: u64) -> (u64, Observation);
     /// Merges, formats and indexes the results; they are readable when it returns.
     async fn export(&self, job: &Job) -> Result<Outcome, ExecutorError>;
+    /// The slot that a submission of this job must hold, if submissions to its place go one at a time.
+    fn submit_slot(&self, _job: &Job) -> Option<String> {
+        None
+    }
+    /// What can be seen of a job that has been silent for [`elb_core::poll::SILENCE_LIMIT`].
+    async fn evidence(&self, _job: &Job) -> Evidence {
+        Evidence::AtWork
+    }
+    /// Another process drives the job now: stops what this one does for it, and touches nothing else.
+    async fn let_go(&self, _job_id: &str) {}
     /// Stops the run. Returns when nothing of it is left.
     async fn cancel(&self, job: &Job) -> Result<(), ExecutorError>;
     /// Removes what the run left behind but its results.

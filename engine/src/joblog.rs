@@ -6,7 +6,7 @@
 
 use std::{
     collections::HashMap,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Seek, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -33,6 +33,29 @@ pub struct JobLogs {
     open: Arc<Mutex<HashMap<String, Arc<watch::Sender<u64>>>>>,
 }
 
+fn count_lines(path: &Path) -> u64 {
+    std::fs::File::open(path).map_or(0, |file| BufReader::new(file).lines().count() as u64)
+}
+
+/// A crash may have cut the last line short: the next one must not be glued to it.
+fn end_last_line(path: &Path) {
+    let Ok(mut file) = std::fs::OpenOptions::new()
+        .read(true)
+        .append(true)
+        .open(path)
+    else {
+        return;
+    };
+    let mut last = [b'\n'];
+    let found = file
+        .seek(std::io::SeekFrom::End(-1))
+        .and_then(|_| file.read_exact(&mut last));
+    if found.is_ok() && last != [b'\n'] {
+        // An error shows again with the line that is to be written.
+        let _ = file.write_all(b"\n");
+    }
+}
+
 impl JobLogs {
     /// Logs as files under `folder`, which is made if needed.
     ///
@@ -55,9 +78,8 @@ impl JobLogs {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = open.entry(job.to_owned());
         Arc::clone(entry.or_insert_with(|| {
-            let lines = std::fs::File::open(self.path(job))
-                .map_or(0, |file| BufReader::new(file).lines().count() as u64);
-            Arc::new(watch::channel(lines).0)
+            end_last_line(&self.path(job));
+            Arc::new(watch::channel(count_lines(&self.path(job))).0)
         }))
     }
 
@@ -107,6 +129,38 @@ impl JobLogs {
         }
     }
 
+    /// Ids of all jobs that have a log.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn jobs(&self) -> std::io::Result<Vec<String>> {
+        let mut jobs = Vec::new();
+        for entry in std::fs::read_dir(&self.folder)? {
+            let name = entry?.file_name().into_string();
+            jobs.extend(
+                name.ok()
+                    .and_then(|name| Some(name.strip_suffix(".jsonl")?.to_owned())),
+            );
+        }
+        Ok(jobs)
+    }
+
+    /// Counts the lines of followed logs anew: other processes write to them too.
+    pub fn refresh(&self) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        for (job, counter) in open
+            .iter()
+            .filter(|(_, counter)| counter.receiver_count() > 0)
+        {
+            let lines = count_lines(&self.path(job));
+            counter.send_if_modified(|known| {
+                let more = lines > *known;
+                *known = lines.max(*known);
+                more
+            });
+        }
+    }
+
     /// Up to `limit` lines after number `after`. A job without a log has none.
     ///
     /// # Errors
@@ -119,10 +173,12 @@ impl JobLogs {
         };
         let skip = usize::try_from(after).unwrap_or(usize::MAX);
         let mut lines = Vec::new();
-        for line in BufReader::new(file).lines().skip(skip).take(limit) {
-            // A line cut short by a crash is not a line.
-            if let Ok(line) = serde_json::from_str(&line?) {
-                lines.push(line);
+        let numbered = BufReader::new(file).lines().zip(1..).skip(skip).take(limit);
+        for (line, number) in numbered {
+            // A line cut short by a crash is not a line. Its number is its place: two processes that
+            // have written one after the other cannot count the same.
+            if let Ok(line) = serde_json::from_str::<LogLine>(&line?) {
+                lines.push(LogLine { number, ..line });
             }
         }
         Ok(lines)

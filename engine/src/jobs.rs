@@ -1,10 +1,11 @@
 //! Jobs as the engine changes them: the store and the read model moved together.
 //!
-//! Owns the one way to write a job: read, apply an event, write on condition, show. A conflict means
+//! Owns the one way to write a job: read, apply an event, write on condition (of the version, and of
+//! the lease where the engine writes), show. A conflict means
 //! that somebody else wrote first; the event is then decided again on the fresh row. Nothing else in
 //! the engine calls `Repository::update`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, atomic::AtomicU64};
 
 use elb_core::{
     job::Job,
@@ -16,9 +17,13 @@ use thiserror::Error;
 
 use crate::{
     clock::Clock,
+    lease::{Member, Stillness},
     read_model::ReadModel,
-    repository::{Created, IdempotencyKey, Repository, RepositoryError, Stored},
+    repository::{Created, IdempotencyKey, Lease, Repository, RepositoryError, Stored},
 };
+
+mod leases;
+mod slots;
 
 /// How often an event is decided again after a conflict. Two writers meet at most (the driver and a
 /// person), so that a handful is plenty; more would hide a loop.
@@ -35,9 +40,18 @@ pub enum ChangeError {
     /// The job's phase does not allow it.
     #[error(transparent)]
     Illegal(#[from] IllegalTransition),
-    /// The store refused or is away.
+    /// The store refused or is away, or another process drives the job.
     #[error(transparent)]
     Store(#[from] RepositoryError),
+}
+
+/// Who changes a job.
+#[derive(Debug, Clone, Copy)]
+enum Writer<'a> {
+    /// A person, or the engine where it needs no lease: whoever drives the job learns of it.
+    Anybody(&'a str),
+    /// The engine as the driver of the job.
+    Driver(&'a Lease),
 }
 
 /// Store, read model and clock.
@@ -45,24 +59,34 @@ pub struct Jobs {
     repository: Arc<dyn Repository>,
     model: ReadModel,
     clock: Arc<dyn Clock>,
+    member: Member,
     unreadable: usize,
+    /// The newest write that the model has seen of every process.
+    seen: AtomicU64,
+    /// Signs of life of the processes of this store.
+    beats: Mutex<Stillness<u64>>,
+    slots: slots::SlotWatch,
 }
 
 impl Jobs {
-    /// Reads every row once, in pages, and shows them.
+    /// Registers this process with the store, reads every row once, in pages, and shows them.
     ///
     /// # Errors
-    /// The store's, if it cannot be read.
+    /// The store's, if it cannot be read or written.
     pub async fn load(
         repository: Arc<dyn Repository>,
         clock: Arc<dyn Clock>,
+        member: Member,
     ) -> Result<Self, RepositoryError> {
+        leases::register(repository.as_ref(), clock.as_ref(), &member).await?;
         // Revisions go on across restarts, so that a page never mistakes an old one for a new one:
         // they begin at the time in microseconds, and no engine makes a million changes a second.
         let begin = u64::try_from(clock.now().0)
             .unwrap_or(0)
             .saturating_mul(1_000);
         let model = ReadModel::starting_at(begin);
+        // Before the rows: what is written while they are read is then read twice rather than never.
+        let seen = repository.last_change().await?;
         let mut after: Option<Cursor> = None;
         let mut unreadable = 0;
         loop {
@@ -70,9 +94,7 @@ impl Jobs {
             for stored in &page.jobs {
                 model.apply(stored);
             }
-            for error in &page.unreadable {
-                tracing::error!(%error, "a job is left out of the list; its row stays as it is");
-            }
+            report(&page.unreadable);
             unreadable += page.unreadable.len();
             after = page.next;
             if after.is_none() {
@@ -83,8 +105,18 @@ impl Jobs {
             repository,
             model,
             clock,
+            member,
             unreadable,
+            seen: AtomicU64::new(seen),
+            beats: Mutex::default(),
+            slots: slots::SlotWatch::default(),
         })
+    }
+
+    /// This process as a holder of leases.
+    #[must_use]
+    pub const fn member(&self) -> &Member {
+        &self.member
     }
 
     /// How many rows of the store could not be read at the start and are missing from the list.
@@ -128,8 +160,10 @@ impl Jobs {
             phase: job.phase,
             note: "submitted".to_owned(),
             actor: actor.to_owned(),
+            epoch: 1,
         };
-        let created = self.repository.create(job, key, &entry).await?;
+        let holder = self.member.id();
+        let created = self.repository.create(job, key, &entry, &holder).await?;
         if let Created::New(stored) = &created {
             self.model.apply(stored);
         }
@@ -155,14 +189,46 @@ impl Jobs {
         event: &Event,
         actor: &str,
     ) -> Result<Stored, ChangeError> {
+        self.write(id, event, Writer::Anybody(actor)).await
+    }
+
+    /// The same as the driver of the job: refused once another process drives it.
+    ///
+    /// # Errors
+    /// As [`Self::change`], and [`RepositoryError::Fenced`].
+    pub async fn drive(
+        &self,
+        id: &str,
+        event: &Event,
+        lease: &Lease,
+    ) -> Result<Stored, ChangeError> {
+        self.write(id, event, Writer::Driver(lease)).await
+    }
+
+    async fn write(
+        &self,
+        id: &str,
+        event: &Event,
+        writer: Writer<'_>,
+    ) -> Result<Stored, ChangeError> {
+        let (actor, fence) = match writer {
+            Writer::Anybody(actor) => (actor, None),
+            Writer::Driver(lease) => (ENGINE, Some(lease)),
+        };
         let mut conflicts = 0;
         loop {
             let current = self.get(id).await?;
+            if let Some(fence) = fence.filter(|fence| **fence != current.lease) {
+                let epoch = current.lease.epoch;
+                tracing::debug!(job = id, ours = fence.epoch, now = epoch, "fenced");
+                let id = id.to_owned();
+                return Err(RepositoryError::Fenced { id, epoch }.into());
+            }
             let job = current.job.apply(event, self.clock.now())?;
-            let entry = entry_for(&job, event, actor, current.version + 1);
+            let entry = entry_for(&current.job, &job, event, actor, current.version + 1);
             match self
                 .repository
-                .update(&job, current.version, entry.as_ref())
+                .update(&job, current.version, fence, entry.as_ref())
                 .await
             {
                 Ok(stored) => {
@@ -170,18 +236,45 @@ impl Jobs {
                     return Ok(stored);
                 }
                 Err(RepositoryError::Conflict { .. }) if conflicts < MAX_CONFLICTS => {
-                    conflicts += 1
+                    conflicts += 1;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
     }
+
+    /// Removes a tombstone for good.
+    ///
+    /// # Errors
+    /// The store's; [`RepositoryError::Conflict`] if it was restored meanwhile.
+    pub async fn forget(&self, id: &str, version: u64) -> Result<(), RepositoryError> {
+        self.repository.forget(id, version).await?;
+        self.model.forget(id);
+        Ok(())
+    }
 }
 
-/// The history entry of an event. Progress has none: it would be a row a batch, and the row says it.
-fn entry_for(job: &Job, event: &Event, actor: &str, version: u64) -> Option<HistoryEntry> {
+fn report(unreadable: &[RepositoryError]) {
+    for error in unreadable {
+        tracing::error!(%error, "a job is left out of the list; its row stays as it is");
+    }
+}
+
+/// The history entry of an event. Progress has none, nor has another reason of the same wait: it would
+/// be a row a batch, or one each time that the queue moves, and the row says it.
+fn entry_for(
+    before: &Job,
+    job: &Job,
+    event: &Event,
+    actor: &str,
+    version: u64,
+) -> Option<HistoryEntry> {
     let note = match event {
         Event::Progressed { .. } => return None,
+        Event::Wait { phase, .. } if before.phase == *phase => return None,
+        Event::CancelHindered { reason } if before.hindrance.as_ref() == Some(reason) => {
+            return None;
+        }
         Event::Enter { phase } => phase.label().to_owned(),
         Event::Wait { phase, reason } => format!("{}: {reason}", phase.label()),
         Event::Skip { step, reason } => format!("{} skipped: {reason}", step.label()),
@@ -191,9 +284,25 @@ fn entry_for(job: &Job, event: &Event, actor: &str, version: u64) -> Option<Hist
         Event::Failed { code, message } => format!("{}: {message}", code.as_str()),
         Event::CancelAsked { delete: false } => "cancel asked for".to_owned(),
         Event::CancelAsked { delete: true } => "delete asked for".to_owned(),
+        Event::RetryPlanned {
+            code,
+            message,
+            not_before,
+        } => format!(
+            "attempt {} begins by itself, not before {}, after {}: {message}",
+            job.attempt,
+            not_before.on_screen(),
+            code.as_str()
+        ),
+        Event::CancelHindered { reason } => format!("it cannot be cancelled yet: {reason}"),
         Event::CancelObserved => "the run is gone".to_owned(),
         Event::RetryAsked => format!("attempt {} asked for", job.attempt),
-        Event::Deleted => "deleted".to_owned(),
+        Event::Deleted { keep_until } => {
+            format!("deleted; can be restored until {}", keep_until.on_screen())
+        }
+        Event::RestoreAsked => "restored".to_owned(),
+        Event::ObjectsRemoved => "query, results and log removed".to_owned(),
+        Event::Noted { note } => note.clone(),
     };
     Some(HistoryEntry {
         version,
@@ -202,5 +311,6 @@ fn entry_for(job: &Job, event: &Event, actor: &str, version: u64) -> Option<Hist
         phase: job.phase,
         note: elb_core::text::cap(&note, elb_core::job::MAX_NOTE),
         actor: actor.to_owned(),
+        epoch: 0,
     })
 }

@@ -10,11 +10,13 @@ pub mod executor;
 pub mod intake;
 pub mod joblog;
 pub mod jobs;
+pub mod lease;
 pub mod lifecycle;
 pub mod objects;
 pub mod read_model;
 pub mod repository;
 pub mod results;
+pub mod retention;
 pub mod service;
 pub mod toolkit;
 

@@ -1,28 +1,40 @@
 //! The lifecycle: one driver a job, that moves it from phase to phase until it has ended.
 //!
-//! Owns the drivers and their order of admission. A driver looks only at the stored row and at what
-//! the executor observes, so that it can be dropped at any point and started again: on start every
-//! active job gets one. What a driver is about to do is in the row before it does it.
+//! Owns the drivers and their order of admission. A driver looks only at the stored row, at its lease
+//! and at what the executor observes, so that it can be dropped at any point and started again: on
+//! start every active job gets one. What a driver is about to do is in the row before it does it.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
-use elb_core::{error_code::ErrorCode, phase::Phase, poll, transition::Event};
+use elb_core::{error_code::ErrorCode, phase::Phase, poll, time::Timestamp, transition::Event};
+use futures::FutureExt;
+use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     executor::Executor,
     joblog::JobLogs,
-    jobs::{ENGINE, Jobs},
+    jobs::{ChangeError, Jobs},
+    lease::LeaseTerms,
     objects::Objects,
+    retention::Retention,
 };
 
 mod admission;
 mod driver;
+mod janitor;
+mod lost;
+mod others;
 
 pub use admission::Admission;
+
+/// How long drivers may take to end at a shutdown before they are left behind: their work is taken up
+/// again at the next start all the same.
+const DRIVERS_END: Duration = Duration::from_secs(2);
 
 /// What every driver works with.
 pub struct Context {
@@ -36,13 +48,28 @@ pub struct Context {
     pub objects: Objects,
     /// The jobs' logs.
     pub logs: JobLogs,
+    /// How long what is kept.
+    pub retention: Retention,
+    /// Any number: spreads retries.
+    pub chance: fn() -> u64,
+    /// Calls the janitor.
+    pub cleaning: Notify,
+}
+
+/// Drivers under one incarnation of this process. When its leases are lost all of them end.
+#[derive(Debug, Default)]
+struct Generation {
+    /// Wakes a job's driver when a person asked for something.
+    drivers: Mutex<HashMap<String, Arc<Notify>>>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
 }
 
 /// The engine's drivers.
 pub struct Lifecycle {
     context: Arc<Context>,
-    /// Wakes a job's driver when a person asked for something.
-    drivers: Mutex<HashMap<String, Arc<tokio::sync::Notify>>>,
+    generation: Mutex<Arc<Generation>>,
+    silent: lost::Watch,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -53,26 +80,91 @@ impl Lifecycle {
     pub fn new(context: Context) -> Arc<Self> {
         Arc::new(Self {
             context: Arc::new(context),
-            drivers: Mutex::default(),
+            generation: Mutex::default(),
+            silent: lost::Watch::default(),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
         })
     }
 
+    fn generation(&self) -> Arc<Generation> {
+        let generation = self.generation.lock();
+        Arc::clone(&generation.unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Takes up every job that has not ended, oldest first, and looks again at each sweep.
     pub fn resume(self: &Arc<Self>) {
+        if self.context.jobs.member().terms() == LeaseTerms::Alone {
+            // All of them at once, before any driver looks: the oldest is first whoever asks first.
+            self.line_up_all();
+        }
         self.sweep();
-        let this = Arc::clone(self);
+        self.spawn(|this| async move { this.sweep_again_and_again().await });
+        self.spawn(|this| async move { this.clean_again_and_again().await });
+        if let LeaseTerms::Shared { .. } = self.context.jobs.member().terms() {
+            self.spawn(|this| async move { this.follow_others().await });
+            self.spawn(|this| async move { this.keep_leases().await });
+        }
+    }
+
+    fn spawn<F: Future<Output = ()> + Send + 'static>(
+        self: &Arc<Self>,
+        task: impl FnOnce(Arc<Self>) -> F,
+    ) {
+        let shutdown = self.shutdown.clone();
+        let task = task(Arc::clone(self));
         self.tasks.spawn(async move {
-            this.finish_ended().await;
-            let mut ticks = tokio::time::interval(poll::RECONCILE_SWEEP);
-            loop {
-                tokio::select! {
-                    _ = ticks.tick() => this.sweep(),
-                    () = this.shutdown.cancelled() => return,
-                }
+            tokio::select! {
+                () = task => {}
+                () = shutdown.cancelled() => {}
             }
         });
+    }
+
+    fn line_up_all(&self) {
+        let holds = driver::holds_place;
+        let admission = &self.context.admission;
+        for (created_at, id, phase, later) in self.context.jobs.model().line() {
+            if holds(phase) {
+                admission.reenter(&id);
+            } else if phase == Phase::Queued && !later {
+                admission.line_up(created_at, &id);
+            }
+        }
+    }
+
+    /// Keeps a place in the line for a job that is about to be stored: first come, first served holds
+    /// from the moment that its time of creation is taken.
+    pub fn line_up(&self, created_at: Timestamp, id: &str) {
+        self.context.admission.line_up(created_at, id);
+    }
+
+    /// Gives up the place of a job that was not stored, or that will not run.
+    pub fn step_out(&self, id: &str) {
+        self.context.admission.leave(id);
+    }
+
+    async fn sweep_again_and_again(self: Arc<Self>) {
+        self.finish_completed().await;
+        let mut ticks = tokio::time::interval(poll::RECONCILE_SWEEP);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            for id in self.silent.look(&self.context).await {
+                self.wake(&id);
+            }
+            self.sweep();
+        }
+    }
+
+    async fn clean_again_and_again(self: Arc<Self>) {
+        loop {
+            janitor::round(&self.context).await;
+            tokio::select! {
+                () = self.context.cleaning.notified() => {}
+                () = tokio::time::sleep(janitor::ROUND) => {}
+            }
+        }
     }
 
     fn sweep(self: &Arc<Self>) {
@@ -81,26 +173,13 @@ impl Lifecycle {
         }
     }
 
-    /// Ends what an engine that was killed had begun for jobs at their end: work folders of completed
-    /// ones, and everything of deleted ones.
-    async fn finish_ended(&self) {
+    /// Removes the work folders of completed jobs that an engine that was killed has left.
+    async fn finish_completed(&self) {
         let model = self.context.jobs.model();
-        let ended = |id: &String| {
-            model.is_deleted(id)
-                || model
-                    .phase(id)
-                    .is_some_and(|phase| phase == Phase::Completed)
-        };
-        let mut ids = self.context.executor.left_behind().await;
-        ids.retain(ended);
-        match self.context.objects.jobs() {
-            Ok(jobs) => ids.extend(jobs.into_iter().filter(|id| model.is_deleted(id))),
-            Err(error) => tracing::warn!(%error, "the objects cannot be listed"),
-        }
-        ids.sort_unstable();
-        ids.dedup();
-        for id in ids {
-            driver::end(&self.context, &id).await;
+        for id in self.context.executor.left_behind().await {
+            if model.phase(&id) == Some(Phase::Completed) {
+                driver::end(&self.context, &id).await;
+            }
         }
     }
 
@@ -110,57 +189,103 @@ impl Lifecycle {
         !self.shutdown.is_cancelled()
     }
 
+    /// How long what is kept.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        self.context.retention
+    }
+
+    /// Calls the janitor.
+    pub fn clean(&self) {
+        self.context.cleaning.notify_one();
+    }
+
     /// Makes sure that the job has a driver, and has it look at the row.
     pub fn wake(self: &Arc<Self>, id: &str) {
-        if !self.accepts() {
+        let generation = self.generation();
+        if !self.accepts() || generation.stop.is_cancelled() {
             return;
         }
-        let mut drivers = self.drivers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut drivers = generation
+            .drivers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(driver) = drivers.get(id) {
             driver.notify_one();
             return;
         }
-        let changed = Arc::new(tokio::sync::Notify::new());
+        let changed = Arc::new(Notify::new());
         drivers.insert(id.to_owned(), Arc::clone(&changed));
         drop(drivers);
         let (this, id) = (Arc::clone(self), id.to_owned());
-        self.tasks
-            .spawn(async move { this.supervise(id, changed).await });
+        let tasks = generation.tasks.clone();
+        tasks.spawn(async move { this.supervise(generation, id, changed).await });
     }
 
     /// Runs one driver in a task of its own: its panic is recorded on its job and hits no other.
-    async fn supervise(self: Arc<Self>, id: String, changed: Arc<tokio::sync::Notify>) {
+    async fn supervise(
+        self: Arc<Self>,
+        generation: Arc<Generation>,
+        id: String,
+        signal: Arc<Notify>,
+    ) {
         let context = Arc::clone(&self.context);
-        let (job, signal, stop) = (id.clone(), changed, self.shutdown.clone());
+        let (job, changed, stop) = (id.clone(), Arc::clone(&signal), generation.stop.clone());
         let driver =
-            tokio::spawn(async move { driver::drive(&context, &job, &signal, &stop).await });
+            tokio::spawn(async move { driver::drive(&context, &job, &changed, &stop).await });
         if let Err(error) = driver.await {
             tracing::error!(job = %id, %error, "the job's driver ended in a panic");
-            let event = Event::Failed {
-                code: ErrorCode::Internal,
-                message: format!("a fault of this program ended the job: {error}"),
-            };
-            if let Err(error) = self.context.jobs.change(&id, &event, ENGINE).await {
-                tracing::error!(job = %id, %error, "the panic could not be recorded");
-            }
-            driver::end(&self.context, &id).await;
+            self.record_panic(&id, &error.to_string()).await;
         }
         self.context.admission.leave(&id);
-        let mut drivers = self.drivers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut drivers = generation
+            .drivers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         drivers.remove(&id);
         drop(drivers);
         // A retry that came while this driver was ending would otherwise wait for the sweep.
-        let active = self.context.jobs.model().active();
-        if active.contains(&id) {
+        if signal.notified().now_or_never().is_some() {
             self.wake(&id);
         }
     }
 
-    /// Takes no more work and ends every driver; what they were doing is resumed at the next start.
+    async fn record_panic(&self, id: &str, error: &str) {
+        let event = Event::Failed {
+            code: ErrorCode::Internal,
+            message: format!("a fault of this program ended the job: {error}"),
+        };
+        let recorded = async {
+            let stored = self.context.jobs.get(id).await?;
+            if stored.lease.holder == self.context.jobs.member().id() {
+                self.context.jobs.drive(id, &event, &stored.lease).await?;
+            }
+            Ok::<(), ChangeError>(())
+        };
+        if let Err(error) = recorded.await {
+            tracing::error!(job = id, %error, "the panic could not be recorded");
+        }
+        driver::end(&self.context, id).await;
+    }
+
+    /// Takes no more work, ends every driver and gives the leases back; what they were doing is resumed
+    /// at the next start, or by another process.
     pub async fn shut_down(&self) {
         self.shutdown.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
+        let generation = self.generation();
+        generation.stop.cancel();
+        for tasks in [&self.tasks, &generation.tasks] {
+            tasks.close();
+            if tokio::time::timeout(DRIVERS_END, tasks.wait())
+                .await
+                .is_err()
+            {
+                tracing::warn!("some work for jobs did not end in time and is broken off");
+            }
+        }
         self.context.executor.shut_down().await;
+        if let Err(error) = self.context.jobs.leave().await {
+            tracing::warn!(%error, "the leases could not be given back; they run out");
+        }
     }
 }

@@ -6,16 +6,17 @@
 
 use std::{
     cmp::{Ordering, Reverse},
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     ops::Bound,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use elb_core::{
+    job::Deletion,
     list::{Cursor, ListPage, ListQuery, SortKey, Totals},
     phase::{Phase, Status},
     time::Timestamp,
-    view::{JobDetail, JobRow},
+    view::{DeletedRow, JobDetail, JobRow},
 };
 use serde::Serialize;
 use tokio::sync::broadcast;
@@ -46,6 +47,19 @@ struct Entry {
     owner: String,
 }
 
+/// A deleted job.
+#[derive(Debug, Clone)]
+pub struct Tombstone {
+    /// Version of its row.
+    pub version: u64,
+    /// Whose it was.
+    pub owner: String,
+    /// Until when it is kept, and whether it still is.
+    pub deletion: Deletion,
+    /// What can be restored; `None` once nothing is left.
+    pub row: Option<Arc<DeletedRow>>,
+}
+
 type Key = (Reverse<Timestamp>, Reverse<String>);
 
 #[derive(Debug, Default)]
@@ -53,10 +67,12 @@ struct State {
     revision: u64,
     newest_first: BTreeMap<Key, String>,
     entries: HashMap<String, Entry>,
+    /// Jobs that are not at their end, oldest first.
+    active: BTreeSet<(Timestamp, String)>,
     /// True totals of each owner, kept with every change: most lists ask for no more.
     totals: HashMap<String, Totals>,
-    /// Versions of tombstones, so that a late writer cannot bring one back.
-    deleted: HashMap<String, u64>,
+    /// Tombstones with their versions, so that a late writer cannot bring one back.
+    deleted: HashMap<String, Tombstone>,
     /// The newest changes, oldest first, for readers that come back.
     ring: VecDeque<Arc<Delta>>,
 }
@@ -109,7 +125,7 @@ impl ReadModel {
             .entries
             .get(id)
             .map(|entry| entry.row.version)
-            .or_else(|| state.deleted.get(id).copied());
+            .or_else(|| state.deleted.get(id).map(|tombstone| tombstone.version));
         if known.is_some_and(|version| version >= stored.version) {
             return;
         }
@@ -121,13 +137,26 @@ impl ReadModel {
         // A tombstone counts nowhere.
         totals.add(stored.job.phase.status());
         state.revision += 1;
-        let row = if stored.job.phase == Phase::Deleted {
+        let ticket = (stored.job.created_at, id.clone());
+        if stored.job.phase.is_active() {
+            state.active.insert(ticket);
+        } else {
+            state.active.remove(&ticket);
+        }
+        let row = if let Some(deletion) = stored.job.deletion {
             let key = key_of(stored.job.created_at, id);
             state.newest_first.remove(&key);
             state.entries.remove(id);
-            state.deleted.insert(id.clone(), stored.version);
+            let tombstone = Tombstone {
+                version: stored.version,
+                owner: stored.job.owner.clone(),
+                deletion,
+                row: DeletedRow::of(&stored.job).map(Arc::new),
+            };
+            state.deleted.insert(id.clone(), tombstone);
             None
         } else {
+            state.deleted.remove(id);
             let row = Arc::new(JobRow::of(&stored.job, stored.version));
             let entry = Entry {
                 row: Arc::clone(&row),
@@ -202,6 +231,64 @@ impl ReadModel {
         self.read().deleted.contains_key(id)
     }
 
+    /// Whether the job is a tombstone of which nothing is kept any more.
+    #[must_use]
+    pub fn is_emptied(&self, id: &str) -> bool {
+        let state = self.read();
+        let found = state.deleted.get(id);
+        found.is_some_and(|tombstone| tombstone.deletion.removed_at.is_some())
+    }
+
+    /// One deleted job, if it was the caller's.
+    #[must_use]
+    pub fn tombstone(&self, caller: &str, id: &str) -> Option<Tombstone> {
+        let state = self.read();
+        let found = state.deleted.get(id)?;
+        visible(&found.owner, caller).then(|| found.clone())
+    }
+
+    /// Every deleted job of the caller that can still be restored, the last deleted first.
+    #[must_use]
+    pub fn restorable(&self, caller: &str, now: Timestamp) -> Vec<Arc<DeletedRow>> {
+        let state = self.read();
+        let mut rows: Vec<Arc<DeletedRow>> = state
+            .deleted
+            .values()
+            .filter(|tombstone| visible(&tombstone.owner, caller))
+            .filter_map(|tombstone| tombstone.row.clone())
+            .filter(|row| now < row.keep_until)
+            .collect();
+        rows.sort_by(|left, right| (right.deleted_at, &right.id).cmp(&(left.deleted_at, &left.id)));
+        rows
+    }
+
+    /// Ids and tombstones of all deleted jobs.
+    #[must_use]
+    pub fn tombstones(&self) -> Vec<(String, Tombstone)> {
+        let state = self.read();
+        let all = state.deleted.iter();
+        all.map(|(id, tombstone)| (id.clone(), tombstone.clone()))
+            .collect()
+    }
+
+    /// Drops a tombstone whose row is gone from the store.
+    pub fn forget(&self, id: &str) {
+        self.write().deleted.remove(id);
+    }
+
+    /// Ids of up to `limit` jobs that ended before `then`, oldest first.
+    #[must_use]
+    pub fn ended_before(&self, then: Timestamp, limit: usize) -> Vec<String> {
+        let state = self.read();
+        let old = state.newest_first.iter().rev();
+        old.take_while(|((created, _), _)| created.0 < then)
+            .filter_map(|(_, id)| state.entries.get(id))
+            .filter(|entry| entry.row.completed_at.is_some_and(|ended| ended < then))
+            .map(|entry| entry.row.id.clone())
+            .take(limit)
+            .collect()
+    }
+
     /// The phase of a listed job.
     #[must_use]
     pub fn phase(&self, id: &str) -> Option<Phase> {
@@ -242,11 +329,44 @@ impl ReadModel {
     #[must_use]
     pub fn active(&self) -> Vec<String> {
         let state = self.read();
-        let rows = state.newest_first.values().rev();
-        rows.filter_map(|id| state.entries.get(id))
-            .filter(|entry| entry.row.phase.is_active())
-            .map(|entry| entry.row.id.clone())
+        state.active.iter().map(|(_, id)| id.clone()).collect()
+    }
+
+    /// Every active job, oldest first: when it was created, its id, its phase, and whether it is to
+    /// begin later by itself.
+    #[must_use]
+    pub fn line(&self) -> Vec<(Timestamp, String, Phase, bool)> {
+        let state = self.read();
+        let rows = state.active.iter().filter_map(|(created_at, id)| {
+            let row = &state.entries.get(id)?.row;
+            Some((*created_at, id.clone(), row.phase, row.not_before.is_some()))
+        });
+        rows.collect()
+    }
+
+    /// Ids and versions of the active jobs whose phase is as wanted.
+    #[must_use]
+    pub fn versions_of_active(&self, wanted: impl Fn(Phase) -> bool) -> Vec<(String, u64)> {
+        let state = self.read();
+        let rows = state
+            .active
+            .iter()
+            .filter_map(|(_, id)| state.entries.get(id));
+        rows.filter(|entry| wanted(entry.row.phase))
+            .map(|entry| (entry.row.id.clone(), entry.row.version))
             .collect()
+    }
+
+    /// How many jobs are not at their end.
+    #[must_use]
+    pub fn active_count(&self) -> usize {
+        self.read().active.len()
+    }
+
+    /// Whether a job is not at its end.
+    #[must_use]
+    pub fn is_active(&self, id: &str) -> bool {
+        self.phase(id).is_some_and(Phase::is_active)
     }
 
     /// The names of all databases that listed jobs used, for the filter.

@@ -1,16 +1,37 @@
 //! The port to the store of jobs and their history.
 //!
 //! Owns the contract that every store keeps: each write is conditional on the version that was read
-//! (an unconditional one cannot be expressed), creation is idempotent and says whether it created,
-//! and a row and its history entry change together or not at all.
+//! (an unconditional one cannot be expressed), a write of the engine also on its lease, creation is
+//! idempotent and says whether it created, and a row and its history entry change together or not at
+//! all.
 
 use async_trait::async_trait;
 use elb_core::{job::Job, list::Cursor, time::Timestamp, view::HistoryEntry};
 use thiserror::Error;
 
+mod slot;
 mod sqlite;
 
+pub use slot::{SlotHolder, SlotRequest, SlotTurn};
 pub use sqlite::SqliteRepository;
+
+/// Who drives a job. The epoch grows with each process that takes it, so that an older one is known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Lease {
+    /// Random id of the process; empty when nobody drives the job.
+    pub holder: String,
+    /// How often the lease has been taken.
+    pub epoch: u64,
+}
+
+/// How often a process has shown that it lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beat {
+    /// Random id of the process.
+    pub holder: String,
+    /// Grows with each sign of life.
+    pub beats: u64,
+}
 
 /// A job as it stands in the store.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +40,8 @@ pub struct Stored {
     pub job: Job,
     /// Grows by one with each write; the condition of the next one.
     pub version: u64,
+    /// Who drives it.
+    pub lease: Lease,
 }
 
 /// What a creation came to.
@@ -51,6 +74,14 @@ pub enum RepositoryError {
         id: String,
         /// The version that was expected.
         expected: u64,
+    },
+    /// Another process drives the job now: stop everything that is done for it.
+    #[error("job {id} is driven by another process (epoch {epoch})")]
+    Fenced {
+        /// Which job.
+        id: String,
+        /// The epoch of its lease.
+        epoch: u64,
     },
     /// There is no such row.
     #[error("job {0} is not in the store")]
@@ -89,25 +120,41 @@ pub struct ScanPage {
     pub next: Option<Cursor>,
 }
 
+/// What others have written.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// The rows that can be read, in the order of their newest write.
+    pub jobs: Vec<Stored>,
+    /// One error for each row that cannot.
+    pub unreadable: Vec<RepositoryError>,
+    /// The number of the newest write among them; the next call continues after it.
+    pub last: u64,
+}
+
 /// The store of jobs and history.
 #[async_trait]
 pub trait Repository: Send + Sync {
-    /// Stores a new job together with its first history entry, unless its id or key is taken.
+    /// Stores a new job together with its first history entry, unless its id or key is taken. `holder`
+    /// drives it.
     async fn create(
         &self,
         job: &Job,
         key: Option<&IdempotencyKey>,
         entry: &HistoryEntry,
+        holder: &str,
     ) -> Result<Created, RepositoryError>;
 
     /// The row of a job, tombstones included.
     async fn get(&self, id: &str) -> Result<Option<Stored>, RepositoryError>;
 
-    /// Writes the row if its version is still `expected`, with its history entry if there is one.
+    /// Writes the row if its version is still `expected` and, with a fence, if its lease is still that
+    /// one; with its history entry if there is one (whose epoch is the lease's, whatever it says). The
+    /// lease of a job that has ended is given back by the same write.
     async fn update(
         &self,
         job: &Job,
         expected: u64,
+        fence: Option<&Lease>,
         entry: Option<&HistoryEntry>,
     ) -> Result<Stored, RepositoryError>;
 
@@ -116,6 +163,13 @@ pub trait Repository: Send + Sync {
     async fn scan(&self, after: Option<&Cursor>, limit: usize)
     -> Result<ScanPage, RepositoryError>;
 
+    /// The number of the newest write.
+    async fn last_change(&self) -> Result<u64, RepositoryError>;
+
+    /// Up to `limit` rows that were written after write number `after`, by whomever; each row once,
+    /// as it is now.
+    async fn changes(&self, after: u64, limit: usize) -> Result<Changes, RepositoryError>;
+
     /// A page of a job's history, newest first; continues before version `before`.
     async fn history(
         &self,
@@ -123,6 +177,48 @@ pub trait Repository: Send + Sync {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Vec<HistoryEntry>, RepositoryError>;
+
+    /// Takes the lease of an active job from `seen`: free, or of a process that is gone or that has
+    /// shown no sign of life since `silent`. Taking it from another is a transition of its own, with
+    /// `entry`.
+    ///
+    /// [`RepositoryError::Fenced`] if somebody else was quicker, or if that process lives after all.
+    async fn claim(
+        &self,
+        id: &str,
+        seen: &Lease,
+        silent: Option<&Beat>,
+        holder: &str,
+        entry: Option<&HistoryEntry>,
+    ) -> Result<Stored, RepositoryError>;
+
+    /// A sign of life of a process.
+    async fn beat(&self, holder: &str) -> Result<(), RepositoryError>;
+
+    /// Every process and its signs of life.
+    async fn beats(&self) -> Result<Vec<Beat>, RepositoryError>;
+
+    /// Gives back every lease of a process, and forgets it.
+    async fn leave(&self, holder: &str) -> Result<(), RepositoryError>;
+
+    /// Forgets every process but `holder`, which knows that it is alone: leases of others can be taken.
+    async fn forget_others(&self, holder: &str) -> Result<(), RepositoryError>;
+
+    /// Takes a submit slot, or joins its line: first created, first served.
+    async fn take_slot(&self, request: &SlotRequest) -> Result<SlotTurn, RepositoryError>;
+
+    /// Shows that the holder of a slot is at work; false if it holds it no more.
+    async fn renew_slot(&self, slot: &str, job_id: &str) -> Result<bool, RepositoryError>;
+
+    /// Gives the slot back, or leaves its line.
+    async fn leave_slot(&self, slot: &str, job_id: &str) -> Result<(), RepositoryError>;
+
+    /// Removes a tombstone and its history for good, if its version is still `expected`.
+    async fn forget(&self, id: &str, expected: u64) -> Result<(), RepositoryError>;
+
+    /// Removes up to `limit` history entries of ended jobs that are older than `before`; how many.
+    async fn trim_history(&self, before: Timestamp, limit: usize)
+    -> Result<usize, RepositoryError>;
 
     /// Whether the store answers.
     async fn check(&self) -> Result<(), RepositoryError>;

@@ -26,15 +26,19 @@ use crate::{
     read_model::Delta,
     repository::{RepositoryError, Stored},
     results::ResultsError,
+    retention::Retention,
     toolkit::Toolkit,
 };
 
+mod bulk;
+mod deleted;
 mod download;
 mod index_file;
 mod results;
 mod sam;
 mod submit;
 
+pub use bulk::{Action, MAX_BULK};
 pub use download::{Download, Format};
 pub use index_file::IndexFile;
 pub use submit::{Submission, Submitted};
@@ -207,6 +211,12 @@ impl JobService {
         self.inner.jobs.model().databases(&caller.id)
     }
 
+    /// How long what is kept.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        self.inner.lifecycle.retention()
+    }
+
     /// How many stored jobs cannot be read and are missing from every list; the log names each.
     #[must_use]
     pub fn unreadable_jobs(&self) -> usize {
@@ -354,26 +364,24 @@ impl JobService {
         self.act(caller, id, &Event::RetryAsked).await
     }
 
-    /// Removes a job: one that is still active is cancelled first, and removed when it has stopped.
+    /// Removes a job: one that is still active is cancelled first, and removed when it has stopped. For
+    /// as long as [`Retention::deleted`](crate::retention::Retention) says it can be restored.
     ///
     /// # Errors
     /// [`ServiceError::NoSuchJob`], or the store's.
     pub async fn delete(&self, caller: &Caller, id: &str) -> Result<Stored, ServiceError> {
         let detail = self.detail(caller, id)?;
-        let first = if detail.row.phase.is_active() {
-            Event::CancelAsked { delete: true }
+        let keep_until = self.retention().undo_until(self.now());
+        let delete = Event::Deleted { keep_until };
+        let cancel = Event::CancelAsked { delete: true };
+        let (first, second) = if detail.row.phase.is_active() {
+            (cancel, delete)
         } else {
-            Event::Deleted
+            (delete, cancel)
         };
         match self.act(caller, id, &first).await {
             // It ended, or was tried again, between the look and the write.
-            Err(ServiceError::NotNow(_)) => {
-                let second = match first {
-                    Event::Deleted => Event::CancelAsked { delete: true },
-                    _ => Event::Deleted,
-                };
-                self.act(caller, id, &second).await
-            }
+            Err(ServiceError::NotNow(_)) => self.act(caller, id, &second).await,
             outcome => outcome,
         }
     }

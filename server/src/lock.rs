@@ -1,4 +1,7 @@
-//! One program a data folder: two would drive the same searches.
+//! One program a data folder, unless all that use it are told to share it.
+//!
+//! Owns the lock file. A program that is alone knows that every lease of another is void; one that
+//! shares does not, so that the two kinds never have the folder together.
 
 use std::{
     fs::{File, OpenOptions},
@@ -17,7 +20,7 @@ use thiserror::Error;
 pub enum LockError {
     /// Another program has it.
     #[error(
-        "another elb-dashboard ({holder}) uses the data folder {folder}: end it, or give this one another folder with ELB_DATA_DIR"
+        "another elb-dashboard ({holder}) uses the data folder {folder}: end it, give this one another folder with ELB_DATA_DIR, or start both with ELB_SHARED=true"
     )]
     Taken {
         /// The folder.
@@ -44,11 +47,11 @@ pub struct DataLock {
 }
 
 impl DataLock {
-    /// Takes the folder.
+    /// Takes the folder, alone or beside others that share it.
     ///
     /// # Errors
-    /// [`LockError::Taken`] if another process has it.
-    pub fn take(folder: &Path) -> Result<Self, LockError> {
+    /// [`LockError::Taken`] if another process has it, alone or when this one wants to be alone.
+    pub fn take(folder: &Path, shared: bool) -> Result<Self, LockError> {
         let path = folder.join("lock");
         let io = |source: std::io::Error| LockError::Io {
             path: path.display().to_string(),
@@ -61,7 +64,12 @@ impl DataLock {
             .truncate(false)
             .open(&path);
         let mut file = open.map_err(io)?;
-        let locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        let operation = if shared {
+            FlockOperation::NonBlockingLockShared
+        } else {
+            FlockOperation::NonBlockingLockExclusive
+        };
+        let locked = flock(&file, operation);
         if locked == Err(Errno::WOULDBLOCK) {
             let mut holder = String::new();
             // What it wrote only helps to find it.

@@ -6,6 +6,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Parser;
+use elb_engine::retention::Retention;
 use thiserror::Error;
 
 mod sources;
@@ -65,6 +66,29 @@ pub struct Flags {
     /// How long an idempotency key counts: s, m, h, d [default: 24h].
     #[arg(long, env = "ELB_KEY_LIFE", value_name = "TIME")]
     key_life: Option<String>,
+    /// How long a search is kept after its end, with query, results and log; then it is deleted: m, h,
+    /// d, or never [default: never].
+    #[arg(long, env = "ELB_KEEP_JOBS", value_name = "TIME")]
+    keep_jobs: Option<String>,
+    /// How long a deleted search can be restored: s, m, h, d [default: 7d].
+    #[arg(long, env = "ELB_KEEP_DELETED", value_name = "TIME")]
+    keep_deleted: Option<String>,
+    /// How long the id of a search that is gone stays taken: m, h, d, or never to forget none
+    /// [default: 90d].
+    #[arg(long, env = "ELB_KEEP_TOMBSTONES", value_name = "TIME")]
+    keep_tombstones: Option<String>,
+    /// How long the history of searches that have ended is kept: m, h, d, or never to remove any
+    /// [default: never].
+    #[arg(long, env = "ELB_KEEP_HISTORY", value_name = "TIME")]
+    keep_history: Option<String>,
+    /// Whether several servers use the data folder at once, as while one replaces another: true or false.
+    /// All of them must be started with it [default: false].
+    #[arg(long, env = "ELB_SHARED", value_name = "YES/NO")]
+    shared: Option<String>,
+    /// Silence of a server after which another one takes its searches over; used only where the data
+    /// folder is shared: s, m [default: 20s].
+    #[arg(long, env = "ELB_LEASE_LIFE", value_name = "TIME")]
+    lease_life: Option<String>,
     /// What is logged, for example info or elb_engine=debug [default: info].
     #[arg(long, env = "ELB_LOG", value_name = "FILTER")]
     log: Option<String>,
@@ -139,6 +163,12 @@ pub struct Settings {
     pub max_active: usize,
     /// How long an idempotency key counts.
     pub key_life: Duration,
+    /// How long what is kept.
+    pub retention: Retention,
+    /// Whether other servers use the data folder too.
+    pub shared: bool,
+    /// Silence after which they take over.
+    pub lease_life: Duration,
     /// Filter of the log.
     pub log: String,
     /// Form of the log.
@@ -183,6 +213,12 @@ impl Settings {
         let max_database = sources.take("max_database", flags.max_database, "2GB");
         let max_active = sources.take("max_active", flags.max_active, "500");
         let key_life = sources.take("key_life", flags.key_life, "24h");
+        let keep_jobs = sources.take("keep_jobs", flags.keep_jobs, "never");
+        let keep_deleted = sources.take("keep_deleted", flags.keep_deleted, "7d");
+        let keep_tombstones = sources.take("keep_tombstones", flags.keep_tombstones, "90d");
+        let keep_history = sources.take("keep_history", flags.keep_history, "never");
+        let shared = sources.take("shared", flags.shared, "false");
+        let lease_life = sources.take("lease_life", flags.lease_life, "20s");
         let log = sources.take("log", flags.log, "info");
         let log_format = sources.take("log_format", flags.log_format, "text");
         let mut folders = value::folders(&databases.text);
@@ -203,6 +239,14 @@ impl Settings {
             max_database: max_database.read(value::size)?,
             max_active: max_active.read(value::count)?,
             key_life: key_life.read(value::span)?,
+            retention: Retention {
+                jobs: keep_jobs.read(value::span_or_never)?,
+                deleted: keep_deleted.read(value::span_or_zero)?,
+                tombstones: keep_tombstones.read(value::span_or_never)?,
+                history: keep_history.read(value::span_or_never)?,
+            },
+            shared: shared.read(value::yes_no)?,
+            lease_life: lease_life.read(value::lease_life)?,
             log: log.read(value::log_filter)?,
             log_format: log_format.read(|text| match text {
                 "text" => Ok(LogFormat::Text),

@@ -1,15 +1,20 @@
 //! Putting the engine together from the settings.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use elb_app::data::PageSettings;
 use elb_engine::{
     JobService,
-    clock::SystemClock,
+    clock::{SystemClock, chance},
     databases::{Catalogue, CatalogueConfig, DatabaseError},
     executor::{LocalFolders, RunLimits, local::LocalExecutor},
     joblog::JobLogs,
     jobs::Jobs,
+    lease::{LeaseTerms, Member},
     lifecycle::{Admission, Context},
     objects::{ObjectError, Objects},
     repository::{RepositoryError, SqliteRepository},
@@ -17,6 +22,7 @@ use elb_engine::{
     toolkit::{Toolkit, ToolkitError},
 };
 use thiserror::Error;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -76,9 +82,8 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
     };
     fs::create_dir_all(data).map_err(folder)?;
     let data = data.canonicalize().map_err(folder)?;
-    let lock = DataLock::take(&data)?;
-    let scratch = data.join("scratch");
-    empty(&scratch).map_err(folder)?;
+    let lock = DataLock::take(&data, settings.shared)?;
+    let scratch = scratch_folder(&data, settings.shared).map_err(folder)?;
     let work = data.join("work");
     fs::create_dir_all(&work).map_err(folder)?;
 
@@ -93,7 +98,15 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
     };
     let catalogue = Catalogue::open(config, toolkit.clone(), clock.clone()).await?;
     let repository = SqliteRepository::open(&data.join("state.sqlite"))?;
-    let jobs = Arc::new(Jobs::load(Arc::new(repository), clock.clone()).await?);
+    let terms = if settings.shared {
+        LeaseTerms::Shared {
+            life: settings.lease_life,
+        }
+    } else {
+        LeaseTerms::Alone
+    };
+    let member = Member::new(terms, clock.clone());
+    let jobs = Jobs::load(Arc::new(repository), clock.clone(), member.clone()).await?;
     let objects = Objects::in_folder(&data.join("objects"))?;
     let logs = JobLogs::in_folder(&data.join("logs"), clock).map_err(folder)?;
     let limits = RunLimits {
@@ -108,13 +121,17 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
         Arc::clone(&catalogue),
         objects.clone(),
         logs.clone(),
+        member,
     );
     let context = Context {
-        jobs,
+        jobs: Arc::new(jobs),
         executor: Arc::new(executor),
         admission: Admission::new(settings.searches),
         objects,
         logs,
+        retention: settings.retention,
+        chance,
+        cleaning: Notify::new(),
     };
     let limits = ServiceLimits {
         query_bytes: settings.max_query,
@@ -141,6 +158,19 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
         stopping: CancellationToken::new(),
     };
     Ok(Started { state, lock })
+}
+
+/// Where uploads are received. Servers that share the data folder have one each: none may empty that of
+/// another.
+fn scratch_folder(data: &Path, shared: bool) -> std::io::Result<PathBuf> {
+    let scratch = data.join("scratch");
+    if shared {
+        let own = scratch.join(std::process::id().to_string());
+        empty(&own)?;
+        return Ok(own);
+    }
+    empty(&scratch)?;
+    Ok(scratch)
 }
 
 /// What a killed program was receiving is of no use to anybody.

@@ -110,6 +110,7 @@ pub fn row(json: &Json) -> Option<JobRow> {
         phase,
         step: json.word("step", &Step::ALL, Step::as_str)?,
         reason: json.text("reason"),
+        not_before: json.time("not_before"),
         progress: Progress {
             batches_done: progress.small("batches_done")?,
             batches_total: progress.small("batches_total")?,

@@ -14,12 +14,16 @@ use async_trait::async_trait;
 use elb_core::{
     error_code::ErrorCode,
     job::{Job, Outcome},
-    search,
+    poll, search, text,
 };
 use tokio::sync::Semaphore;
 
-use super::{Executor, ExecutorError, LocalFolders, Observation, Plan, Readiness, RunLimits};
-use crate::{databases::Catalogue, joblog::JobLogs, objects::Objects, toolkit::Toolkit};
+use super::{
+    Evidence, Executor, ExecutorError, LocalFolders, Observation, Plan, Readiness, RunLimits,
+};
+use crate::{
+    databases::Catalogue, joblog::JobLogs, lease::Member, objects::Objects, toolkit::Toolkit,
+};
 
 mod batches;
 mod export;
@@ -41,6 +45,8 @@ pub struct LocalExecutor {
     logs: JobLogs,
     /// One permit a BLAST+ process, over all searches.
     processes: Arc<Semaphore>,
+    /// Whether this process may start anything at all.
+    member: Member,
     /// Runs of this process, by job id.
     runs: Mutex<HashMap<String, Arc<Run>>>,
 }
@@ -55,6 +61,7 @@ impl LocalExecutor {
         catalogue: Arc<Catalogue>,
         objects: Objects,
         logs: JobLogs,
+        member: Member,
     ) -> Self {
         Self {
             folders,
@@ -64,6 +71,7 @@ impl LocalExecutor {
             objects,
             logs,
             processes: Arc::new(Semaphore::new(limits.processes.max(1))),
+            member,
             runs: Mutex::default(),
         }
     }
@@ -200,6 +208,7 @@ impl Executor for LocalExecutor {
             processes: Arc::clone(&self.processes),
             limits: self.limits,
             logs: self.logs.clone(),
+            member: self.member.clone(),
         });
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         runs.insert(job.id.clone(), run);
@@ -224,6 +233,39 @@ impl Executor for LocalExecutor {
             self.forget_run(&job.id);
         }
         process::end_leftovers(self.work_dir(&job.id).root()).await
+    }
+
+    async fn evidence(&self, job: &Job) -> Evidence {
+        let work = self.work_dir(&job.id);
+        let running = process::count(work.root());
+        if running > 0 {
+            return Evidence::AtWork;
+        }
+        let waiting = self.processes.available_permits() == 0;
+        if waiting && self.find_run(&job.id).is_some_and(|run| !run.has_ended()) {
+            // Its batches wait for those of other searches.
+            return Evidence::AtWork;
+        }
+        match work.silent_for() {
+            Some(silent) if silent < poll::SILENCE_LIMIT => Evidence::AtWork,
+            Some(silent) => {
+                let silent = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
+                Evidence::Nothing(format!(
+                    "no BLAST+ process of it is running, and its files last changed {} ago",
+                    text::duration(silent)
+                ))
+            }
+            None => Evidence::Nothing(
+                "no BLAST+ process of it is running, and it has no work folder".to_owned(),
+            ),
+        }
+    }
+
+    async fn let_go(&self, job_id: &str) {
+        if let Some(run) = self.find_run(job_id) {
+            run.stop().await;
+            self.forget_run(job_id);
+        }
     }
 
     async fn cleanup(&self, job_id: &str) -> Result<(), ExecutorError> {

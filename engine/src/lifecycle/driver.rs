@@ -1,29 +1,41 @@
 //! The driver of one job: reads the row, does what its phase asks for, writes what came of it.
 //!
-//! Owns the order of steps. Total over all phases; each turn of the loop starts from the stored row.
-//! A cancel wakes the driver in the middle of whatever it waits for.
+//! Owns the loop: every turn starts from the stored row and from the lease under which this process
+//! may drive it; every write carries that lease. A cancel wakes the driver in the middle of whatever it
+//! waits for, and so does the loss of the job to another process or to its end.
+
+use std::time::Duration;
 
 use elb_core::{
     error_code::ErrorCode,
-    job::{Intent, Job},
+    job::Job,
     phase::{Phase, Status},
-    step::Step,
-    text,
+    poll, text,
+    time::Timestamp,
     transition::Event,
     view::LogLevel,
 };
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{Context, admission::Turn};
+use super::Context;
 use crate::{
-    executor::{ExecutorError, Observation, Readiness},
-    jobs::{ChangeError, ENGINE},
-    repository::{RepositoryError, Stored},
+    executor::ExecutorError,
+    jobs::ChangeError,
+    repository::{Lease, RepositoryError, Stored},
 };
 
+mod slot;
+mod turn;
+
+pub(super) use turn::holds_place;
+
 /// How long a driver rests when the store does not answer.
-const STORE_REST: std::time::Duration = std::time::Duration::from_secs(1);
+const STORE_REST: Duration = Duration::from_secs(1);
+/// The longest rest before a driver looks at the clock again: it may have been set.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// Turns that the row refuses one after the other before the job is given up.
+const MAX_REFUSED: u32 = 8;
 
 /// Why a turn of the loop ended early.
 enum Halt {
@@ -39,8 +51,14 @@ impl From<ChangeError> for Halt {
     fn from(error: ChangeError) -> Self {
         match error {
             ChangeError::Illegal(_) => Self::Again,
-            ChangeError::Store(error) => Self::Store(error),
+            ChangeError::Store(error) => error.into(),
         }
+    }
+}
+
+impl From<RepositoryError> for Halt {
+    fn from(error: RepositoryError) -> Self {
+        Self::Store(error)
     }
 }
 
@@ -50,12 +68,24 @@ impl From<ExecutorError> for Halt {
     }
 }
 
-/// Drives the job until it has ended or the engine shuts down.
+/// A job in the hands of this process.
+struct Driver<'a> {
+    context: &'a Context,
+    lease: Lease,
+}
+
+/// Drives the job until it has ended, another process has it, or `stop` asks for its end.
 pub(super) async fn drive(context: &Context, id: &str, changed: &Notify, stop: &CancellationToken) {
-    let mut illegal_turns = 0_u32;
+    let mut refused = 0_u32;
     loop {
-        let stored = match context.jobs.get(id).await {
-            Ok(stored) => stored,
+        let stored = match held(context, id).await {
+            Ok(Held::Ours(stored)) => stored,
+            Ok(Held::Ended(stored)) => return finish(context, &stored.job).await,
+            Ok(Held::Others) => {
+                // Nothing of it may go on here, and nothing that runs elsewhere may be touched.
+                context.executor.let_go(id).await;
+                return;
+            }
             Err(RepositoryError::Missing(_)) => return,
             Err(error) => {
                 tracing::warn!(job = id, %error, "the job's row cannot be read");
@@ -65,33 +95,34 @@ pub(super) async fn drive(context: &Context, id: &str, changed: &Notify, stop: &
                 }
             }
         };
-        if !stored.job.phase.is_active() {
-            finish(context, &stored.job).await;
-            return;
+        let driver = Driver {
+            context,
+            lease: stored.lease.clone(),
+        };
+        if let Some(error) = overdue(&stored.job, context.jobs.clock().now()) {
+            driver.fail(&stored.job, &error).await;
+            continue;
         }
-        let Some(turn) = interruptible(context, &stored, changed, stop).await else {
+        let Some(turn) = interruptible(&driver, &stored, changed, stop).await else {
             if stop.is_cancelled() {
                 return;
             }
             continue;
         };
         match turn {
-            Ok(()) => illegal_turns = 0,
+            Ok(()) => refused = 0,
             Err(Halt::Again) => {
-                illegal_turns += 1;
-                if illegal_turns > 8 {
-                    record_failure(
-                        context,
-                        &stored.job,
-                        &ExecutorError::new(
-                            ErrorCode::Internal,
-                            format!("the job cannot go on from {}", stored.job.phase.as_str()),
-                        ),
-                    )
-                    .await;
+                refused += 1;
+                if refused > MAX_REFUSED {
+                    let phase = stored.job.phase.as_str();
+                    let message = format!("the job cannot go on from {phase}");
+                    let error = ExecutorError::new(ErrorCode::Internal, message);
+                    driver.fail(&stored.job, &error).await;
                 }
             }
-            Err(Halt::Failed(error)) => record_failure(context, &stored.job, &error).await,
+            Err(Halt::Failed(error)) => driver.fail(&stored.job, &error).await,
+            // Another process has it now: the next look says so.
+            Err(Halt::Store(RepositoryError::Fenced { .. })) => {}
             Err(Halt::Store(error)) => {
                 tracing::warn!(job = id, %error, "the job's row cannot be written");
                 tokio::select! {
@@ -103,23 +134,58 @@ pub(super) async fn drive(context: &Context, id: &str, changed: &Notify, stop: &
     }
 }
 
-/// One turn, given up (`None`) when the engine stops or a person has asked for the job's end. Any
-/// other wake-up finds the driver at work already and changes nothing.
+/// Whose a job is.
+enum Held {
+    Ours(Stored),
+    Ended(Stored),
+    Others,
+}
+
+async fn held(context: &Context, id: &str) -> Result<Held, RepositoryError> {
+    let stored = context.jobs.get(id).await?;
+    if !stored.job.phase.is_active() {
+        return Ok(Held::Ended(stored));
+    }
+    let ours = context.jobs.acquire(stored).await?;
+    Ok(ours.map_or(Held::Others, Held::Ours))
+}
+
+/// The failure of a job that has waited past its deadline.
+fn overdue(job: &Job, now: Timestamp) -> Option<ExecutorError> {
+    let deadline = job.deadline().filter(|deadline| now >= *deadline)?;
+    let limit = poll::wait_limit(job.phase).map_or(0, |limit| limit.as_millis());
+    let limit = text::duration(u64::try_from(limit).unwrap_or(u64::MAX));
+    let code = match job.phase {
+        Phase::WaitingForSubmitSlot => ErrorCode::BlastSubmitLockBusy,
+        _ => ErrorCode::WaitedTooLong,
+    };
+    let message = format!(
+        "it waited until {}, longer than the {limit} that this wait may take; last reason: {}",
+        deadline.on_screen(),
+        job.waiting_reason().unwrap_or("none")
+    );
+    Some(ExecutorError::new(code, message))
+}
+
+/// One turn, given up (`None`) when the engine stops, when a person has asked for the job's end, or
+/// when it has ended by another hand. Any other wake-up changes nothing: the driver is at work.
 async fn interruptible(
-    context: &Context,
+    driver: &Driver<'_>,
     stored: &Stored,
     changed: &Notify,
     stop: &CancellationToken,
 ) -> Option<Result<(), Halt>> {
-    let work = turn(context, stored);
+    let work = driver.turn(&stored.job);
     tokio::pin!(work);
     loop {
         tokio::select! {
             biased;
             () = stop.cancelled() => return None,
             () = changed.notified() => {
-                let asked = context.jobs.model().phase(&stored.job.id) == Some(Phase::Cancelling);
-                if asked && stored.job.phase != Phase::Cancelling {
+                let phase = driver.context.jobs.model().phase(&stored.job.id);
+                let ended = !phase.is_some_and(Phase::is_active);
+                let asked = phase == Some(Phase::Cancelling) && stored.job.phase != Phase::Cancelling;
+                if ended || asked {
                     return None;
                 }
             }
@@ -128,28 +194,61 @@ async fn interruptible(
     }
 }
 
-/// Records a failure. The last word of a log stands in it before the job has ended: whoever follows the
-/// log reads to the end of the job and no further.
-async fn record_failure(context: &Context, job: &Job, error: &ExecutorError) {
-    let line = format!("failed: {}", error.message);
-    log(context, job, LogLevel::Error, line);
-    let event = Event::Failed {
-        code: error.code,
-        message: error.message.clone(),
-    };
-    if let Err(error) = context.jobs.change(&job.id, &event, ENGINE).await {
-        // The next turn of the loop reads the row again and meets the same failure.
-        tracing::warn!(job = %job.id, %error, "the failure cannot be recorded yet");
+impl Driver<'_> {
+    /// Ends the attempt with an error: for good, or until the next one begins by itself. The last word
+    /// of a log stands in it before the job has ended: whoever follows the log reads to the end of the
+    /// job and no further.
+    async fn fail(&self, job: &Job, error: &ExecutorError) {
+        let (code, message) = (error.code, error.message.clone());
+        let again = job.phase != Phase::Cancelling && job.retries_by_itself(code);
+        let event = if again {
+            let chance = (self.context.chance)();
+            let pause = poll::retry_pause(job.automatic_retries, chance);
+            let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+            let not_before = self.context.jobs.clock().now().plus_ms(pause);
+            let line = format!(
+                "failed: {message}; tried again by itself, not before {}",
+                not_before.on_screen()
+            );
+            self.log(job, LogLevel::Warning, line);
+            if let Err(error) = self.context.executor.cancel(job).await {
+                tracing::warn!(job = %job.id, %error, "processes of the failed attempt may be left");
+            }
+            self.leave_slot(job).await;
+            self.context.admission.leave(&job.id);
+            Event::RetryPlanned {
+                code,
+                message,
+                not_before,
+            }
+        } else {
+            self.log(job, LogLevel::Error, format!("failed: {message}"));
+            Event::Failed { code, message }
+        };
+        if let Err(error) = self.context.jobs.drive(&job.id, &event, &self.lease).await {
+            // The next turn of the loop reads the row again and meets the same failure.
+            tracing::warn!(job = %job.id, %error, "the failure cannot be recorded yet");
+        }
+    }
+
+    async fn change(&self, job: &Job, event: &Event) -> Result<Stored, Halt> {
+        Ok(self.context.jobs.drive(&job.id, event, &self.lease).await?)
+    }
+
+    fn log(&self, job: &Job, level: LogLevel, line: String) {
+        self.context
+            .logs
+            .append(&job.id, job.current_step(), level, &[line]);
+    }
+
+    /// Rests until `then`, or a while: the clock may be set meanwhile.
+    async fn rest_until(&self, then: Timestamp) {
+        let left = then.since(self.context.jobs.clock().now());
+        tokio::time::sleep(Duration::from_millis(left).min(LOOK_AGAIN)).await;
     }
 }
 
-fn log(context: &Context, job: &Job, level: LogLevel, line: String) {
-    context
-        .logs
-        .append(&job.id, job.current_step(), level, &[line]);
-}
-
-/// What remains to be done for a job that a fault of this program has ended.
+/// What remains to be done for a job that ended by another hand than its driver's.
 pub(super) async fn end(context: &Context, id: &str) {
     match context.jobs.get(id).await {
         Ok(stored) if !stored.job.phase.is_active() => finish(context, &stored.job).await,
@@ -159,12 +258,18 @@ pub(super) async fn end(context: &Context, id: &str) {
 }
 
 /// What remains when a job has ended: a failed one may have processes left, and the work folder is of
-/// no more use once it has completed.
+/// no more use once it has completed. Query and results of a deleted one wait for the janitor.
 async fn finish(context: &Context, job: &Job) {
     if job.phase.status() == Status::Failed
         && let Err(error) = context.executor.cancel(job).await
     {
         tracing::warn!(job = %job.id, %error, "processes of a failed search may be left");
+    }
+    if let Some(slot) = context.executor.submit_slot(job)
+        && let Err(error) = context.jobs.leave_slot(&slot, &job.id).await
+    {
+        // The slot of a job that has ended is free for the next one all the same.
+        tracing::warn!(job = %job.id, slot, %error, "the submit slot cannot be given back");
     }
     context.admission.leave(&job.id);
     let removable = matches!(job.phase, Phase::Completed | Phase::Deleted);
@@ -172,269 +277,6 @@ async fn finish(context: &Context, job: &Job) {
         tracing::warn!(job = %job.id, %error, "the work folder cannot be removed");
     }
     if job.phase == Phase::Deleted {
-        if let Err(error) = context.objects.remove_all(&job.id).await {
-            tracing::warn!(job = %job.id, %error, "the objects cannot be removed");
-        }
-        if let Err(error) = context.logs.remove(&job.id) {
-            tracing::warn!(job = %job.id, %error, "the log cannot be removed");
-        }
+        context.cleaning.notify_one();
     }
-}
-
-async fn turn(context: &Context, stored: &Stored) -> Result<(), Halt> {
-    let job = &stored.job;
-    if job.phase != Phase::Queued && job.phase != Phase::Cancelling {
-        context.admission.reenter(&job.id);
-    }
-    match job.phase {
-        Phase::Queued => queued(context, job).await,
-        Phase::Preparing => {
-            context.executor.prepare(job).await?;
-            enter(context, job, Phase::WarmingUp).await
-        }
-        Phase::WarmingUp | Phase::WaitingForDatabase | Phase::WaitingForWarmup => {
-            warm_up(context, job).await
-        }
-        Phase::Configuring => configure(context, job).await,
-        Phase::StagingDb => stage(context, job).await,
-        Phase::WaitingForCapacity | Phase::WaitingForSubmitSlot => {
-            enter(context, job, Phase::Submitting).await
-        }
-        Phase::Submitting => {
-            context.executor.submit(job).await?;
-            enter(context, job, Phase::Submitted).await
-        }
-        Phase::Submitted | Phase::Running => watch(context, job).await,
-        Phase::ResultsPending => enter(context, job, Phase::ExportingResults).await,
-        Phase::ExportingResults => {
-            let outcome = context.executor.export(job).await?;
-            change(context, job, &Event::Completed { outcome }).await
-        }
-        Phase::Cancelling => cancel(context, job).await,
-        Phase::Completed
-        | Phase::Failed
-        | Phase::BrokerUnavailable
-        | Phase::WorkerLost
-        | Phase::Cancelled
-        | Phase::Deleted => Ok(()),
-    }
-}
-
-async fn change(context: &Context, job: &Job, event: &Event) -> Result<(), Halt> {
-    if let Event::Completed { .. } = event {
-        let line = "the results can be read".to_owned();
-        log(context, job, LogLevel::Info, line);
-    }
-    context.jobs.change(&job.id, event, ENGINE).await?;
-    Ok(())
-}
-
-async fn enter(context: &Context, job: &Job, phase: Phase) -> Result<(), Halt> {
-    change(context, job, &Event::Enter { phase }).await
-}
-
-async fn queued(context: &Context, job: &Job) -> Result<(), Halt> {
-    let mut moved = context.admission.watch();
-    moved.mark_unchanged();
-    match context.admission.try_enter(job.created_at, &job.id) {
-        Turn::Yours => enter(context, job, Phase::Preparing).await,
-        Turn::Wait { ahead, running } => {
-            let reason = waiting_line(ahead, running);
-            if job.waiting_reason() != Some(reason.as_str()) {
-                let wait = Event::Wait {
-                    phase: Phase::Queued,
-                    reason,
-                };
-                return change(context, job, &wait).await;
-            }
-            // An error would mean that the line is gone, and the engine with it.
-            let _ = moved.changed().await;
-            Ok(())
-        }
-    }
-}
-
-fn waiting_line(ahead: usize, running: usize) -> String {
-    let ahead = ahead as u64;
-    let running = text::counted(running as u64, "search is", "searches are");
-    if ahead == 0 {
-        format!("next in line; {running} running")
-    } else {
-        format!("{} in line; {running} running", text::ordinal(ahead + 1))
-    }
-}
-
-async fn warm_up(context: &Context, job: &Job) -> Result<(), Halt> {
-    match context.executor.warm_up(job).await? {
-        Readiness::Done => enter(context, job, Phase::Configuring).await,
-        Readiness::Unneeded(reason) => {
-            change(
-                context,
-                job,
-                &Event::Skip {
-                    step: Step::WarmingUp,
-                    reason,
-                },
-            )
-            .await?;
-            enter(context, job, Phase::Configuring).await
-        }
-        Readiness::Waiting(reason) => wait(context, job, Phase::WaitingForDatabase, reason).await,
-    }
-}
-
-async fn configure(context: &Context, job: &Job) -> Result<(), Halt> {
-    let plan = context.executor.plan(job).await?;
-    log(
-        context,
-        job,
-        LogLevel::Command,
-        elb_core::search::display_command(&plan.command),
-    );
-    let planned = Event::Planned {
-        command: plan.command,
-        // The attempt is part of it: an executor that sees an old run can tell it from the new one.
-        run_id: format!("{}-{}", job.id, job.attempt),
-        blast_version: plan.blast_version,
-        progress: plan.progress,
-    };
-    let stored = context.jobs.change(&job.id, &planned, ENGINE).await?;
-    stage(context, &stored.job).await
-}
-
-async fn stage(context: &Context, job: &Job) -> Result<(), Halt> {
-    match context.executor.stage(job).await? {
-        Readiness::Done => enter(context, job, Phase::Submitting).await,
-        Readiness::Unneeded(reason) => {
-            change(
-                context,
-                job,
-                &Event::Skip {
-                    step: Step::StagingDb,
-                    reason,
-                },
-            )
-            .await?;
-            enter(context, job, Phase::Submitting).await
-        }
-        Readiness::Waiting(reason) => wait(context, job, Phase::WaitingForDatabase, reason).await,
-    }
-}
-
-/// Shows why the job stands still, then rests until something may have changed.
-async fn wait(context: &Context, job: &Job, phase: Phase, reason: String) -> Result<(), Halt> {
-    if job.phase != phase || job.waiting_reason() != Some(reason.as_str()) {
-        change(context, job, &Event::Wait { phase, reason }).await?;
-    }
-    tokio::time::sleep(elb_core::poll::JOB_STEADY).await;
-    Ok(())
-}
-
-/// Follows the run until it has ended, one observation after the other.
-async fn watch(context: &Context, job: &Job) -> Result<(), Halt> {
-    let mut seen = 0;
-    let mut phase = job.phase;
-    let mut known = job.clone();
-    loop {
-        let (changes, observation) = context.executor.observe(job, seen).await;
-        seen = changes;
-        match observation {
-            Observation::Accepted => {}
-            Observation::Gone => {
-                context.executor.submit(job).await?;
-                known = plan_again(context, &known).await?;
-                seen = 0;
-            }
-            Observation::Running { progress, warnings } => {
-                if phase != Phase::Running {
-                    enter(context, job, Phase::Running).await?;
-                    phase = Phase::Running;
-                }
-                known = note(context, &known, progress, warnings).await?;
-            }
-            Observation::Succeeded { progress, warnings } => {
-                if phase != Phase::Running {
-                    enter(context, job, Phase::Running).await?;
-                }
-                note(context, &known, progress, warnings).await?;
-                return enter(context, job, Phase::ExportingResults).await;
-            }
-            Observation::Failed(error) => return Err(Halt::Failed(error)),
-        }
-    }
-}
-
-/// Writes the plan down anew if less is done than the row says: the work folder was lost, and its
-/// batches are searched once more.
-async fn plan_again(context: &Context, known: &Job) -> Result<Job, Halt> {
-    let plan = context.executor.plan(known).await?;
-    let same = plan.progress.batches_total == known.progress.batches_total;
-    if same && plan.progress.letters_done >= known.progress.letters_done {
-        return Ok(known.clone());
-    }
-    let planned = Event::Planned {
-        command: plan.command,
-        run_id: format!("{}-{}", known.id, known.attempt),
-        blast_version: plan.blast_version,
-        progress: plan.progress,
-    };
-    let stored = context.jobs.change(&known.id, &planned, ENGINE).await?;
-    Ok(stored.job)
-}
-
-/// Records what is new in an observation; nothing new is no write.
-async fn note(
-    context: &Context,
-    known: &Job,
-    progress: elb_core::job::Progress,
-    warnings: Vec<String>,
-) -> Result<Job, Halt> {
-    let mut job = known.clone();
-    for text in warnings {
-        if !job.warnings.contains(&text) {
-            let stored = context
-                .jobs
-                .change(&job.id, &Event::Warned { text }, ENGINE)
-                .await?;
-            job = stored.job;
-        }
-    }
-    if progress != job.progress {
-        let stored = context
-            .jobs
-            .change(&job.id, &Event::Progressed { progress }, ENGINE)
-            .await?;
-        job = stored.job;
-    }
-    Ok(job)
-}
-
-async fn cancel(context: &Context, job: &Job) -> Result<(), Halt> {
-    if let Err(error) = context.executor.cancel(job).await {
-        log(
-            context,
-            job,
-            LogLevel::Error,
-            format!("the search cannot be stopped yet: {error}"),
-        );
-        tokio::time::sleep(elb_core::poll::JOB_STEADY).await;
-        return Ok(());
-    }
-    log(
-        context,
-        job,
-        LogLevel::Info,
-        "cancelled: nothing of the search is running any more".to_owned(),
-    );
-    let stored = context
-        .jobs
-        .change(&job.id, &Event::CancelObserved, ENGINE)
-        .await?;
-    if stored.job.intent == Intent::Delete {
-        context
-            .jobs
-            .change(&job.id, &Event::Deleted, ENGINE)
-            .await?;
-    }
-    Ok(())
 }

@@ -58,7 +58,11 @@ fn stored(number: u8, created: u8, owner: usize, phase: usize, version: u64) -> 
         blast_version: None,
         digest: String::new(),
     };
-    Stored { job, version }
+    Stored {
+        job,
+        version,
+        lease: crate::repository::Lease::default(),
+    }
 }
 
 fn ids(found: &Found<'_>) -> Vec<String> {

@@ -133,24 +133,25 @@ impl JobService {
         warnings.truncate(elb_core::job::MAX_WARNINGS);
         job.warnings = warnings;
 
-        if self.inner.jobs.model().active().len() >= self.inner.limits.active_jobs {
-            let message = format!(
-                "{} searches are waiting or running already; try again when some have ended",
-                self.inner.limits.active_jobs
-            );
-            return Err(ServiceError::BrokerUnavailable(message));
+        if self.is_full(0) {
+            return Err(ServiceError::BrokerUnavailable(self.full()));
         }
         let file = tokio::fs::File::from_std(query.file.reopen().map_err(|error| {
             ServiceError::Internal(format!("the query cannot be read back: {error}"))
         })?);
         self.inner.objects.put(&job.id, Kind::Query, file).await?;
+        self.inner.lifecycle.line_up(job.created_at, &job.id);
         let created = self.inner.jobs.create(&job, key.as_ref(), &caller.id).await;
         match created {
             Ok(Created::New(stored)) => self.hand_over(stored).await,
             Ok(Created::Existing(stored)) => {
+                self.inner.lifecycle.step_out(&job.id);
                 self.drop_query(&job.id).await;
                 if stored.job.digest != job.digest {
                     return Err(ServiceError::KeyReused);
+                }
+                if stored.job.phase == Phase::BrokerUnavailable {
+                    return self.hand_over_again(caller, &stored.job.id).await;
                 }
                 Ok(Submitted {
                     stored,
@@ -158,10 +159,37 @@ impl JobService {
                 })
             }
             Err(error) => {
+                self.inner.lifecycle.step_out(&job.id);
                 self.drop_query(&job.id).await;
                 Err(error.into())
             }
         }
+    }
+
+    /// Whether there are as many active jobs as allowed, `beside` so many of them.
+    fn is_full(&self, beside: usize) -> bool {
+        let active = self.inner.jobs.model().active_count();
+        active >= self.inner.limits.active_jobs.saturating_add(beside)
+    }
+
+    fn full(&self) -> String {
+        format!(
+            "{} searches are waiting or running already; try again when some have ended",
+            self.inner.limits.active_jobs
+        )
+    }
+
+    /// The same key after a 503: the job is there already, and what was refused then is tried again.
+    async fn hand_over_again(&self, caller: &Caller, id: &str) -> Result<Submitted, ServiceError> {
+        let stored = match self.retry(caller, id).await {
+            // Somebody else was quicker with the same key, or has deleted it.
+            Err(ServiceError::NotNow(_)) => self.inner.jobs.get(id).await?,
+            outcome => outcome?,
+        };
+        Ok(Submitted {
+            stored,
+            replayed: true,
+        })
     }
 
     async fn hand_over(&self, stored: Stored) -> Result<Submitted, ServiceError> {
@@ -180,14 +208,19 @@ impl JobService {
                 .logs
                 .append(&job.id, Step::Preparing, LogLevel::Warning, line);
         }
-        if self.inner.lifecycle.accepts() {
+        let message = if !self.inner.lifecycle.accepts() {
+            "the server is shutting down".to_owned()
+        } else if self.is_full(1) {
+            // Others were stored between the first look and this one.
+            self.full()
+        } else {
             self.inner.lifecycle.wake(&job.id);
             return Ok(Submitted {
                 stored,
                 replayed: false,
             });
-        }
-        let message = "the server is shutting down".to_owned();
+        };
+        self.inner.lifecycle.step_out(&job.id);
         let event = Event::Failed {
             code: ErrorCode::BrokerUnavailable,
             message: message.clone(),

@@ -6,6 +6,7 @@ use elb_core::{list::ListQuery, search::Program};
 use elb_engine::{
     clock::SystemClock,
     jobs::Jobs,
+    lease::{LeaseTerms, Member},
     repository::{RepositoryError, SqliteRepository},
     service::{Caller, ServiceError},
 };
@@ -59,10 +60,13 @@ async fn every_page_of_a_scan_is_read_even_if_a_whole_page_is_damaged() {
     let rows = file(folder.path());
     rows.execute_batch(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500) \
-         INSERT INTO jobs SELECT printf('job-%05d', i), i, 'queued', 1, 'no json' FROM n",
+         INSERT INTO jobs (id, created_at, phase, version, document) \
+         SELECT printf('job-%05d', i), i, 'queued', 1, 'no json' FROM n",
     )
     .unwrap();
-    let jobs = Jobs::load(Arc::new(repository), Arc::new(SystemClock))
+    let clock = Arc::new(SystemClock);
+    let member = Member::new(LeaseTerms::Alone, clock.clone());
+    let jobs = Jobs::load(Arc::new(repository), clock, member)
         .await
         .unwrap();
     assert_eq!(jobs.unreadable(), 2_500);

@@ -15,19 +15,22 @@ use elb_core::{
 };
 use elb_engine::{
     JobService,
-    clock::SystemClock,
+    clock::{Clock, SystemClock},
     databases::{Catalogue, CatalogueConfig},
     executor::{Executor, LocalFolders, RunLimits, local::LocalExecutor},
     joblog::JobLogs,
     jobs::Jobs,
+    lease::{LeaseTerms, Member},
     lifecycle::{Admission, Context},
     objects::Objects,
     repository::SqliteRepository,
+    retention::Retention,
     service::{Caller, Download, Format, ServiceError, ServiceLimits, Submission, Submitted},
     toolkit::Toolkit,
 };
 use futures::StreamExt;
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
 /// How long a test waits for what must happen; far above what it takes.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -51,6 +54,14 @@ pub struct Settings {
     pub folders: Vec<PathBuf>,
     /// Stands before the executor.
     pub before: Option<Before>,
+    /// How leases are kept.
+    pub terms: LeaseTerms,
+    /// How long what is kept.
+    pub retention: Retention,
+    /// The most active jobs.
+    pub active_jobs: usize,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Default for Settings {
@@ -65,6 +76,10 @@ impl Default for Settings {
             toolkit: None,
             folders: Vec::new(),
             before: None,
+            terms: LeaseTerms::Alone,
+            retention: Retention::default(),
+            active_jobs: 50,
+            clock: Arc::new(SystemClock),
         }
     }
 }
@@ -139,7 +154,7 @@ impl Engine {
     }
 
     pub async fn start_with(folder: &Path, settings: Settings) -> Self {
-        let clock = Arc::new(SystemClock);
+        let clock = settings.clock;
         let toolkit = Toolkit::locate(settings.toolkit.as_deref()).await.unwrap();
         let mut folders = vec![databases().to_owned()];
         folders.extend(settings.folders);
@@ -153,7 +168,8 @@ impl Engine {
             .await
             .unwrap();
         let repository = SqliteRepository::open(&folder.join("state.sqlite")).unwrap();
-        let jobs = Jobs::load(Arc::new(repository), clock.clone())
+        let member = Member::new(settings.terms, clock.clone());
+        let jobs = Jobs::load(Arc::new(repository), clock.clone(), member.clone())
             .await
             .unwrap();
         let objects = Objects::in_folder(&folder.join("objects")).unwrap();
@@ -167,6 +183,7 @@ impl Engine {
             Arc::clone(&catalogue),
             objects.clone(),
             logs.clone(),
+            member,
         ));
         let executor = settings
             .before
@@ -177,10 +194,13 @@ impl Engine {
             admission: Admission::new(settings.places),
             objects,
             logs,
+            retention: settings.retention,
+            chance: || 0,
+            cleaning: Notify::new(),
         };
         let limits = ServiceLimits {
             query_bytes: 10_000_000,
-            active_jobs: 50,
+            active_jobs: settings.active_jobs,
             key_life: Duration::from_secs(86_400),
         };
         std::fs::create_dir_all(folder.join("scratch")).unwrap();

@@ -48,6 +48,30 @@ pub(super) fn span(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(seconds))
 }
 
+/// A time, or none at all.
+pub(super) fn span_or_never(text: &str) -> Result<Option<Duration>, String> {
+    if text == "never" {
+        return Ok(None);
+    }
+    let read = span(text).map(Some);
+    read.map_err(|_| "must be a time such as 12h or 90d, or never".to_owned())
+}
+
+/// A time, which may be none.
+pub(super) fn span_or_zero(text: &str) -> Result<Duration, String> {
+    if matches!(text, "0" | "0s") {
+        return Ok(Duration::ZERO);
+    }
+    span(text).map_err(|_| "must be a time such as 90s, 24h or 7d, or 0".to_owned())
+}
+
+/// The life of a lease: long enough for a few signs of life to be late.
+pub(super) fn lease_life(text: &str) -> Result<Duration, String> {
+    let allowed = Duration::from_secs(2)..=Duration::from_secs(3_600);
+    let life = span(text).ok().filter(|life| allowed.contains(life));
+    life.ok_or_else(|| "must be a time from 2s to 60m".to_owned())
+}
+
 /// A whole number from 1.
 pub(super) fn count(text: &str) -> Result<usize, String> {
     let number = text
@@ -115,5 +139,11 @@ mod tests {
         for bad in ["", "10", "0s", "1w", "h"] {
             assert!(span(bad).is_err(), "{bad}");
         }
+        assert_eq!(span_or_never("never"), Ok(None));
+        assert_eq!(span_or_never("2d"), Ok(Some(Duration::from_secs(172_800))));
+        assert!(span_or_never("").is_err() && span_or_never("0").is_err());
+        assert_eq!(span_or_zero("0"), Ok(Duration::ZERO));
+        assert!(lease_life("1s").is_err() && lease_life("2h").is_err());
+        assert_eq!(lease_life("20s"), Ok(Duration::from_secs(20)));
     }
 }

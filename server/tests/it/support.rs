@@ -8,6 +8,7 @@ use axum::{
     http::{Method, Request, StatusCode, header},
 };
 use elb_core::view::JobDetail;
+use elb_engine::retention::Retention;
 use elb_engine::service::Caller;
 use elb_server::{
     AppState,
@@ -48,6 +49,9 @@ pub fn settings(data: &Path) -> Settings {
         max_database: 1_000_000,
         max_active: 100,
         key_life: Duration::from_secs(86_400),
+        retention: Retention::default(),
+        shared: false,
+        lease_life: Duration::from_secs(20),
         log: "info".to_owned(),
         log_format: LogFormat::Text,
         told: Vec::new(),

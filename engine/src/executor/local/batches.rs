@@ -22,7 +22,8 @@ use crate::{
 fn object_error(error: ObjectError) -> ExecutorError {
     let code = match error {
         ObjectError::Missing { .. } => ErrorCode::QueryInvalid,
-        _ => ErrorCode::Internal,
+        ObjectError::BadId(_) => ErrorCode::Internal,
+        ObjectError::Store(_) | ObjectError::Io(_) => ErrorCode::TemporarilyUnavailable,
     };
     ExecutorError::new(code, format!("the stored query cannot be read: {error}"))
 }

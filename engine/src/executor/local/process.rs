@@ -56,6 +56,11 @@ pub(super) async fn end_leftovers(folder: &Path) -> Result<(), ExecutorError> {
     }
 }
 
+/// How many BLAST+ processes name `folder` in their command line.
+pub(super) fn count(folder: &Path) -> usize {
+    processes_naming(folder).len()
+}
+
 fn processes_naming(folder: &Path) -> Vec<Pid> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();

@@ -31,11 +31,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     SearchedDatabase, process,
-    workdir::{WorkDir, disk_error},
+    workdir::{WorkDir, disk_error, may_pass},
 };
 use crate::{
     executor::{ExecutorError, Observation, RunLimits},
     joblog::JobLogs,
+    lease::Member,
     toolkit::{self, Tool, Toolkit, exit},
 };
 
@@ -69,6 +70,7 @@ pub(super) struct Setup {
     pub processes: Arc<Semaphore>,
     pub limits: RunLimits,
     pub logs: JobLogs,
+    pub member: Member,
 }
 
 impl Setup {
@@ -312,7 +314,7 @@ async fn search_batch(
         permit = setup.processes.acquire() => permit,
         () = halt.cancelled() => return Err(BatchEnd::Stopped),
     };
-    if permit.is_err() || halt.is_cancelled() {
+    if permit.is_err() || halt.is_cancelled() || !setup.member.is_current() {
         return Err(BatchEnd::Stopped);
     }
     let name = batch.name();
@@ -385,7 +387,15 @@ async fn run_to_end(mut command: Command, halt: &CancellationToken) -> Result<St
     command.stderr(std::process::Stdio::piped());
     let mut child = command.spawn().map_err(|error| {
         let message = format!("BLAST+ cannot be started: {error}");
-        ExecutorError::new(ErrorCode::BlastMissing, message)
+        let code = match error.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied => {
+                ErrorCode::BlastMissing
+            }
+            std::io::ErrorKind::OutOfMemory => ErrorCode::OutOfMemory,
+            _ if may_pass(&error) => ErrorCode::TemporarilyUnavailable,
+            _ => ErrorCode::BlastMissing,
+        };
+        ExecutorError::new(code, message)
     })?;
     let leader = child
         .id()

@@ -19,18 +19,33 @@ pub(super) struct WorkDir {
     root: PathBuf,
 }
 
-/// Turns an error of the file system into one of the job: a full disk is told apart.
+/// Turns an error of the file system into one of the job: a full disk is told apart, and so is what may
+/// pass by itself (too many open files, a device or server that is busy).
 pub(super) fn disk_error(what: &str, error: &io::Error) -> ExecutorError {
-    let full = matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    );
-    let code = if full {
-        ErrorCode::DiskFull
-    } else {
-        ErrorCode::Internal
+    let code = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorCode::DiskFull,
+        _ if may_pass(error) => ErrorCode::TemporarilyUnavailable,
+        _ => ErrorCode::Internal,
     };
     ExecutorError::new(code, format!("{what}: {error}"))
+}
+
+/// Whether the same call may succeed a little later.
+pub(super) fn may_pass(error: &io::Error) -> bool {
+    let busy = matches!(
+        error.kind(),
+        io::ErrorKind::Interrupted
+            | io::ErrorKind::TimedOut
+            | io::ErrorKind::WouldBlock
+            | io::ErrorKind::ResourceBusy
+            | io::ErrorKind::ExecutableFileBusy
+            | io::ErrorKind::StaleNetworkFileHandle
+    );
+    let too_many = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE];
+    let scarce = too_many.map(rustix::io::Errno::raw_os_error);
+    busy || error
+        .raw_os_error()
+        .is_some_and(|code| scarce.contains(&code))
 }
 
 impl WorkDir {
@@ -139,6 +154,27 @@ impl WorkDir {
             progress.letters_done += batch.letters;
         }
         progress
+    }
+
+    /// How long ago anything in the folder last changed; `None` without a folder.
+    pub(super) fn silent_for(&self) -> Option<Duration> {
+        let mut newest = fs::metadata(&self.root).ok()?.modified().ok()?;
+        let mut folders = vec![self.root.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                let Ok(meta) = entry.metadata() else {
+                    continue;
+                };
+                if meta.is_dir() {
+                    folders.push(entry.path());
+                }
+                newest = meta
+                    .modified()
+                    .map_or(newest, |changed| changed.max(newest));
+            }
+        }
+        // A time in the future is a clock that was set: then it changed just now.
+        Some(newest.elapsed().unwrap_or_default())
     }
 
     pub(super) fn remove(&self) -> Result<(), ExecutorError> {

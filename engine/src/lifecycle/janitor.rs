@@ -1,0 +1,144 @@
+//! The janitor: removes what its retention is over for, a little at a time, again and again.
+//!
+//! Owns the order of a removal: the row says first that query, results and log are gone, then they are
+//! removed. A restore can thus never bring back a job without its results, and what a crash leaves
+//! behind is found again, because nothing that lives refers to it.
+
+use std::time::Duration;
+
+use elb_core::transition::{Event, IllegalTransition};
+
+use super::Context;
+use crate::{
+    jobs::{ChangeError, ENGINE},
+    repository::RepositoryError,
+};
+
+/// How often the janitor looks round, besides each delete (ours: a visible time is kept to the minute).
+pub(super) const ROUND: Duration = Duration::from_secs(60);
+/// Jobs deleted and history entries removed at once: the store is for the users first.
+const AT_ONCE: usize = 500;
+
+/// One round: what fails is reported and tried again in the next one.
+pub(super) async fn round(context: &Context) {
+    let outcomes = [
+        ("deleting old jobs", delete_old(context).await),
+        ("emptying tombstones", empty_tombstones(context).await),
+        (
+            "removing what is left behind",
+            remove_leftovers(context).await,
+        ),
+        ("forgetting tombstones", forget(context).await),
+        ("trimming the history", trim(context).await),
+    ];
+    for (what, outcome) in outcomes {
+        if let Err(error) = outcome {
+            tracing::warn!(what, %error, "the janitor tries again in a minute");
+        }
+    }
+}
+
+/// Any error of a round.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Somebody was quicker, which is no failure.
+fn unless_moved(error: ChangeError) -> Result<(), Failure> {
+    match error {
+        ChangeError::Illegal(IllegalTransition { .. })
+        | ChangeError::Store(RepositoryError::Missing(_)) => Ok(()),
+        ChangeError::Store(error) => Err(error.into()),
+    }
+}
+
+async fn delete_old(context: &Context) -> Result<(), Failure> {
+    let now = context.jobs.clock().now();
+    let Some(then) = context.retention.jobs_before(now) else {
+        return Ok(());
+    };
+    let keep_until = context.retention.undo_until(now);
+    for id in context.jobs.model().ended_before(then, AT_ONCE) {
+        let event = Event::Deleted { keep_until };
+        if let Err(error) = context.jobs.change(&id, &event, ENGINE).await {
+            unless_moved(error)?;
+        }
+        super::driver::end(context, &id).await;
+    }
+    Ok(())
+}
+
+async fn empty_tombstones(context: &Context) -> Result<(), Failure> {
+    let now = context.jobs.clock().now();
+    for (id, tombstone) in context.jobs.model().tombstones() {
+        let due = tombstone.deletion.keep_until <= now && tombstone.deletion.removed_at.is_none();
+        if !due {
+            continue;
+        }
+        if let Err(error) = context
+            .jobs
+            .change(&id, &Event::ObjectsRemoved, ENGINE)
+            .await
+        {
+            unless_moved(error)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes query, results, log and work folder of every job whose row says that they are gone.
+async fn remove_leftovers(context: &Context) -> Result<(), Failure> {
+    let mut left = context.objects.jobs()?;
+    left.extend(context.logs.jobs()?);
+    left.extend(context.executor.left_behind().await);
+    left.sort_unstable();
+    left.dedup();
+    for id in left {
+        if !context.jobs.model().is_emptied(&id) {
+            continue;
+        }
+        context.executor.cleanup(&id).await?;
+        context.objects.remove_all(&id).await?;
+        context.logs.remove(&id)?;
+    }
+    Ok(())
+}
+
+async fn forget(context: &Context) -> Result<(), Failure> {
+    let now = context.jobs.clock().now();
+    let Some(then) = context.retention.tombstones_before(now) else {
+        return Ok(());
+    };
+    for (id, tombstone) in context.jobs.model().tombstones() {
+        let old = tombstone
+            .deletion
+            .removed_at
+            .is_some_and(|removed| removed <= then);
+        if !old {
+            continue;
+        }
+        match context.jobs.forget(&id, tombstone.version).await {
+            Ok(()) => {}
+            Err(RepositoryError::Missing(_)) => context.jobs.model().forget(&id),
+            Err(RepositoryError::Conflict { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+async fn trim(context: &Context) -> Result<(), Failure> {
+    let now = context.jobs.clock().now();
+    let Some(then) = context.retention.history_before(now) else {
+        return Ok(());
+    };
+    while context
+        .jobs
+        .repository()
+        .trim_history(then, AT_ONCE)
+        .await?
+        == AT_ONCE
+    {
+        // Others get their turn at the store between two pieces.
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}

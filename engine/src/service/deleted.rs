@@ -1,0 +1,44 @@
+//! Deleted jobs: listed for as long as they can be restored, and restored.
+
+use std::sync::Arc;
+
+use elb_core::{
+    transition::{Event, IllegalTransition},
+    view::DeletedRow,
+};
+
+use super::{Caller, JobService, ServiceError};
+use crate::repository::Stored;
+
+impl JobService {
+    /// The caller's deleted jobs that can still be restored, the last deleted first.
+    #[must_use]
+    pub fn deleted(&self, caller: &Caller) -> Vec<Arc<DeletedRow>> {
+        self.inner.jobs.model().restorable(&caller.id, self.now())
+    }
+
+    /// One deleted job that can still be restored.
+    #[must_use]
+    pub fn deleted_job(&self, caller: &Caller, id: &str) -> Option<Arc<DeletedRow>> {
+        let tombstone = self.inner.jobs.model().tombstone(&caller.id, id)?;
+        tombstone.row.filter(|row| self.now() < row.keep_until)
+    }
+
+    /// Brings a deleted job back as it was, with query, results and log.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotNow`] if it is not deleted or its time is over, [`ServiceError::NoSuchJob`] if
+    /// it was never the caller's.
+    pub async fn restore(&self, caller: &Caller, id: &str) -> Result<Stored, ServiceError> {
+        let model = self.inner.jobs.model();
+        if model.tombstone(&caller.id, id).is_none() {
+            let detail = self.detail(caller, id)?;
+            return Err(ServiceError::NotNow(IllegalTransition {
+                phase: detail.row.phase.as_str(),
+                why: "it is not deleted".to_owned(),
+            }));
+        }
+        let restored = self.inner.jobs.change(id, &Event::RestoreAsked, &caller.id);
+        Ok(restored.await?)
+    }
+}
