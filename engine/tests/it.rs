@@ -22,5 +22,7 @@ mod journey;
 mod queries;
 #[path = "it/store.rs"]
 mod store;
+#[path = "it/store_model.rs"]
+mod store_model;
 #[path = "it/support.rs"]
 mod support;

@@ -29,6 +29,9 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
         .ok_or_else(wrong)
 }
 
+/// The longest time, in seconds: a hundred years. Whatever ends later cannot be written as a date.
+const LONGEST: u64 = 36_500 * 86_400;
+
 /// A time: `90s`, `15m`, `24h`, `7d`.
 pub(super) fn span(text: &str) -> Result<Duration, String> {
     let wrong = || "must be a time such as 90s, 15m, 24h or 7d".to_owned();
@@ -43,7 +46,7 @@ pub(super) fn span(text: &str) -> Result<Duration, String> {
     let number: u64 = digits.trim().parse().map_err(|_| wrong())?;
     let seconds = number
         .checked_mul(factor)
-        .filter(|seconds| *seconds > 0)
+        .filter(|seconds| (1..=LONGEST).contains(seconds))
         .ok_or_else(wrong)?;
     Ok(Duration::from_secs(seconds))
 }
@@ -136,7 +139,7 @@ mod tests {
         for bad in ["", "0", "MB", "-1MB", "1.5GB", "99999999999GB", "10XB"] {
             assert!(size(bad).is_err(), "{bad}");
         }
-        for bad in ["", "10", "0s", "1w", "h"] {
+        for bad in ["", "10", "0s", "1w", "h", "36501d"] {
             assert!(span(bad).is_err(), "{bad}");
         }
         assert_eq!(span_or_never("never"), Ok(None));
