@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
-use elb_core::{error_code::ErrorCode, phase::Phase, poll, time::Timestamp, transition::Event};
+#[cfg(doc)]
+use elb_core::poll;
+use elb_core::{error_code::ErrorCode, phase::Phase, time::Timestamp, transition::Event};
 use futures::FutureExt;
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -54,6 +56,9 @@ pub struct Context {
     pub chance: fn() -> u64,
     /// Calls the janitor.
     pub cleaning: Notify,
+    /// How often everything is looked at anew, whatever was heard of it meanwhile; see
+    /// [`poll::RECONCILE_SWEEP`].
+    pub sweep: Duration,
 }
 
 /// Drivers under one incarnation of this process. When its leases are lost all of them end.
@@ -146,7 +151,7 @@ impl Lifecycle {
 
     async fn sweep_again_and_again(self: Arc<Self>) {
         self.finish_completed().await;
-        let mut ticks = tokio::time::interval(poll::RECONCILE_SWEEP);
+        let mut ticks = tokio::time::interval(self.context.sweep);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
@@ -162,7 +167,7 @@ impl Lifecycle {
             janitor::round(&self.context).await;
             tokio::select! {
                 () = self.context.cleaning.notified() => {}
-                () = tokio::time::sleep(janitor::ROUND) => {}
+                () = tokio::time::sleep(self.context.sweep) => {}
             }
         }
     }

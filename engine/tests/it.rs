@@ -8,8 +8,12 @@
     reason = "tests"
 )]
 
+#[path = "it/altered.rs"]
+mod altered;
 #[path = "it/cancelling.rs"]
 mod cancelling;
+#[path = "it/clocks.rs"]
+mod clocks;
 #[path = "it/databases.rs"]
 mod databases;
 #[path = "it/faults.rs"]
@@ -18,8 +22,18 @@ mod faults;
 mod golden;
 #[path = "it/journey.rs"]
 mod journey;
+#[path = "it/lost.rs"]
+mod lost;
 #[path = "it/queries.rs"]
 mod queries;
+#[path = "it/races.rs"]
+mod races;
+#[path = "it/retention.rs"]
+mod retention;
+#[path = "it/retries.rs"]
+mod retries;
+#[path = "it/slots.rs"]
+mod slots;
 #[path = "it/store.rs"]
 mod store;
 #[path = "it/store_model.rs"]

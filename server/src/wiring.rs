@@ -132,6 +132,7 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
         retention: settings.retention,
         chance,
         cleaning: Notify::new(),
+        sweep: elb_core::poll::RECONCILE_SWEEP,
     };
     let limits = ServiceLimits {
         query_bytes: settings.max_query,

@@ -4,8 +4,6 @@
 //! removed. A restore can thus never bring back a job without its results, and what a crash leaves
 //! behind is found again, because nothing that lives refers to it.
 
-use std::time::Duration;
-
 use elb_core::transition::{Event, IllegalTransition};
 
 use super::Context;
@@ -14,8 +12,6 @@ use crate::{
     repository::RepositoryError,
 };
 
-/// How often the janitor looks round, besides each delete (ours: a visible time is kept to the minute).
-pub(super) const ROUND: Duration = Duration::from_secs(60);
 /// Jobs deleted and history entries removed at once: the store is for the users first.
 const AT_ONCE: usize = 500;
 
@@ -33,7 +29,7 @@ pub(super) async fn round(context: &Context) {
     ];
     for (what, outcome) in outcomes {
         if let Err(error) = outcome {
-            tracing::warn!(what, %error, "the janitor tries again in a minute");
+            tracing::warn!(what, %error, "the janitor tries again with the next sweep");
         }
     }
 }

@@ -4,7 +4,10 @@ use std::{
     io::Read,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,7 +18,7 @@ use elb_core::{
     step::fresh_timeline,
     time::Timestamp,
     transition::Event,
-    view::JobDetail,
+    view::{HistoryEntry, JobDetail},
 };
 use elb_engine::{
     JobService,
@@ -27,7 +30,7 @@ use elb_engine::{
     lease::{LeaseTerms, Member},
     lifecycle::{Admission, Context},
     objects::Objects,
-    repository::SqliteRepository,
+    repository::{Repository, SqliteRepository},
     retention::Retention,
     service::{Caller, Download, Format, ServiceError, ServiceLimits, Submission, Submitted},
     toolkit::Toolkit,
@@ -44,6 +47,45 @@ pub const PROTEINS: &str = "/usr/share/doc/mmseqs2/example-data/DB.fasta.gz";
 
 pub struct Engine {
     pub service: JobService,
+}
+
+/// The machine's clock, moved.
+#[derive(Debug, Clone, Default)]
+pub struct ShiftedClock {
+    wall_ms: Arc<AtomicI64>,
+    elapsed_ms: Arc<AtomicU64>,
+}
+
+impl ShiftedClock {
+    /// Sets the clock by so many milliseconds; no time has passed.
+    pub fn set_by(&self, ms: i64) {
+        self.wall_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// As if so much time had passed and the clock had been set back by as much.
+    pub fn last(&self, time: Duration) {
+        let ms = u64::try_from(time.as_millis()).unwrap();
+        self.elapsed_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// As if so much time had passed without anybody waiting for it.
+    pub fn pass(&self, time: Duration) {
+        let ms = u64::try_from(time.as_millis()).unwrap();
+        self.elapsed_ms.fetch_add(ms, Ordering::SeqCst);
+        self.set_by(i64::try_from(ms).unwrap());
+    }
+}
+
+impl Clock for ShiftedClock {
+    fn now(&self) -> Timestamp {
+        SystemClock
+            .now()
+            .plus_ms(self.wall_ms.load(Ordering::SeqCst))
+    }
+
+    fn elapsed(&self) -> Duration {
+        SystemClock.elapsed() + Duration::from_millis(self.elapsed_ms.load(Ordering::SeqCst))
+    }
 }
 
 /// Puts something before an executor.
@@ -201,6 +243,8 @@ impl Engine {
             retention: settings.retention,
             chance: || 0,
             cleaning: Notify::new(),
+            // Far more often than in life: what a sweep does shall be seen.
+            sweep: Duration::from_millis(50),
         };
         let limits = ServiceLimits {
             query_bytes: 10_000_000,
@@ -235,6 +279,17 @@ impl Engine {
             key: key.map(str::to_owned),
         };
         self.service.submit(&Caller::local(), submission).await
+    }
+
+    /// Submits a search that is acceptable; its id.
+    pub async fn submit_id(&self, search: SearchSpec, query: &str) -> String {
+        self.submit(search, query).await.unwrap().stored.job.id
+    }
+
+    /// The newest entries of a job's history, newest first.
+    pub async fn history(&self, id: &str) -> Vec<HistoryEntry> {
+        let (service, me) = (&self.service, Caller::local());
+        service.history(&me, id, None, 500).await.unwrap()
     }
 
     pub fn job(&self, id: &str) -> Arc<JobDetail> {
@@ -372,4 +427,27 @@ pub fn plain_job(id: &str, created_at: Timestamp) -> Job {
         reason: "in the queue".to_owned(),
     };
     job.apply(&wait, created_at).unwrap()
+}
+
+/// The first entry of a job's history.
+pub fn first_entry(job: &Job) -> HistoryEntry {
+    HistoryEntry {
+        version: 1,
+        at: job.created_at,
+        attempt: 1,
+        phase: job.phase,
+        note: "submitted".to_owned(),
+        actor: job.owner.clone(),
+        epoch: 1,
+    }
+}
+
+/// Applies an event to a row behind the back of any engine.
+pub async fn apply(store: &dyn Repository, id: &str, event: &Event) {
+    let stored = store.get(id).await.unwrap().unwrap();
+    let job = stored.job.apply(event, stored.job.updated_at).unwrap();
+    store
+        .update(&job, stored.version, None, None)
+        .await
+        .unwrap();
 }
