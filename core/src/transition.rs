@@ -98,6 +98,12 @@ pub enum Event {
     },
     /// The run was seen to be gone.
     CancelObserved,
+    /// The run of a job that is to be deleted was seen to be gone: it becomes a tombstone in the same
+    /// write, so that nothing can come between the two.
+    CancelledAndDeleted {
+        /// Until when it can be restored.
+        keep_until: Timestamp,
+    },
     /// A person asked for another attempt.
     RetryAsked,
     /// The job becomes a tombstone.
@@ -169,6 +175,13 @@ impl Job {
                 next.hindrance = Some(text::cap(reason, MAX_NOTE));
             }
             Event::CancelObserved => next.cancel_observed(at)?,
+            Event::CancelledAndDeleted { keep_until } => {
+                if next.intent != Intent::Delete {
+                    return next.illegal("nobody asked to delete it");
+                }
+                next.cancel_observed(at)?;
+                next.delete(*keep_until, at)?;
+            }
             Event::RetryAsked => next.retry(at)?,
             Event::Deleted { keep_until } => next.delete(*keep_until, at)?,
             Event::RestoreAsked => next.restore(at)?,

@@ -57,7 +57,7 @@ enum Writer<'a> {
 /// Store, read model and clock.
 pub struct Jobs {
     repository: Arc<dyn Repository>,
-    model: ReadModel,
+    model: Arc<ReadModel>,
     clock: Arc<dyn Clock>,
     member: Member,
     unreadable: usize,
@@ -103,7 +103,7 @@ impl Jobs {
         }
         Ok(Self {
             repository,
-            model,
+            model: Arc::new(model),
             clock,
             member,
             unreadable,
@@ -127,7 +127,7 @@ impl Jobs {
 
     /// The rows as they are shown.
     #[must_use]
-    pub const fn model(&self) -> &ReadModel {
+    pub fn model(&self) -> &ReadModel {
         &self.model
     }
 
@@ -163,11 +163,18 @@ impl Jobs {
             epoch: 1,
         };
         let holder = self.member.id();
-        let created = self.repository.create(job, key, &entry, &holder).await?;
-        if let Created::New(stored) = &created {
-            self.model.apply(stored);
-        }
-        Ok(created)
+        let (repository, model) = (Arc::clone(&self.repository), Arc::clone(&self.model));
+        let (job, key) = (job.clone(), key.cloned());
+        in_a_task(async move {
+            let created = repository
+                .create(&job, key.as_ref(), &entry, &holder)
+                .await?;
+            if let Created::New(stored) = &created {
+                model.apply(stored);
+            }
+            Ok(created)
+        })
+        .await
     }
 
     /// The row as the store has it.
@@ -226,21 +233,35 @@ impl Jobs {
             }
             let job = current.job.apply(event, self.clock.now())?;
             let entry = entry_for(&current.job, &job, event, actor, current.version + 1);
-            match self
-                .repository
-                .update(&job, current.version, fence, entry.as_ref())
-                .await
-            {
-                Ok(stored) => {
-                    self.model.apply(&stored);
-                    return Ok(stored);
-                }
+            match self.commit(job, current.version, fence, entry).await {
+                Ok(stored) => return Ok(stored),
                 Err(RepositoryError::Conflict { .. }) if conflicts < MAX_CONFLICTS => {
                     conflicts += 1;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Stores and shows, in a task of its own: whoever asked may give up waiting (a client that goes
+    /// away, a driver that is woken), and what is stored must be shown all the same.
+    async fn commit(
+        &self,
+        job: Job,
+        version: u64,
+        fence: Option<&Lease>,
+        entry: Option<HistoryEntry>,
+    ) -> Result<Stored, RepositoryError> {
+        let (repository, model) = (Arc::clone(&self.repository), Arc::clone(&self.model));
+        let fence = fence.cloned();
+        in_a_task(async move {
+            let stored = repository
+                .update(&job, version, fence.as_ref(), entry.as_ref())
+                .await?;
+            model.apply(&stored);
+            Ok(stored)
+        })
+        .await
     }
 
     /// Removes a tombstone for good.
@@ -252,6 +273,14 @@ impl Jobs {
         self.model.forget(id);
         Ok(())
     }
+}
+
+/// Does the work to its end even if nobody waits for it any more.
+async fn in_a_task<T: Send + 'static>(
+    work: impl Future<Output = Result<T, RepositoryError>> + Send + 'static,
+) -> Result<T, RepositoryError> {
+    let done = tokio::spawn(work).await;
+    done.map_err(|error| RepositoryError::Unavailable(error.to_string()))?
 }
 
 fn report(unreadable: &[RepositoryError]) {
@@ -297,6 +326,10 @@ fn entry_for(
         Event::CancelHindered { reason } => format!("it cannot be cancelled yet: {reason}"),
         Event::CancelObserved => "the run is gone".to_owned(),
         Event::RetryAsked => format!("attempt {} asked for", job.attempt),
+        Event::CancelledAndDeleted { keep_until } => format!(
+            "the run is gone; deleted, can be restored until {}",
+            keep_until.on_screen()
+        ),
         Event::Deleted { keep_until } => {
             format!("deleted; can be restored until {}", keep_until.on_screen())
         }

@@ -138,10 +138,12 @@ impl Lifecycle {
         }
     }
 
-    /// Keeps a place in the line for a job that is about to be stored: first come, first served holds
-    /// from the moment that its time of creation is taken.
-    pub fn line_up(&self, created_at: Timestamp, id: &str) {
-        self.context.admission.line_up(created_at, id);
+    /// Keeps a place in the line for a job that is about to be stored, and gives its time of creation:
+    /// first come, first served holds from that moment.
+    #[must_use]
+    pub fn line_up(&self, id: &str) -> Timestamp {
+        let clock = self.context.jobs.clock();
+        self.context.admission.line_up_now(|| clock.now(), id)
     }
 
     /// Gives up the place of a job that was not stored, or that will not run.
@@ -178,11 +180,11 @@ impl Lifecycle {
         }
     }
 
-    /// Removes the work folders of completed jobs that an engine that was killed has left.
+    /// Removes the work folders of completed and deleted jobs that an engine that was killed has left.
     async fn finish_completed(&self) {
         let model = self.context.jobs.model();
         for id in self.context.executor.left_behind().await {
-            if model.phase(&id) == Some(Phase::Completed) {
+            if model.phase(&id) == Some(Phase::Completed) || model.is_deleted(&id) {
                 driver::end(&self.context, &id).await;
             }
         }

@@ -179,8 +179,8 @@ pub trait Repository: Send + Sync {
     ) -> Result<Vec<HistoryEntry>, RepositoryError>;
 
     /// Takes the lease of an active job from `seen`: free, or of a process that is gone or that has
-    /// shown no sign of life since `silent`. Taking it from another is a transition of its own, with
-    /// `entry`.
+    /// shown no sign of life since `silent`, which is forgotten then. Taking it from another is a
+    /// transition of its own, with `entry`.
     ///
     /// [`RepositoryError::Fenced`] if somebody else was quicker, or if that process lives after all.
     async fn claim(

@@ -135,6 +135,15 @@ impl From<ChangeError> for ServiceError {
     }
 }
 
+/// Does what was asked for to its end even if the client goes away in the middle: what is stored is
+/// then shown and begun, and what is not leaves nothing behind.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, ServiceError>> + Send + 'static,
+) -> Result<T, ServiceError> {
+    let done = tokio::spawn(work).await;
+    done.map_err(|error| ServiceError::Internal(error.to_string()))?
+}
+
 /// The door to the engine.
 #[derive(Clone)]
 pub struct JobService {
@@ -388,9 +397,14 @@ impl JobService {
 
     async fn act(&self, caller: &Caller, id: &str, event: &Event) -> Result<Stored, ServiceError> {
         self.detail(caller, id)?;
-        let stored = self.inner.jobs.change(id, event, &caller.id).await?;
-        self.inner.lifecycle.wake(id);
-        Ok(stored)
+        let (this, caller) = (self.clone(), caller.id.clone());
+        let (id, event) = (id.to_owned(), event.clone());
+        to_its_end(async move {
+            let stored = this.inner.jobs.change(&id, &event, &caller).await?;
+            this.inner.lifecycle.wake(&id);
+            Ok(stored)
+        })
+        .await
     }
 
     /// Whether the store answers.

@@ -283,6 +283,27 @@ fn a_deleted_job_comes_back_as_it_was_until_its_time_is_over() {
 }
 
 #[test]
+fn a_delete_of_an_active_job_is_carried_out_in_one_step_and_only_if_asked_for() {
+    let asked = |delete| {
+        searching()
+            .apply(&Event::CancelAsked { delete }, Timestamp(3_000))
+            .unwrap()
+    };
+    let gone = Event::CancelledAndDeleted {
+        keep_until: Timestamp(9_000),
+    };
+    let job = asked(true).apply(&gone, Timestamp(4_000)).unwrap();
+    assert_eq!(
+        (job.phase, job.completed_at),
+        (Phase::Deleted, Some(Timestamp(4_000)))
+    );
+    assert_eq!(job.deletion.unwrap().was, Phase::Cancelled);
+    assert_eq!(job.step(Step::Running).unwrap().state, StepState::Cancelled);
+    assert!(asked(false).apply(&gone, Timestamp(4_000)).is_err());
+    assert!(searching().apply(&gone, Timestamp(4_000)).is_err());
+}
+
+#[test]
 fn nothing_is_restored_once_its_objects_are_gone() {
     let deleted = completed()
         .apply(&deleted_at(10_000), Timestamp(10_000))
@@ -511,6 +532,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => Just(Event::CancelObserved),
         1 => Just(Event::RetryAsked),
         1 => Just(deleted_at(1_030)),
+        1 => Just(Event::CancelledAndDeleted { keep_until: Timestamp(2_000) }),
         1 => Just(Event::RestoreAsked),
         1 => Just(Event::ObjectsRemoved),
         1 => Just(Event::CancelHindered { reason: "still there".into() }),

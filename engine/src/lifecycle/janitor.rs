@@ -88,7 +88,7 @@ async fn remove_leftovers(context: &Context) -> Result<(), Failure> {
     left.sort_unstable();
     left.dedup();
     for id in left {
-        if !context.jobs.model().is_emptied(&id) {
+        if !context.jobs.model().is_emptied(&id) && !is_orphan(context, &id).await? {
             continue;
         }
         context.executor.cleanup(&id).await?;
@@ -96,6 +96,32 @@ async fn remove_leftovers(context: &Context) -> Result<(), Failure> {
         context.logs.remove(&id)?;
     }
     Ok(())
+}
+
+/// How old what belongs to no job must be before it is removed. It may be the query of a submission
+/// that is under way, on this server or on another one whose clock is wrong.
+const ORPHAN_AGE_MS: u64 = 24 * 3_600 * 1_000;
+
+/// Whether there is no such job and will not be one: its submission was broken off before the row.
+async fn is_orphan(context: &Context, id: &str) -> Result<bool, Failure> {
+    let model = context.jobs.model();
+    if model.phase(id).is_some() || model.is_deleted(id) {
+        return Ok(false);
+    }
+    let made = uuid::Uuid::parse_str(id)
+        .ok()
+        .and_then(|id| id.get_timestamp())
+        .map(|made| made.to_unix().0.saturating_mul(1_000));
+    let now = u64::try_from(context.jobs.clock().now().0).unwrap_or(0);
+    if made.is_none_or(|made| now.saturating_sub(made) < ORPHAN_AGE_MS) {
+        return Ok(false);
+    }
+    match context.jobs.repository().get(id).await {
+        Ok(found) => Ok(found.is_none()),
+        // A row that cannot be read is a row.
+        Err(RepositoryError::Corrupt { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn forget(context: &Context) -> Result<(), Failure> {

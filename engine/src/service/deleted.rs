@@ -38,7 +38,10 @@ impl JobService {
                 why: "it is not deleted".to_owned(),
             }));
         }
-        let restored = self.inner.jobs.change(id, &Event::RestoreAsked, &caller.id);
-        Ok(restored.await?)
+        Ok(self
+            .inner
+            .jobs
+            .change(id, &Event::RestoreAsked, &caller.id)
+            .await?)
     }
 }

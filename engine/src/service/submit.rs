@@ -18,7 +18,7 @@ use elb_core::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{Caller, JobService, ServiceError};
+use super::{Caller, JobService, ServiceError, to_its_end};
 use crate::{
     intake::Intake,
     jobs::ENGINE,
@@ -106,6 +106,15 @@ impl JobService {
         caller: &Caller,
         submission: Submission,
     ) -> Result<Submitted, ServiceError> {
+        let (this, caller) = (self.clone(), caller.clone());
+        to_its_end(async move { this.check_and_store(&caller, submission).await }).await
+    }
+
+    async fn check_and_store(
+        &self,
+        caller: &Caller,
+        submission: Submission,
+    ) -> Result<Submitted, ServiceError> {
         let Submission {
             spec,
             title,
@@ -129,18 +138,17 @@ impl JobService {
                 .iter()
                 .map(|warning| format!("query line {}: {}", warning.line, warning.message)),
         );
-        let mut job = self.new_job(caller, spec, &title, &query);
         warnings.truncate(elb_core::job::MAX_WARNINGS);
-        job.warnings = warnings;
-
         if self.is_full(0) {
             return Err(ServiceError::BrokerUnavailable(self.full()));
         }
+        let id = uuid::Uuid::now_v7().to_string();
         let file = tokio::fs::File::from_std(query.file.reopen().map_err(|error| {
             ServiceError::Internal(format!("the query cannot be read back: {error}"))
         })?);
-        self.inner.objects.put(&job.id, Kind::Query, file).await?;
-        self.inner.lifecycle.line_up(job.created_at, &job.id);
+        self.inner.objects.put(&id, Kind::Query, file).await?;
+        let mut job = self.new_job(id, caller, spec, &title, &query);
+        job.warnings = warnings;
         let created = self.inner.jobs.create(&job, key.as_ref(), &caller.id).await;
         match created {
             Ok(Created::New(stored)) => self.hand_over(stored).await,
@@ -258,8 +266,16 @@ impl JobService {
         })
     }
 
-    fn new_job(&self, caller: &Caller, spec: SearchSpec, title: &str, query: &Intake) -> Job {
-        let now: Timestamp = self.now();
+    /// A job that has its place in the line from now on.
+    fn new_job(
+        &self,
+        id: String,
+        caller: &Caller,
+        spec: SearchSpec,
+        title: &str,
+        query: &Intake,
+    ) -> Job {
+        let now: Timestamp = self.inner.lifecycle.line_up(&id);
         let database = self.inner.catalogue.get(&spec.database);
         let database = database.map_or_else(DatabaseFacts::default, |database| DatabaseFacts {
             title: database.title,
@@ -275,7 +291,7 @@ impl JobService {
             first_id: text::cap(&first_id.unwrap_or_default(), 80),
         };
         let job = Job {
-            id: uuid::Uuid::now_v7().to_string(),
+            id,
             owner: caller.id.clone(),
             title: title_for(title, &facts),
             digest: digest_of(&spec, title, &query.digest),

@@ -162,3 +162,39 @@ async fn more_than_the_limit_are_refused_and_none_of_them_waits_for_ever() {
     let list = engine.service.list(&Caller::local(), &ListQuery::default());
     assert_eq!((list.totals.all, list.totals.completed), (20, 20));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_goes_away_in_the_middle_leaves_a_search_that_runs_or_none_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Engine::start(folder.path()).await;
+    let query = genes(0, 1);
+    for turns in 0..30 {
+        let submission = engine.submit(search(Program::Blastn), &query);
+        let goes_away = async {
+            for _ in 0..turns {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = goes_away => {}
+            outcome = submission => {
+                outcome.unwrap();
+            }
+        }
+    }
+    let me = Caller::local();
+    let last = engine.submit_id(search(Program::Blastn), &query).await;
+    engine.complete(&last).await;
+    let all_done = || {
+        let totals = engine.service.list(&me, &ListQuery::default()).totals;
+        totals.completed == totals.all
+    };
+    super::support::eventually("all that were stored are done", all_done).await;
+    let store = elb_engine::repository::SqliteRepository::open(&folder.path().join("state.sqlite"));
+    let rows = elb_engine::repository::Repository::scan(&store.unwrap(), None, 100).await;
+    let listed = engine.service.list(&me, &ListQuery::default()).totals.all;
+    assert_eq!(rows.unwrap().jobs.len() as u64, listed);
+    let kept = std::fs::read_dir(folder.path().join("objects/jobs")).unwrap();
+    assert_eq!(kept.count() as u64, listed);
+}

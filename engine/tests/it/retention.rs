@@ -197,3 +197,25 @@ async fn many_are_acted_on_at_once_and_each_has_its_own_outcome() {
     }
     assert!(listed(&engine, &one) && listed(&engine, &two));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_whose_row_never_came_is_removed_after_a_day_and_a_damaged_rows_never() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = ShiftedClock::default();
+    let settings = || kept(Retention::default(), &clock);
+    let engine = Engine::start_with(folder.path(), settings()).await;
+    let (damaged, orphan) = (completed(&engine).await, completed(&engine).await);
+    engine.service.shut_down().await;
+    let rows = rusqlite::Connection::open(folder.path().join("state.sqlite")).unwrap();
+    let id = "WHERE id = ?1";
+    rows.execute(&format!("DELETE FROM jobs {id}"), [&orphan])
+        .unwrap();
+    rows.execute(&format!("UPDATE jobs SET document = '{{' {id}"), [&damaged])
+        .unwrap();
+    let engine = Engine::start_with(folder.path(), settings()).await;
+    let young = completed(&engine).await;
+    assert!(objects(folder.path(), &orphan));
+    clock.pass(DAY * 2);
+    eventually("the orphan goes", || !objects(folder.path(), &orphan)).await;
+    assert!(objects(folder.path(), &damaged) && objects(folder.path(), &young));
+}

@@ -265,17 +265,13 @@ impl Driver<'_> {
         self.leave_slot(job).await;
         let line = "cancelled: nothing of the search is running any more".to_owned();
         self.log(job, LogLevel::Info, line);
-        let stored = self.change(job, &Event::CancelObserved).await?;
-        if stored.job.intent == Intent::Delete {
-            let keep_until = self
-                .context
-                .retention
-                .undo_until(self.context.jobs.clock().now());
-            // Ended, it belongs to nobody any more: the intent of the person who asked is carried out.
-            self.context
-                .jobs
-                .change(&job.id, &Event::Deleted { keep_until }, crate::jobs::ENGINE)
+        if job.intent == Intent::Delete {
+            let now = self.context.jobs.clock().now();
+            let keep_until = self.context.retention.undo_until(now);
+            self.change(job, &Event::CancelledAndDeleted { keep_until })
                 .await?;
+        } else {
+            self.change(job, &Event::CancelObserved).await?;
         }
         Ok(())
     }

@@ -39,6 +39,10 @@ pub(super) fn claim(
             epoch: stored.lease.epoch,
         });
     }
+    if known.is_some() && !claim.seen.holder.is_empty() {
+        // It is as good as gone; should it live after all, it begins anew under another id.
+        transaction.execute("DELETE FROM holders WHERE id = ?1", [&claim.seen.holder])?;
+    }
     let lease = Lease {
         holder: claim.holder.clone(),
         epoch: stored.lease.epoch + 1,

@@ -343,6 +343,7 @@ impl Model {
             return Outcome::Fenced;
         }
         let takeover = !row.lease.holder.is_empty();
+        self.holders.remove(&row.lease.holder);
         row.lease.holder = holder.to_owned();
         row.lease.epoch += 1;
         if takeover {
