@@ -24,6 +24,8 @@ mod golden;
 mod journey;
 #[path = "it/lost.rs"]
 mod lost;
+#[path = "it/outage.rs"]
+mod outage;
 #[path = "it/queries.rs"]
 mod queries;
 #[path = "it/races.rs"]

@@ -21,8 +21,12 @@ mod rows;
 mod schema;
 mod slots;
 
-/// How long a statement waits for another process that holds the file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a statement waits for another process that holds the file: far longer than any write of
+/// ours takes, and short enough for a person who waits for an answer (ours).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a call waits for its turn at the connection: a burst of a thousand writes is through by
+/// then, and behind a store that is held by another process nobody waits for long (ours).
+const TURN: Duration = Duration::from_secs(10);
 
 /// The embedded store.
 #[derive(Debug, Clone)]
@@ -100,7 +104,11 @@ async fn run<T: Send + 'static>(
     connection: &Arc<Mutex<Connection>>,
     work: impl FnOnce(&mut Connection) -> Result<T, RepositoryError> + Send + 'static,
 ) -> Result<T, RepositoryError> {
-    let mut connection = Arc::clone(connection).lock_owned().await;
+    let turn = tokio::time::timeout(TURN, Arc::clone(connection).lock_owned()).await;
+    let mut connection = turn.map_err(|_| {
+        let message = format!("it is busy, no turn came within {} s", TURN.as_secs());
+        RepositoryError::Unavailable(message)
+    })?;
     let task = tokio::task::spawn_blocking(move || work(&mut connection));
     task.await
         .map_err(|error| RepositoryError::Unavailable(error.to_string()))?
