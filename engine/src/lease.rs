@@ -92,6 +92,12 @@ impl Member {
         self.terms
     }
 
+    /// Time on the clock that leases are measured on.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
     /// The id under which this process holds leases.
     #[must_use]
     pub fn id(&self) -> String {

@@ -29,9 +29,11 @@ mod batches;
 mod export;
 mod merge;
 mod process;
+mod pulse;
 mod run;
 mod workdir;
 
+use pulse::Pulses;
 use run::Run;
 use workdir::WorkDir;
 
@@ -47,6 +49,7 @@ pub struct LocalExecutor {
     processes: Arc<Semaphore>,
     /// Whether this process may start anything at all.
     member: Member,
+    pulses: Pulses,
     /// Runs of this process, by job id.
     runs: Mutex<HashMap<String, Arc<Run>>>,
 }
@@ -72,6 +75,7 @@ impl LocalExecutor {
             logs,
             processes: Arc::new(Semaphore::new(limits.processes.max(1))),
             member,
+            pulses: Pulses::default(),
             runs: Mutex::default(),
         }
     }
@@ -224,7 +228,10 @@ impl Executor for LocalExecutor {
 
     async fn export(&self, job: &Job) -> Result<Outcome, ExecutorError> {
         self.forget_run(&job.id);
-        export::export(self, job).await
+        let pulse = self.pulses.begin(&job.id, &self.member);
+        let outcome = export::export(self, job, &pulse).await;
+        self.pulses.end(&job.id);
+        outcome
     }
 
     async fn cancel(&self, job: &Job) -> Result<(), ExecutorError> {
@@ -237,8 +244,11 @@ impl Executor for LocalExecutor {
 
     async fn evidence(&self, job: &Job) -> Evidence {
         let work = self.work_dir(&job.id);
-        let running = process::count(work.root());
-        if running > 0 {
+        if process::count(work.root()) > 0 {
+            return Evidence::AtWork;
+        }
+        let moved = self.pulses.silent_for(&job.id);
+        if moved.is_some_and(|silent| silent < poll::SILENCE_LIMIT) {
             return Evidence::AtWork;
         }
         let waiting = self.processes.available_permits() == 0;
@@ -270,6 +280,7 @@ impl Executor for LocalExecutor {
 
     async fn cleanup(&self, job_id: &str) -> Result<(), ExecutorError> {
         self.forget_run(job_id);
+        self.pulses.end(job_id);
         self.work_dir(job_id).remove()
     }
 

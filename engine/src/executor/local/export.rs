@@ -22,6 +22,7 @@ use futures::StreamExt;
 use super::{
     LocalExecutor,
     merge::Renumber,
+    pulse::{Beating, Pulse},
     run::{ARCHIVE, TABLE},
     workdir::disk_error,
 };
@@ -51,7 +52,11 @@ fn stored(error: ObjectError) -> ExecutorError {
 }
 
 /// Merges, indexes and stores the results of a run whose batches are all done.
-pub(super) async fn export(executor: &LocalExecutor, job: &Job) -> Result<Outcome, ExecutorError> {
+pub(super) async fn export(
+    executor: &LocalExecutor,
+    job: &Job,
+    pulse: &Pulse,
+) -> Result<Outcome, ExecutorError> {
     let work = executor.work_dir(&job.id);
     let batches = work.read_batches()?;
     if let Some(missing) = batches.iter().find(|batch| !work.is_done(batch)) {
@@ -74,9 +79,11 @@ pub(super) async fn export(executor: &LocalExecutor, job: &Job) -> Result<Outcom
     let index = work.root().join(name);
     let meta = index_meta(job);
     let target = index.clone();
-    let indexing = tokio::task::spawn_blocking(move || build_index(&target, meta, queries, tables));
+    let beats = pulse.clone();
+    let indexing =
+        tokio::task::spawn_blocking(move || build_index(&target, meta, queries, tables, &beats));
     let joined = async {
-        let source = Concatenated::open(archives).await?;
+        let source = Concatenated::open(archives, pulse.clone()).await?;
         let put = executor.objects.put(&job.id, Kind::Archive, source).await;
         put.map_err(stored)
     };
@@ -88,6 +95,7 @@ pub(super) async fn export(executor: &LocalExecutor, job: &Job) -> Result<Outcom
 
     let file = tokio::fs::File::open(&index).await;
     let file = file.map_err(|error| disk_error("the index of the hits cannot be read", &error))?;
+    let file = tokio_util::io::InspectReader::new(file, |_| pulse.beat());
     executor
         .objects
         .put(&job.id, Kind::Hits, file)
@@ -139,6 +147,7 @@ fn build_index(
     meta: IndexMeta,
     queries: Vec<PathBuf>,
     tables: Vec<PathBuf>,
+    pulse: &Pulse,
 ) -> Result<Totals, ResultsError> {
     let mut builder = IndexBuilder::create(target, &meta)?;
     for path in queries {
@@ -149,6 +158,7 @@ fn build_index(
         let mut file = fs::File::open(path)?;
         let mut buffer = vec![0_u8; 64 * 1_024];
         loop {
+            pulse.beat();
             let read = file.read(&mut buffer)?;
             let Some(piece) = buffer.get(..read).filter(|piece| !piece.is_empty()) else {
                 break;
@@ -163,7 +173,11 @@ fn build_index(
         }))?;
     }
     for path in tables {
-        builder.read_tabular(BufReader::new(fs::File::open(path)?))?;
+        let table = Beating {
+            inner: fs::File::open(path)?,
+            pulse: pulse.clone(),
+        };
+        builder.read_tabular(BufReader::new(table))?;
     }
     builder.finish()
 }
@@ -173,15 +187,18 @@ struct Concatenated {
     /// Each with the number of queries before it.
     rest: std::vec::IntoIter<(PathBuf, u64)>,
     current: Option<(tokio::fs::File, Renumber)>,
+    pulse: Pulse,
 }
 
 impl Concatenated {
     async fn open(
         archives: Vec<(PathBuf, u64)>,
+        pulse: Pulse,
     ) -> Result<impl tokio::io::AsyncRead + Unpin + Send, ExecutorError> {
         let mut this = Self {
             rest: archives.into_iter(),
             current: None,
+            pulse,
         };
         this.advance()
             .await
@@ -211,6 +228,7 @@ impl Concatenated {
     async fn next_piece(&mut self) -> std::io::Result<Option<bytes::Bytes>> {
         use tokio::io::AsyncReadExt;
         while let Some((file, renumber)) = &mut self.current {
+            self.pulse.beat();
             let mut buffer = Vec::with_capacity(PIECE);
             let piece = if file.read_buf(&mut buffer).await? > 0 {
                 renumber.push(&buffer)
