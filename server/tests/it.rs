@@ -22,6 +22,8 @@ mod databases;
 mod events;
 #[path = "it/fixtures.rs"]
 mod fixtures;
+#[path = "it/full_disk.rs"]
+mod full_disk;
 #[path = "it/guard.rs"]
 mod guard;
 #[path = "it/list.rs"]
@@ -36,6 +38,8 @@ mod pages;
 mod process;
 #[path = "it/results.rs"]
 mod results;
+#[path = "it/running.rs"]
+mod running;
 #[path = "it/search_form.rs"]
 mod search_form;
 #[path = "it/search_sent.rs"]
@@ -46,3 +50,5 @@ mod settings;
 mod submit;
 #[path = "it/support.rs"]
 mod support;
+#[path = "it/two_servers.rs"]
+mod two_servers;

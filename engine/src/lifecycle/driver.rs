@@ -225,9 +225,16 @@ impl Driver<'_> {
             self.log(job, LogLevel::Error, format!("failed: {message}"));
             Event::Failed { code, message }
         };
-        if let Err(error) = self.context.jobs.drive(&job.id, &event, &self.lease).await {
-            // The next turn of the loop reads the row again and meets the same failure.
-            tracing::warn!(job = %job.id, %error, "the failure cannot be recorded yet");
+        match self.context.jobs.drive(&job.id, &event, &self.lease).await {
+            // Illegal: a person was quicker. Fenced: another process has it.
+            Ok(_)
+            | Err(ChangeError::Illegal(_) | ChangeError::Store(RepositoryError::Fenced { .. })) => {
+            }
+            Err(ChangeError::Store(error)) => {
+                // The next turn of the loop reads the row again and meets the same failure.
+                tracing::warn!(job = %job.id, %error, "the failure cannot be recorded yet");
+                tokio::time::sleep(STORE_REST).await;
+            }
         }
     }
 

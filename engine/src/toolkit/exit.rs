@@ -1,6 +1,6 @@
 //! What the exit codes of BLAST+ mean, in words that a reader can act on.
 //!
-//! The table was measured on BLAST+ 2.12: 1 query or options, 2 database, 3 engine, 255 formats and
+//! The table was measured on BLAST+ 2.12: 1 query or options, 2 database, 3 engine, 6 output, 255 formats and
 //! filters, 134/139 signals that mostly mean a full disk or damaged database files.
 
 use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
@@ -47,6 +47,11 @@ pub fn explain(status: ExitStatus, stderr: &str) -> ToolFailure {
         (Some(4), None) => (
             ErrorCode::OutOfMemory,
             "BLAST+ ran out of memory (exit code 4)".to_owned(),
+        ),
+        (Some(6), None) => (
+            ErrorCode::DiskFull,
+            "BLAST+ could not write its output (exit code 6), most likely because the disk is full"
+                .to_owned(),
         ),
         (Some(code), None) => by_words(
             &words,

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::process::{ends, program};
+use super::running::{ends, program};
 
 /// The program with settings that let it come no further than to tell them.
 fn telling(folder: &Path) -> Command {
@@ -115,6 +115,16 @@ async fn a_setting_that_makes_no_sense_is_named_with_its_source_and_what_it_must
             "key_life (ELB_KEY_LIFE) is \"1\": it must be a time such as",
         ),
         (
+            "ELB_KEEP_JOBS",
+            "",
+            "keep_jobs (ELB_KEEP_JOBS) is \"\": it must be a time such as 12h or 90d, or never",
+        ),
+        (
+            "ELB_LEASE_LIFE",
+            "1s",
+            "lease_life (ELB_LEASE_LIFE) is \"1s\": it must be a time from 2s to 60m",
+        ),
+        (
             "ELB_LOG_FORMAT",
             "xml",
             "log_format (ELB_LOG_FORMAT) is \"xml\": it must be text or json",
@@ -194,6 +204,12 @@ async fn help_documents_every_setting_with_its_variable_and_default() {
         "max-database",
         "max-active",
         "key-life",
+        "keep-jobs",
+        "keep-deleted",
+        "keep-tombstones",
+        "keep-history",
+        "shared",
+        "lease-life",
         "log",
         "log-format",
     ] {
@@ -203,5 +219,5 @@ async fn help_documents_every_setting_with_its_variable_and_default() {
             "{name}: {out}"
         );
     }
-    assert_eq!(out.matches("[default: ").count(), 15, "{out}");
+    assert_eq!(out.matches("[default: ").count(), 21, "{out}");
 }

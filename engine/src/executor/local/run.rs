@@ -255,6 +255,12 @@ async fn supervise(setup: Arc<Setup>, run: &Shown, halt: &CancellationToken) -> 
     if failure.is_none() && progress.batches_done == progress.batches_total {
         failure = setup.database.unchanged().err();
     }
+    if failure.is_some() {
+        // On a full disk what the tries have written is what the store needs to say so.
+        if let Err(error) = setup.work.clear_tries() {
+            tracing::warn!(job = %setup.job, %error, "the tries of a failed run stay for now");
+        }
+    }
     match failure {
         Some(error) => {
             setup.log(LogLevel::Error, error.message.clone());

@@ -1,0 +1,194 @@
+//! The program as a process of its own.
+
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    path::Path,
+    process::Stdio,
+    sync::{Arc, Mutex},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    process::{Child, Command},
+};
+
+use super::support::{PATIENCE, Raw, databases};
+
+/// The program with nothing in its environment.
+pub fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_elb-dashboard"));
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// Lines of the log that are kept for whoever has to understand a failure.
+const LOG_LINES: usize = 30;
+
+/// The server as a process of its own.
+pub struct Running {
+    child: Child,
+    pub address: SocketAddr,
+    /// The last lines that it logged.
+    log: Arc<Mutex<VecDeque<String>>>,
+}
+
+impl Running {
+    pub async fn start(data: &Path) -> Self {
+        Self::start_with(data, program(), &[]).await
+    }
+
+    /// Starts it with further settings; `command` is the program, or another one that leads to it.
+    pub async fn start_with(data: &Path, mut command: Command, settings: &[(&str, &str)]) -> Self {
+        command
+            .arg("--data-dir")
+            .arg(data)
+            .arg("--databases")
+            .arg(databases())
+            .args(["--listen", "127.0.0.1:0", "--examples", "false"]);
+        command.envs(settings.iter().copied());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let address = loop {
+            let line = lines
+                .next_line()
+                .await
+                .unwrap()
+                .expect("the program ends before it listens");
+            if let Some(address) = line.strip_prefix("listening on http://") {
+                break address.trim().parse().unwrap();
+            }
+        };
+        // Read on, so that the program never waits for its reader.
+        let log: Arc<Mutex<VecDeque<String>>> = Arc::default();
+        let last = Arc::clone(&log);
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                let mut last = last.lock().unwrap();
+                if last.len() == LOG_LINES {
+                    last.pop_front();
+                }
+                last.push_back(line);
+            }
+        });
+        Self {
+            child,
+            address,
+            log,
+        }
+    }
+
+    pub async fn ask(&self, request: String) -> Value {
+        let mut raw = Raw::connect(self.address).await;
+        raw.send(request.as_bytes()).await;
+        let answer = raw.read_all().await;
+        let body = answer.split_once("\r\n\r\n").unwrap().1;
+        serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        self.ask(format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+        ))
+        .await
+    }
+
+    pub async fn post(&self, path: &str) -> Value {
+        self.ask(format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+        ))
+        .await
+    }
+
+    /// Ends it at once, without a word.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    pub async fn submit(&self, body: &Value) -> String {
+        let body = body.to_string();
+        let head = format!(
+            "POST /api/blast/jobs HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        self.ask(head + &body).await["job_id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    /// Sends a signal, and does not wait for what comes of it.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child_id(self.id()), signal).unwrap();
+    }
+
+    /// Asks again and again until the answer is as wanted.
+    pub async fn wait_until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let asking = async {
+            loop {
+                let answer = self.get(path).await;
+                if wanted(&answer) {
+                    return answer;
+                }
+            }
+        };
+        match tokio::time::timeout(PATIENCE, asking).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let now = self.get(path).await;
+                panic!("{path} stays at {now:#}\n{:#?}", self.log.lock().unwrap())
+            }
+        }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
+    pub async fn ask_to_stop(mut self, signal: Signal) -> std::process::ExitStatus {
+        kill_process(Pid::from_child_id(self.id()), signal).unwrap();
+        tokio::time::timeout(PATIENCE, self.child.wait())
+            .await
+            .expect("the program does not end")
+            .unwrap()
+    }
+}
+
+trait FromChild {
+    fn from_child_id(id: u32) -> Pid;
+}
+
+impl FromChild for Pid {
+    fn from_child_id(id: u32) -> Pid {
+        Pid::from_raw(i32::try_from(id).unwrap()).unwrap()
+    }
+}
+
+/// Runs the program to its end; what it wrote to both.
+pub async fn ends(mut command: Command) -> (bool, String, String) {
+    let mut child = command.spawn().unwrap();
+    let (mut out, mut err) = (String::new(), String::new());
+    let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let waiting = async {
+        let (one, other) = tokio::join!(
+            stdout.read_to_string(&mut out),
+            stderr.read_to_string(&mut err)
+        );
+        one.unwrap();
+        other.unwrap();
+        child.wait().await.unwrap().success()
+    };
+    let success = tokio::time::timeout(PATIENCE, waiting)
+        .await
+        .expect("the program does not end");
+    (success, out, err)
+}
