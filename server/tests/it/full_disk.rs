@@ -138,7 +138,7 @@ async fn a_search_whose_results_find_no_room_fails_with_that_reason_and_a_retry_
     // A few megabytes of results.
     let body = json!({
         "program": "blastn", "database": "genes", "query": genes(0, 20),
-        "options": { "max_target_seqs": 100 }
+        "options": { "max_target_seqs": 20 }
     });
     let (status, job) = small_disk.submit(&body).await;
     assert_eq!(status, 202, "{job:#}");
