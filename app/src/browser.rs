@@ -3,12 +3,19 @@
 //! Owns listeners, look-ups and the way in which a shared component is put into a page that was
 //! rendered on the server. Never builds HTML from text.
 
+use std::cell::Cell;
+
+use elb_core::time::Timestamp;
 use leptos::prelude::*;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
-use web_sys::{Document, Element, Event, EventTarget, HtmlDetailsElement, HtmlElement, Storage};
+use web_sys::{
+    Document, Element, Event, EventTarget, HtmlDetailsElement, HtmlElement, HtmlInputElement,
+    Storage,
+};
 
 pub mod ask;
 pub mod builds_live;
+pub mod chosen;
 pub mod clock;
 pub mod database_form;
 pub mod fields;
@@ -21,17 +28,18 @@ pub mod log_live;
 pub mod query_check;
 pub mod search_form;
 pub mod send;
+pub mod stream;
 pub mod theme;
 pub mod tools;
 
 /// The current time.
-pub fn now() -> elb_core::time::Timestamp {
+pub fn now() -> Timestamp {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "milliseconds are whole and far below 2^53"
     )]
     let ms = js_sys::Date::now() as i64;
-    elb_core::time::Timestamp(ms)
+    Timestamp(ms)
 }
 
 /// Calls `handler` on each event for as long as the page lives.
@@ -88,6 +96,38 @@ pub fn show(element: &Element, shown: bool) {
     let _ = element.toggle_attribute_with_force("hidden", !shown);
 }
 
+thread_local! {
+    /// When a form of the page was sent last.
+    static SENT: Cell<Option<Timestamp>> = const { Cell::new(None) };
+}
+
+/// How long a sent form may take to lead elsewhere, in milliseconds.
+const LEAVING_MS: u64 = 30_000;
+
+/// Remembers when a form is sent: what comes of it is on the page that it leads to.
+pub fn mind_forms() {
+    on(&document(), "submit", |event: Event| {
+        let form = event
+            .target()
+            .and_then(|target| target.dyn_into::<Element>().ok());
+        let stays =
+            form.is_some_and(|form| form.get_attribute("method").as_deref() == Some("dialog"));
+        if !stays && !event.default_prevented() {
+            SENT.set(Some(now()));
+        }
+    });
+    // On the way back the form counts no more.
+    on(&window(), "pageshow", |_: Event| SENT.set(None));
+}
+
+/// Loads the page anew, unless a form is about to lead elsewhere: that way would be broken off.
+pub fn reload() {
+    let leaving = SENT.get().is_some_and(|at| now().since(at) < LEAVING_MS);
+    if !leaving && let Err(error) = window().location().reload() {
+        complain("the page cannot be loaded anew", &error);
+    }
+}
+
 /// Whether the tab is hidden.
 pub fn is_hidden() -> bool {
     document().hidden()
@@ -103,11 +143,17 @@ pub fn complain(what: &str, error: &JsValue) {
     web_sys::console::warn_2(&JsValue::from_str(what), error);
 }
 
-/// What a reader had opened and focused in a part of the page that is about to be drawn anew.
+/// What a reader had opened, chosen and focused in a part of the page that is about to be drawn anew.
 pub struct Kept {
     open: Vec<String>,
     closed: Vec<String>,
+    chosen: Vec<String>,
     focus: Option<usize>,
+}
+
+fn checkboxes(root: &Element) -> impl Iterator<Item = HtmlInputElement> {
+    let found = all(root, "input[type=checkbox]").into_iter();
+    found.filter_map(|element| element.dyn_into().ok())
 }
 
 const FOCUSABLE: &str = "a[href],button,summary,input,select,textarea";
@@ -124,6 +170,8 @@ impl Kept {
                 closed.push(key)
             }
         }
+        let chosen = checkboxes(root).filter(HtmlInputElement::checked);
+        let chosen = chosen.map(|chosen| chosen.value()).collect();
         let active = document().active_element();
         let focus = active.and_then(|active| {
             all(root, FOCUSABLE)
@@ -133,6 +181,7 @@ impl Kept {
         Self {
             open,
             closed,
+            chosen,
             focus,
         }
     }
@@ -147,6 +196,11 @@ impl Kept {
                 } else if self.closed.contains(&key) {
                     details.set_open(false);
                 }
+            }
+        }
+        for row in checkboxes(root) {
+            if self.chosen.contains(&row.value()) {
+                row.set_checked(true);
             }
         }
         let focused = self

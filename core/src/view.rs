@@ -88,11 +88,12 @@ impl JobRow {
             status: job.phase.status(),
             phase: job.phase,
             step: job.current_step(),
-            reason: job
-                .hindrance
-                .as_deref()
-                .or_else(|| job.waiting_reason())
-                .map(str::to_owned),
+            // What a step was waiting for says nothing of a cancel.
+            reason: match job.phase {
+                Phase::Cancelling => job.hindrance.as_deref(),
+                _ => job.waiting_reason(),
+            }
+            .map(str::to_owned),
             not_before: job.not_before,
             progress: job.progress,
             query_records: job.query.records,
@@ -122,6 +123,12 @@ impl JobRow {
     pub fn run_ms(&self, now: Timestamp) -> Option<u64> {
         let started = self.started_at?;
         Some(self.completed_at.unwrap_or(now).since(started))
+    }
+
+    /// Whether the attempt begins by itself, but not yet. After that it waits for its turn like any other.
+    #[must_use]
+    pub fn begins_later(&self, now: Timestamp) -> bool {
+        self.not_before.is_some_and(|at| now < at)
     }
 
     /// One line under the state: what it waits for, how far it is, or why it failed.

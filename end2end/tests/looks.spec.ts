@@ -5,6 +5,7 @@ import { expect, test } from "../support/fixtures.ts";
 
 let done = "";
 let failed = "";
+let deleted = "";
 
 test.beforeAll(async ({ request, server }) => {
   await examplesReady(request, server.url);
@@ -14,38 +15,54 @@ test.beforeAll(async ({ request, server }) => {
   failed = await submit(request, { program: "tblastx", database: "16S_rRNA", query: await genes(20) }, server.url);
   await request.post(`${server.url}/api/blast/jobs/${failed}/cancel`);
   await ended(request, failed, server.url);
+  await request.post(`${server.url}/api/blast/jobs/${failed}/retry`);
+  await request.post(`${server.url}/api/blast/jobs/${failed}/cancel`);
+  await ended(request, failed, server.url);
+  deleted = await submit(request, { program: "blastn", database: "16S_rRNA", query, title: "to be deleted" }, server.url);
+  await ended(request, deleted, server.url);
+  await request.delete(`${server.url}/api/blast/jobs/${deleted}`);
 });
 
+/** Addresses by what they are about; the ids are known when the tests run. */
+const parts = {
+  lists: () => [
+    "/jobs",
+    "/jobs?q=nothing-like-this",
+    "/jobs?status=lost",
+    `/jobs?deleted=${deleted}`,
+    "/jobs/deleted",
+    `/jobs/${deleted}`,
+    "/databases",
+    "/nowhere",
+  ],
+  searches: () => [
+    `/jobs/${done}`,
+    `/jobs/${done}?view=graphic`,
+    `/jobs/${done}?view=alignments`,
+    `/jobs/${done}?view=queries`,
+    `/jobs/${done}?q=nothing-like-this`,
+    `/jobs/${failed}`,
+    `/jobs/${failed}/history`,
+    `/jobs/${done}/delete`,
+  ],
+  forms: () => ["/search", `/search?from=${done}`, "/search?program=blastx"],
+};
+
 for (const colorScheme of ["light", "dark"] as const) {
-  test(`every page is accessible and fits its window, ${colorScheme}`, async ({ page }) => {
-    test.slow();
-    await page.emulateMedia({ colorScheme });
-    const paths = [
-      "/jobs",
-      "/jobs?q=nothing-like-this",
-      "/jobs?status=lost",
-      `/jobs/${done}`,
-      `/jobs/${done}?view=graphic`,
-      `/jobs/${done}?view=alignments`,
-      `/jobs/${done}?view=queries`,
-      `/jobs/${done}?q=nothing-like-this`,
-      `/jobs/${failed}`,
-      `/jobs/${done}/delete`,
-      "/search",
-      `/search?from=${done}`,
-      "/search?program=blastx",
-      "/databases",
-      "/nowhere",
-    ];
-    for (const path of paths) {
-      await test.step(path, async () => {
-        await page.goto(path);
-        await alive(page);
-        await expectAccessible(page);
-        await expectNoSidewaysScroll(page);
-      });
-    }
-  });
+  for (const [part, paths] of Object.entries(parts)) {
+    test(`every page is accessible and fits its window: ${part}, ${colorScheme}`, async ({ page }) => {
+      test.slow();
+      await page.emulateMedia({ colorScheme });
+      for (const path of paths()) {
+        await test.step(path, async () => {
+          await page.goto(path);
+          await alive(page);
+          await expectAccessible(page);
+          await expectNoSidewaysScroll(page);
+        });
+      }
+    });
+  }
 }
 
 test("the keyboard does everything", async ({ page }) => {

@@ -11,8 +11,8 @@ use web_sys::Element;
 
 use super::{
     Kept, ask as server, by_id, draw,
-    follow::{Follower, follow},
-    json, now, number, say,
+    follow::{Follower, doubt, follow},
+    json, now, number, reload, say,
 };
 use crate::components::job_status::JobStatus;
 
@@ -61,7 +61,10 @@ pub fn start() {
 }
 
 fn gone() {
-    say("live", "This search has been deleted.");
+    say(
+        "live",
+        "This search has been deleted. Load the page anew to see until when it can be restored.",
+    );
 }
 
 fn ask(shown: &Rc<Shown>) {
@@ -77,7 +80,7 @@ fn ask(shown: &Rc<Shown>) {
         match answer.as_ref().and_then(json::state) {
             Some(state) => show(&shown, state),
             None if answer.is_some_and(|answer| answer.0.is_null()) => gone(),
-            None => say("live", "The server does not answer; this page may be old."),
+            None => doubt("The server does not answer; this page may be old."),
         }
         if shown.again.get() {
             ask(&shown);
@@ -96,7 +99,7 @@ fn show(shown: &Shown, state: JobState) {
     }
     if state.row.phase == Phase::Completed && before != Some(Phase::Completed) {
         // An answer in place of the page would lose nothing either, but has no results in it.
-        let _ = window().location().reload();
+        reload();
         return;
     }
     if !state.command.is_empty() {

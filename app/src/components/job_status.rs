@@ -3,7 +3,7 @@
 //! Drawn by the server for the page and by the browser for a change, from the same projection.
 
 use elb_core::{
-    error_code::ErrorClass,
+    error_code::{ErrorClass, JobError},
     phase::{Phase, Status},
     text,
     time::Timestamp,
@@ -13,7 +13,7 @@ use leptos::prelude::*;
 
 use super::{
     state::StateBadge,
-    time::{Lasting, When},
+    time::{Lasting, Left, When},
     timeline::{TimeChart, Timeline},
 };
 
@@ -44,6 +44,22 @@ pub fn JobStatus(
         }
     });
     let steps = state.steps.clone();
+    let numbered = row.attempt > 1;
+    let heading = if numbered {
+        format!("Attempt {}", row.attempt)
+    } else {
+        "Steps".to_owned()
+    };
+    let oldest = state.past_attempts.first().map_or(1, |first| first.number);
+    let lost = (oldest > 1).then(|| {
+        let line = format!("Attempts before number {oldest} are told of in the history alone.");
+        view! { <p class="quiet">{line}</p> }
+    });
+    let again = row.not_before.map(|at| {
+        let last = state.past_attempts.last();
+        let error = last.and_then(|attempt| attempt.error.clone());
+        view! { <NextAttempt row=row.clone() at=at error=error now=now/> }
+    });
     let past = state.past_attempts.iter().rev().map(|attempt| {
         let why = attempt.error.as_ref().map(|error| error.message.clone());
         view! {
@@ -63,16 +79,47 @@ pub fn JobStatus(
             <StatusNote row=row.clone() now=now/>
         </div>
         <StatusActions state=state.clone()/>
+        {again}
         {failure}
         {warnings}
         <details class="fold" data-keep="steps" open=!done>
             <summary>
-                <h2>"Steps"</h2>
+                <h2>{heading}</h2>
             </summary>
             <Timeline steps=steps progress=progress now=now/>
             <TimeChart steps=chart now=now/>
+            {numbered.then(|| view! { <h3>"Earlier attempts"</h3> })}
             {past.collect_view()}
+            {lost}
         </details>
+    }
+}
+
+/// An attempt that begins by itself: which, when, and what ended the one before.
+#[component]
+fn NextAttempt(
+    row: JobRow,
+    at: Timestamp,
+    #[prop(optional_no_strip)] error: Option<JobError>,
+    now: Timestamp,
+) -> impl IntoView {
+    let error = error.map(|error| {
+        view! {
+            <p class="message">
+                "Attempt " {row.attempt - 1} " failed in the step “" {error.step.label()} "”: "
+                {error.message} " (" <code>{error.code.as_str()}</code> ")"
+            </p>
+        }
+    });
+    let later = row.begins_later(now);
+    let left = later.then(|| view! { " " <Left until=at now=now/> });
+    let not_before = later.then(|| view! { "Not before " <When at=at/> ". " });
+    view! {
+        <div class="box warning" role="note" id="next-attempt">
+            <h2>"Attempt " {row.attempt} " begins by itself" {left}</h2>
+            {error}
+            <p>{not_before} "Nothing needs to be done."</p>
+        </div>
     }
 }
 
@@ -87,9 +134,11 @@ fn StatusNote(row: JobRow, now: Timestamp) -> impl IntoView {
             row.step.label().to_ascii_lowercase()
         )
     });
+    // Why a cancel is hindered, and when the next attempt begins, stands in boxes of their own.
+    let own_box = row.begins_later(now) || row.phase == Phase::Cancelling;
     let note = row
         .state_note()
-        .filter(|_| row.error.is_none())
+        .filter(|_| row.error.is_none() && !own_box)
         .map(|note| format!("{note} · "));
     let queued = row.queued_ms(now);
     let queued_since =
@@ -120,7 +169,21 @@ fn StatusActions(state: JobState) -> impl IntoView {
         }
     });
     let stopping = (state.row.phase == Phase::Cancelling).then(|| {
-        view! { <p class="quiet">"Being stopped: it counts as cancelled once nothing of it runs any more."</p> }
+        let hindered = state.row.reason.clone().map(|why| {
+            view! {
+                <div class="box warning" role="note" id="hindered">
+                    <p>
+                        <strong>"Not stopped yet: "</strong>
+                        {why}
+                    </p>
+                    <p>"It is tried again by itself."</p>
+                </div>
+            }
+        });
+        view! {
+            <p class="quiet">"Being stopped: it counts as cancelled once nothing of it runs any more."</p>
+            {hindered}
+        }
     });
     let helps = state
         .failure
@@ -152,5 +215,136 @@ fn FailureBox(failure: Failure) -> impl IntoView {
             </p>
             <p class="quiet">"Code " <code>{failure.error.code.as_str()}</code></p>
         </div>
+    }
+}
+
+#[cfg(all(test, feature = "ssr"))]
+mod tests {
+    use elb_core::{
+        error_code::{ErrorCode, JobError},
+        job::{Attempt, Progress},
+        search::Program,
+        step::{Step, fresh_timeline},
+    };
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_764_000_000_000);
+
+    fn state(phase: Phase) -> JobState {
+        let row = JobRow {
+            id: "1".to_owned(),
+            title: "a search".to_owned(),
+            program: Program::Blastn,
+            database: "genes".to_owned(),
+            status: phase.status(),
+            phase,
+            step: Step::Preparing,
+            reason: None,
+            not_before: None,
+            progress: Progress::default(),
+            query_records: 1,
+            query_letters: 4,
+            attempt: 1,
+            created_at: NOW,
+            started_at: None,
+            completed_at: None,
+            hits: None,
+            error: None,
+            version: 1,
+        };
+        JobState {
+            row,
+            steps: fresh_timeline(),
+            past_attempts: Vec::new(),
+            failure: None,
+            warnings: Vec::new(),
+            command: Vec::new(),
+            can_cancel: false,
+            can_retry: false,
+        }
+    }
+
+    fn drawn(state: JobState) -> String {
+        let owner = Owner::new();
+        owner.with(|| view! { <JobStatus state=state now=NOW/> }.to_html())
+    }
+
+    /// The text alone: tags and the marks between texts are taken out.
+    fn text(html: &str) -> String {
+        let pieces = html.split('<').map(|piece| piece.rsplit('>').next());
+        pieces.flatten().collect()
+    }
+
+    #[test]
+    fn a_cancel_that_is_hindered_says_why_and_that_it_goes_on() {
+        let mut stopping = state(Phase::Cancelling);
+        assert!(!drawn(stopping.clone()).contains("id=\"hindered\""));
+        stopping.row.reason = Some("process 7 does not end".to_owned());
+        let html = drawn(stopping);
+        assert!(html.contains("id=\"hindered\""));
+        let text = text(&html);
+        assert!(
+            text.contains("Not stopped yet: process 7 does not end"),
+            "{text}"
+        );
+        assert!(text.contains("tried again by itself"), "{text}");
+    }
+
+    #[test]
+    fn an_attempt_that_begins_by_itself_counts_down_and_then_waits_for_its_turn() {
+        let mut queued = state(Phase::Queued);
+        queued.row.attempt = 2;
+        queued.row.reason = Some("automatic retry 1 of 3".to_owned());
+        queued.row.not_before = Some(NOW.plus_ms(4_000));
+        let message = "the disk is busy";
+        queued.past_attempts = vec![Attempt {
+            number: 1,
+            phase: Phase::Failed,
+            steps: fresh_timeline(),
+            error: Some(JobError::new(
+                ErrorCode::TemporarilyUnavailable,
+                message,
+                Step::Running,
+            )),
+        }];
+        let counted = text(&drawn(queued.clone()));
+        assert!(
+            counted.contains("Attempt 2 begins by itself in 4\u{a0}s"),
+            "{counted}"
+        );
+        assert!(
+            counted.contains("Attempt 1 failed in the step “Search”: the disk is busy"),
+            "{counted}"
+        );
+        assert!(counted.contains("Not before"), "{counted}");
+        queued.row.not_before = Some(NOW);
+        queued.row.reason = Some("2nd in line; 1 search is running".to_owned());
+        let waits = text(&drawn(queued));
+        assert!(
+            waits.contains("2nd in line; 1 search is running"),
+            "{waits}"
+        );
+        assert!(!waits.contains("Not before"), "{waits}");
+    }
+
+    #[test]
+    fn attempts_that_are_kept_no_more_are_named() {
+        let mut often = state(Phase::Queued);
+        often.row.attempt = 23;
+        often.past_attempts = (3..23)
+            .map(|number| Attempt {
+                number,
+                phase: Phase::Cancelled,
+                steps: fresh_timeline(),
+                error: None,
+            })
+            .collect();
+        let text = text(&drawn(often));
+        assert!(text.contains("Attempt 23"), "{text}");
+        assert!(
+            text.contains("Attempts before number 3 are told of in the history alone"),
+            "{text}"
+        );
     }
 }
