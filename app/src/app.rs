@@ -16,8 +16,9 @@ use crate::{
     data::page_context,
     islands::{clock::Clock, keys::Shortcuts, theme::ThemeSwitch},
     pages::{
-        databases::DatabasesPage, delete_job::DeleteJobPage, job::JobPage, jobs::JobsPage,
-        not_found::NotFound, search::SearchPage,
+        databases::DatabasesPage, delete_job::DeleteJobPage, deleted::DeletedPage,
+        history::HistoryPage, job::JobPage, jobs::JobsPage, not_found::NotFound,
+        search::SearchPage,
     },
 };
 
@@ -98,7 +99,9 @@ pub fn App() -> impl IntoView {
                 <Routes fallback=|| view! { <NotFound/> }>
                     <Route path=path!("/") view=JobsPage ssr=SsrMode::Async/>
                     <Route path=path!("/jobs") view=JobsPage ssr=SsrMode::Async/>
+                    <Route path=path!("/jobs/deleted") view=DeletedPage ssr=SsrMode::Async/>
                     <Route path=path!("/jobs/:id") view=JobPage ssr=SsrMode::Async/>
+                    <Route path=path!("/jobs/:id/history") view=HistoryPage ssr=SsrMode::Async/>
                     <Route path=path!("/jobs/:id/delete") view=DeleteJobPage ssr=SsrMode::Async/>
                     <Route path=path!("/search") view=SearchPage ssr=SsrMode::Async/>
                     <Route path=path!("/databases") view=DatabasesPage ssr=SsrMode::Async/>

@@ -5,10 +5,14 @@
 
 use leptos::prelude::*;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
-use web_sys::{Document, Element, Event, EventTarget, HtmlDetailsElement, HtmlElement, Storage};
+use web_sys::{
+    Document, Element, Event, EventTarget, HtmlDetailsElement, HtmlElement, HtmlInputElement,
+    Storage,
+};
 
 pub mod ask;
 pub mod builds_live;
+pub mod chosen;
 pub mod clock;
 pub mod database_form;
 pub mod fields;
@@ -21,6 +25,7 @@ pub mod log_live;
 pub mod query_check;
 pub mod search_form;
 pub mod send;
+pub mod stream;
 pub mod theme;
 pub mod tools;
 
@@ -103,11 +108,17 @@ pub fn complain(what: &str, error: &JsValue) {
     web_sys::console::warn_2(&JsValue::from_str(what), error);
 }
 
-/// What a reader had opened and focused in a part of the page that is about to be drawn anew.
+/// What a reader had opened, chosen and focused in a part of the page that is about to be drawn anew.
 pub struct Kept {
     open: Vec<String>,
     closed: Vec<String>,
+    chosen: Vec<String>,
     focus: Option<usize>,
+}
+
+fn checkboxes(root: &Element) -> impl Iterator<Item = HtmlInputElement> {
+    let found = all(root, "input[type=checkbox]").into_iter();
+    found.filter_map(|element| element.dyn_into().ok())
 }
 
 const FOCUSABLE: &str = "a[href],button,summary,input,select,textarea";
@@ -124,6 +135,8 @@ impl Kept {
                 closed.push(key)
             }
         }
+        let chosen = checkboxes(root).filter(HtmlInputElement::checked);
+        let chosen = chosen.map(|chosen| chosen.value()).collect();
         let active = document().active_element();
         let focus = active.and_then(|active| {
             all(root, FOCUSABLE)
@@ -133,6 +146,7 @@ impl Kept {
         Self {
             open,
             closed,
+            chosen,
             focus,
         }
     }
@@ -147,6 +161,11 @@ impl Kept {
                 } else if self.closed.contains(&key) {
                     details.set_open(false);
                 }
+            }
+        }
+        for row in checkboxes(root) {
+            if self.chosen.contains(&row.value()) {
+                row.set_checked(true);
             }
         }
         let focused = self

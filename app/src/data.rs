@@ -18,7 +18,7 @@ use elb_engine::{
 use leptos::prelude::*;
 use leptos_axum::ResponseOptions;
 
-use crate::server_fns::BuildLine;
+use crate::{notices::Notices, server_fns::BuildLine};
 
 /// What every page works with, put into the context by the host.
 #[derive(Clone)]
@@ -31,6 +31,8 @@ pub struct PageContext {
     pub settings: Arc<PageSettings>,
     /// The form that this page answers, if it could not be carried out.
     pub returned: Option<Arc<Returned>>,
+    /// What became of actions on many searches.
+    pub notices: Arc<Notices>,
 }
 
 /// Settings that show on pages.
@@ -104,6 +106,14 @@ pub fn address_query() -> String {
     let parts = use_context::<axum::http::request::Parts>();
     let query = parts.as_ref().and_then(|parts| parts.uri.query());
     query.unwrap_or_default().to_owned()
+}
+
+/// The value of a parameter of the current address.
+#[must_use]
+pub fn address_value(name: &str) -> Option<String> {
+    let pairs = form_pairs(&address_query());
+    let found = pairs.into_iter().find(|(known, _)| known == name);
+    found.map(|(_, value)| value)
 }
 
 /// The command that a batch of a search would be run with; `None` if the search cannot be run.

@@ -54,7 +54,7 @@ pub mod keys {
     use super::*;
 
     /// What the keys do: key, meaning.
-    const KEYS: [(&str, &str); 10] = [
+    const KEYS: [(&str, &str); 11] = [
         ("?", "this list"),
         ("n", "new search"),
         ("g then s", "searches"),
@@ -62,6 +62,7 @@ pub mod keys {
         ("/", "go to the filter"),
         ("j, k", "next, previous row"),
         ("Enter", "open the row"),
+        ("x", "choose the row"),
         ("Delete", "delete the search (asks first)"),
         ("t", "change the colours"),
         ("Esc", "close"),

@@ -2,6 +2,8 @@
 
 pub mod databases;
 pub mod delete_job;
+pub mod deleted;
+pub mod history;
 pub mod job;
 pub mod jobs;
 pub mod not_found;

@@ -88,11 +88,12 @@ impl JobRow {
             status: job.phase.status(),
             phase: job.phase,
             step: job.current_step(),
-            reason: job
-                .hindrance
-                .as_deref()
-                .or_else(|| job.waiting_reason())
-                .map(str::to_owned),
+            // What a step was waiting for says nothing of a cancel.
+            reason: match job.phase {
+                Phase::Cancelling => job.hindrance.as_deref(),
+                _ => job.waiting_reason(),
+            }
+            .map(str::to_owned),
             not_before: job.not_before,
             progress: job.progress,
             query_records: job.query.records,

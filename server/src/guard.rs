@@ -1,8 +1,8 @@
 //! What every request must pass and every answer carries.
 //!
 //! Owns the names under which this server may be asked for (against DNS rebinding), the refusal of
-//! requests that another site's page makes, the identifier of each request, the security headers, and
-//! the form of errors that come from below the handlers.
+//! requests that another site's page makes, the identifier of each request, the security headers, the
+//! form of errors that come from below the handlers, and when to try again what could not be served.
 
 use std::net::IpAddr;
 
@@ -19,6 +19,7 @@ use tracing::Instrument;
 use crate::{
     error::{ApiError, ErrorBody},
     forms::wants_json,
+    limits::RETRY_AFTER,
 };
 
 /// The header that names a request.
@@ -122,11 +123,17 @@ fn is_loopback_name(host: &str) -> bool {
 
 fn finish(answer: Response, id: &str, json: bool) -> Response {
     let mut answer = with_error_body(answer, id, json);
+    let status = answer.status();
     let headers = answer.headers_mut();
     for (name, value) in HEADERS {
         headers
             .entry(name)
             .or_insert(HeaderValue::from_static(value));
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers
+            .entry(header::RETRY_AFTER)
+            .or_insert(HeaderValue::from(RETRY_AFTER));
     }
     headers
         .entry(header::CACHE_CONTROL)

@@ -13,6 +13,7 @@ pub mod error;
 pub mod forms;
 pub mod guard;
 pub mod health;
+pub mod limits;
 pub mod lock;
 pub mod pages;
 pub mod problems;

@@ -16,11 +16,26 @@ use tokio::{
 };
 use tracing_subscriber::EnvFilter;
 
-/// How long running requests may take to end once the server has been asked to.
-const DRAIN: Duration = Duration::from_secs(5);
+/// How long running requests may take to end once the server has been asked to. With the two below it
+/// makes the longest end: under ten seconds, which is what supervisors usually allow.
+const DRAIN: Duration = Duration::from_secs(4);
+/// How long the engine may take to end its drivers and processes and to give its leases back.
+const ENGINE: Duration = Duration::from_secs(4);
+/// How long threads may take that wait for the disk.
+const BLOCKED: Duration = Duration::from_secs(1);
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&format!("no threads can be started: {error}")),
+    };
+    let code = runtime.block_on(program());
+    // Whatever still blocks a thread, such as a disk that hangs, must not keep the program from ending.
+    runtime.shutdown_timeout(BLOCKED);
+    code
+}
+
+async fn program() -> ExitCode {
     let settings = match Settings::of_process() {
         Ok(settings) => settings,
         Err(error) => return complain(&error),
@@ -96,6 +111,11 @@ async fn serve(listener: TcpListener, state: AppState) -> std::io::Result<()> {
         outcome = server => outcome?,
         () = late => tracing::warn!("some requests did not end in time and are broken off"),
     }
-    service.shut_down().await;
+    let ended = tokio::time::timeout(ENGINE, service.shut_down()).await;
+    if ended.is_err() {
+        tracing::warn!(
+            "the engine did not end in time; its searches are taken up again at the next start"
+        );
+    }
     Ok(())
 }

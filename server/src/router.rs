@@ -21,10 +21,13 @@ use tower_http::{
     },
     trace::TraceLayer,
 };
-use utoipa::OpenApi;
+use utoipa::{
+    OpenApi,
+    openapi::{Content, Header, Object, Ref, ResponseBuilder, Type},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{api, assets, forms, guard, health, pages, state::AppState};
+use crate::{api, assets, forms, guard, health, limits, pages, state::AppState};
 
 /// The largest form without a file, in bytes.
 const SMALL_FORM: usize = 64 * 1_024;
@@ -47,14 +50,17 @@ struct Document;
 
 /// The routes of the API, and the document that describes them.
 pub fn api_routes() -> (Router<AppState>, utoipa::openapi::OpenApi) {
-    OpenApiRouter::with_openapi(Document::openapi())
+    let (routes, document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(health::health))
         .routes(routes!(health::ready))
         .routes(routes!(api::me::me))
         .routes(routes!(api::jobs::list::list, api::jobs::submit::submit))
+        .routes(routes!(api::jobs::bulk::bulk))
+        .routes(routes!(api::jobs::deleted::deleted))
         .routes(routes!(api::jobs::one::detail, api::jobs::one::delete))
         .routes(routes!(api::jobs::one::cancel))
         .routes(routes!(api::jobs::one::retry))
+        .routes(routes!(api::jobs::deleted::restore))
         .routes(routes!(api::jobs::history::history))
         .routes(routes!(api::jobs::logs::logs))
         .routes(routes!(api::jobs::query::query))
@@ -63,7 +69,36 @@ pub fn api_routes() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(api::databases::list))
         .routes(routes!(api::databases::builds))
         .routes(routes!(api::databases::example))
-        .split_for_parts()
+        .split_for_parts();
+    (routes, with_busy(document))
+}
+
+/// Says of every route that is limited that it may be busy.
+fn with_busy(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    for (path, item) in &mut document.paths.paths {
+        let operations = [&mut item.get, &mut item.post, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            if path.starts_with("/api/health") {
+                continue;
+            }
+            let busy = ResponseBuilder::new()
+                .description("Not at the moment: try again after `Retry-After` seconds. A request that is answered so has changed nothing.")
+                .content(
+                    "application/json",
+                    Content::new(Some(Ref::from_schema_name("ErrorBody"))),
+                )
+                .header("retry-after", Header::new(Object::with_type(Type::Integer)));
+            let known = &mut operation.responses.responses;
+            known
+                .entry("503".to_owned())
+                .or_insert_with(|| busy.build().into());
+        }
+    }
+    document
+}
+
+fn small() -> DefaultBodyLimit {
+    DefaultBodyLimit::max(SMALL_FORM)
 }
 
 /// The whole server.
@@ -83,13 +118,25 @@ pub fn router(state: AppState) -> Router {
         .route("/", get(pages::page))
         .route("/jobs", get(pages::page))
         .route("/jobs/", get(|| async { Redirect::permanent("/jobs") }))
+        .route("/jobs/deleted", get(pages::page))
+        .route(
+            "/jobs/bulk",
+            get(|| async { Redirect::to("/jobs") })
+                .post(forms::jobs::bulk)
+                .layer(small()),
+        )
         .route("/jobs/{id}", get(pages::page))
+        .route("/jobs/{id}/history", get(pages::page))
         .route(
             "/jobs/{id}/delete",
-            get(pages::page).post(forms::jobs::delete),
+            get(pages::page).post(forms::jobs::delete).layer(small()),
         )
         .route("/jobs/{id}/cancel", post(forms::jobs::cancel))
         .route("/jobs/{id}/retry", post(forms::jobs::retry))
+        .route(
+            "/jobs/{id}/restore",
+            post(forms::jobs::restore).layer(small()),
+        )
         .route("/search", get(pages::page).post(forms::search::search))
         .route(
             "/databases",
@@ -97,12 +144,16 @@ pub fn router(state: AppState) -> Router {
         )
         .route(
             "/databases/delete",
-            post(forms::databases::delete).layer(DefaultBodyLimit::max(SMALL_FORM)),
+            post(forms::databases::delete).layer(small()),
         )
         // Forms with files and submissions are limited by what they stream to, each with its own setting.
         .layer(DefaultBodyLimit::disable())
         .fallback(pages::page)
-        .merge(assets::routes());
+        .merge(assets::routes())
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&state.limits),
+            limits::limit,
+        ));
     layered(routes).with_state(state)
 }
 

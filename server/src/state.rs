@@ -2,10 +2,15 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use elb_app::data::{PageContext, PageSettings, Returned};
+use elb_app::{
+    data::{PageContext, PageSettings, Returned},
+    notices::Notices,
+};
 use elb_engine::{JobService, service::Caller};
 use leptos::config::LeptosOptions;
 use tokio_util::sync::CancellationToken;
+
+use crate::limits::Limits;
 
 /// Shared by all requests.
 #[derive(Clone)]
@@ -18,6 +23,10 @@ pub struct AppState {
     pub leptos: LeptosOptions,
     /// Where the state is kept; for the health page.
     pub data_dir: Arc<PathBuf>,
+    /// How many requests of each kind are answered at once.
+    pub limits: Arc<Limits>,
+    /// What became of actions on many searches, until their page has shown it.
+    pub notices: Arc<Notices>,
     /// Cancelled when the server stops: endless answers end with it.
     pub stopping: CancellationToken,
 }
@@ -37,6 +46,7 @@ impl AppState {
             caller: self.caller(),
             settings: Arc::clone(&self.page_settings),
             returned: returned.map(Arc::new),
+            notices: Arc::clone(&self.notices),
         }
     }
 }

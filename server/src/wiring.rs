@@ -156,6 +156,8 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
         page_settings: Arc::new(page_settings),
         leptos: assets::leptos_options(),
         data_dir: Arc::new(data),
+        limits: Arc::default(),
+        notices: Arc::default(),
         stopping: CancellationToken::new(),
     };
     Ok(Started { state, lock })

@@ -7,6 +7,7 @@ use gloo_timers::callback::Interval;
 use wasm_bindgen::JsValue;
 
 use super::{everywhere, is_hidden, now};
+use crate::components::time::left;
 
 /// Rewrites the page's times now, and lasting durations once a second.
 pub fn start() {
@@ -41,6 +42,14 @@ fn tick() {
             .and_then(|text| text.parse().ok());
         if let Some(since) = since {
             element.set_text_content(Some(&text::duration(now.since(Timestamp(since)))));
+        }
+    }
+    for element in everywhere("[data-until]") {
+        let until = element
+            .get_attribute("data-until")
+            .and_then(|text| text.parse().ok());
+        if let Some(until) = until {
+            element.set_text_content(Some(&left(Timestamp(until), now)));
         }
     }
 }

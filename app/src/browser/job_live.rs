@@ -11,7 +11,7 @@ use web_sys::Element;
 
 use super::{
     Kept, ask as server, by_id, draw,
-    follow::{Follower, follow},
+    follow::{Follower, doubt, follow},
     json, now, number, say,
 };
 use crate::components::job_status::JobStatus;
@@ -61,7 +61,10 @@ pub fn start() {
 }
 
 fn gone() {
-    say("live", "This search has been deleted.");
+    say(
+        "live",
+        "This search has been deleted. Load the page anew to see until when it can be restored.",
+    );
 }
 
 fn ask(shown: &Rc<Shown>) {
@@ -77,7 +80,7 @@ fn ask(shown: &Rc<Shown>) {
         match answer.as_ref().and_then(json::state) {
             Some(state) => show(&shown, state),
             None if answer.is_some_and(|answer| answer.0.is_null()) => gone(),
-            None => say("live", "The server does not answer; this page may be old."),
+            None => doubt("The server does not answer; this page may be old."),
         }
         if shown.again.get() {
             ask(&shown);

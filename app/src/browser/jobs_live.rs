@@ -16,8 +16,8 @@ use leptos::{prelude::*, task::spawn_local};
 use web_sys::{Element, Event};
 
 use super::{
-    Kept, all, ask as server, by_id, document, draw, everywhere,
-    follow::{Delta, Follower, follow},
+    Kept, all, ask as server, by_id, chosen, document, draw, everywhere,
+    follow::{Delta, Follower, doubt, follow},
     json, now, number, on, say,
 };
 use crate::components::job_row::{DayRow, JobTableRow};
@@ -56,6 +56,7 @@ pub fn start() {
         },
     );
     mark_loading();
+    chosen::start();
 }
 
 /// While another page of the list is on its way, the table says so.
@@ -135,7 +136,7 @@ fn ask(list: &Rc<List>) {
             list.asking.set(false);
             match answer.as_ref().and_then(json::page) {
                 Some(page) => show_page(page),
-                None => say("live", "The server does not answer; the list may be old."),
+                None => doubt("The server does not answer; the list may be old."),
             }
             if list.again.get() {
                 ask(&list);
@@ -177,6 +178,8 @@ fn show_page(page: ListPage) {
     while let Some(surplus) = body.children().item(place) {
         surplus.remove();
     }
+    // Chosen rows may have left, and others come.
+    chosen::count();
     if count == 0 {
         // The last row has left: the page has a sight of its own for that.
         let _ = window().location().reload();

@@ -42,6 +42,7 @@ pub fn start() {
             (false, "/") => focus("[data-filter]"),
             (false, "j") => step(1),
             (false, "k") => step(-1),
+            (false, "x") => choose_row(),
             (false, "Delete") => delete_row(),
             (false, "t") => {
                 theme::turn();
@@ -60,7 +61,9 @@ fn is_typing(event: &KeyboardEvent) -> bool {
         .target()
         .and_then(|target| target.dyn_into::<Element>().ok());
     element.is_some_and(|element| {
-        matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT")
+        // A box to tick takes no letters.
+        let field = "input:not([type=checkbox]),textarea,select";
+        element.matches(field).unwrap_or(true)
             || element.closest("dialog[open]").ok().flatten().is_some()
     })
 }
@@ -103,6 +106,16 @@ fn step(by: isize) -> bool {
             .map(|link| link.focus().is_ok())
     })
     .unwrap_or(false)
+}
+
+/// Chooses the focused row, or no longer.
+fn choose_row() -> bool {
+    let row = document()
+        .active_element()
+        .and_then(|active| active.closest("tr").ok().flatten());
+    let choice = row.and_then(|row| row.query_selector("input[name=id]").ok().flatten());
+    let choice = choice.and_then(|choice| choice.dyn_into::<HtmlElement>().ok());
+    choice.inspect(HtmlElement::click).is_some()
 }
 
 /// Asks whether the focused row's search shall be deleted.

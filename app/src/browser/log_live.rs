@@ -10,9 +10,10 @@ use wasm_bindgen::JsCast;
 use web_sys::{Element, Event, EventSource, HtmlInputElement, MessageEvent};
 
 use super::{
-    all, by_id, complain, document, draw, is_hidden,
+    all, by_id, document, draw, is_hidden,
     json::{self, Json},
     number, on, say, show,
+    stream::{connect, disconnect, stream},
 };
 use crate::components::log::LogRow;
 
@@ -80,26 +81,26 @@ fn matches(row: &Element, text: &str) -> bool {
 
 fn follow(id: String, after: u64, list: Element) {
     let last = Rc::new(Cell::new(after));
-    let source: Rc<Cell<Option<EventSource>>> = Rc::default();
-    open(&id, &last, &source, &list);
+    let ended = Rc::new(Cell::new(false));
+    let (seen, over) = (Rc::clone(&last), Rc::clone(&ended));
+    let stream = stream(
+        move || format!("/api/blast/jobs/{id}/logs?after={}", last.get()),
+        move |source| listen(source, &seen, &over, &list),
+        |_| {},
+    );
+    connect(&stream);
     on(&document(), "visibilitychange", move |_: Event| {
-        if let Some(open) = source.take() {
-            open.close();
-        }
-        if !is_hidden() {
-            open(&id, &last, &source, &list);
+        if is_hidden() {
+            disconnect(&stream);
+        } else if !ended.get() {
+            connect(&stream);
         }
     });
 }
 
-fn open(id: &str, last: &Rc<Cell<u64>>, slot: &Rc<Cell<Option<EventSource>>>, list: &Element) {
-    let address = format!("/api/blast/jobs/{id}/logs?after={}", last.get());
-    let source = match EventSource::new(&address) {
-        Ok(source) => source,
-        Err(error) => return complain("the log cannot be followed", &error),
-    };
-    let (seen, target) = (Rc::clone(last), list.clone());
-    on(&source, "line", move |event: Event| {
+fn listen(source: &EventSource, seen: &Rc<Cell<u64>>, ended: &Rc<Cell<bool>>, list: &Element) {
+    let (seen, target) = (Rc::clone(seen), list.clone());
+    on(source, "line", move |event: Event| {
         let text = event
             .dyn_ref::<MessageEvent>()
             .and_then(|event| event.data().as_string());
@@ -115,9 +116,11 @@ fn open(id: &str, last: &Rc<Cell<u64>>, slot: &Rc<Cell<Option<EventSource>>>, li
             append(&target, line);
         }
     });
-    let ended = source.clone();
-    on(&source, "end", move |_: Event| ended.close());
-    slot.set(Some(source));
+    let (own, ended) = (source.clone(), Rc::clone(ended));
+    on(source, "end", move |_: Event| {
+        ended.set(true);
+        own.close();
+    });
 }
 
 fn append(list: &Element, line: LogLine) {

@@ -5,7 +5,7 @@ use leptos::{either::Either, prelude::*};
 
 use super::{
     state::StateBadge,
-    time::{Lasting, When},
+    time::{Lasting, Left, When},
 };
 
 /// The heading of a day's jobs. Days are UTC's, as the server counts them.
@@ -17,7 +17,7 @@ pub fn DayRow(
     let key = format!("day-{day}");
     view! {
         <tr class="day" data-key=key>
-            <th colspan="9" scope="rowgroup">
+            <th colspan="10" scope="rowgroup">
                 {day}
                 <span class="quiet">" UTC"</span>
             </th>
@@ -34,6 +34,7 @@ pub fn JobTableRow(
     now: Timestamp,
 ) -> impl IntoView {
     let href = format!("/jobs/{}", row.id);
+    let choose = format!("Choose {}", row.title);
     let active = row.phase.is_active();
     let query = format!(
         "{}, {} {}",
@@ -61,13 +62,16 @@ pub fn JobTableRow(
             data-status=row.status.as_str()
             class=row.status.as_str()
         >
+            <td class="c-choose">
+                <input type="checkbox" name="id" form="chosen" value=row.id.clone() aria-label=choose/>
+            </td>
             <td class="c-title">
                 <a class="row-link" href=href.clone()>{row.title.clone()}</a>
                 <div class="sub">{query}</div>
             </td>
             <td class="c-program" data-label="Program">{row.program.as_str()}</td>
             <td class="c-database" data-label="Database">{row.database.clone()}</td>
-            <td class="c-state" data-label="State"><StateCell row=row.clone()/></td>
+            <td class="c-state" data-label="State"><StateCell row=row.clone() now=now/></td>
             <td class="c-created" data-label="Submitted"><When at=row.created_at/></td>
             <td class="c-queued number" data-label="Queued"><Lasting ms=row.queued_ms(now) since=queued_since/></td>
             <td class="c-run number" data-label="Run time">{run}</td>
@@ -78,16 +82,19 @@ pub fn JobTableRow(
 }
 
 #[component]
-fn StateCell(row: JobRow) -> impl IntoView {
+fn StateCell(row: JobRow, now: Timestamp) -> impl IntoView {
     let step = row
         .phase
         .is_active()
         .then(|| format!("step {} of 8", row.step.number()));
     let attempt = (row.attempt > 1).then(|| format!("attempt {}", row.attempt));
-    let parts: Vec<String> = [step, attempt, row.state_note()]
-        .into_iter()
-        .flatten()
-        .collect();
+    // What the next attempt waits for is told by a clock that ticks.
+    let begins = row
+        .not_before
+        .filter(|at| now < *at)
+        .map(|at| view! { " · begins by itself " <Left until=at now=now/> });
+    let note = row.state_note().filter(|_| begins.is_none());
+    let parts: Vec<String> = [step, attempt, note].into_iter().flatten().collect();
     let bar = (row.phase == Phase::Running && row.progress.batches_total > 0).then(|| {
         view! {
             <progress max="100" value=row.progress.percent().to_string() aria-label="Searched so far"></progress>
@@ -95,7 +102,7 @@ fn StateCell(row: JobRow) -> impl IntoView {
     });
     view! {
         <StateBadge phase=row.phase/>
-        <div class="sub">{parts.join(" · ")}</div>
+        <div class="sub">{parts.join(" · ")} {begins}</div>
         {bar}
     }
 }

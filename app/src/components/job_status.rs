@@ -3,7 +3,7 @@
 //! Drawn by the server for the page and by the browser for a change, from the same projection.
 
 use elb_core::{
-    error_code::ErrorClass,
+    error_code::{ErrorClass, JobError},
     phase::{Phase, Status},
     text,
     time::Timestamp,
@@ -13,7 +13,7 @@ use leptos::prelude::*;
 
 use super::{
     state::StateBadge,
-    time::{Lasting, When},
+    time::{Lasting, Left, When},
     timeline::{TimeChart, Timeline},
 };
 
@@ -44,6 +44,22 @@ pub fn JobStatus(
         }
     });
     let steps = state.steps.clone();
+    let numbered = row.attempt > 1;
+    let heading = if numbered {
+        format!("Attempt {}", row.attempt)
+    } else {
+        "Steps".to_owned()
+    };
+    let oldest = state.past_attempts.first().map_or(1, |first| first.number);
+    let lost = (oldest > 1).then(|| {
+        let line = format!("Attempts before number {oldest} are told of in the history alone.");
+        view! { <p class="quiet">{line}</p> }
+    });
+    let again = row.not_before.map(|at| {
+        let last = state.past_attempts.last();
+        let error = last.and_then(|attempt| attempt.error.clone());
+        view! { <NextAttempt row=row.clone() at=at error=error now=now/> }
+    });
     let past = state.past_attempts.iter().rev().map(|attempt| {
         let why = attempt.error.as_ref().map(|error| error.message.clone());
         view! {
@@ -63,16 +79,44 @@ pub fn JobStatus(
             <StatusNote row=row.clone() now=now/>
         </div>
         <StatusActions state=state.clone()/>
+        {again}
         {failure}
         {warnings}
         <details class="fold" data-keep="steps" open=!done>
             <summary>
-                <h2>"Steps"</h2>
+                <h2>{heading}</h2>
             </summary>
             <Timeline steps=steps progress=progress now=now/>
             <TimeChart steps=chart now=now/>
+            {numbered.then(|| view! { <h3>"Earlier attempts"</h3> })}
             {past.collect_view()}
+            {lost}
         </details>
+    }
+}
+
+/// An attempt that begins by itself: which, when, and what ended the one before.
+#[component]
+fn NextAttempt(
+    row: JobRow,
+    at: Timestamp,
+    #[prop(optional_no_strip)] error: Option<JobError>,
+    now: Timestamp,
+) -> impl IntoView {
+    let error = error.map(|error| {
+        view! {
+            <p class="message">
+                "Attempt " {row.attempt - 1} " failed in the step “" {error.step.label()} "”: "
+                {error.message} " (" <code>{error.code.as_str()}</code> ")"
+            </p>
+        }
+    });
+    view! {
+        <div class="box warning" role="note" id="next-attempt">
+            <h2>"Attempt " {row.attempt} " begins by itself " <Left until=at now=now/></h2>
+            {error}
+            <p>"Not before " <When at=at/> ". Nothing needs to be done."</p>
+        </div>
     }
 }
 
@@ -87,9 +131,11 @@ fn StatusNote(row: JobRow, now: Timestamp) -> impl IntoView {
             row.step.label().to_ascii_lowercase()
         )
     });
+    // Why a cancel is hindered, and when the next attempt begins, stands in boxes of their own.
+    let own_box = row.not_before.is_some() || row.phase == Phase::Cancelling;
     let note = row
         .state_note()
-        .filter(|_| row.error.is_none())
+        .filter(|_| row.error.is_none() && !own_box)
         .map(|note| format!("{note} · "));
     let queued = row.queued_ms(now);
     let queued_since =
@@ -120,7 +166,21 @@ fn StatusActions(state: JobState) -> impl IntoView {
         }
     });
     let stopping = (state.row.phase == Phase::Cancelling).then(|| {
-        view! { <p class="quiet">"Being stopped: it counts as cancelled once nothing of it runs any more."</p> }
+        let hindered = state.row.reason.clone().map(|why| {
+            view! {
+                <div class="box warning" role="note" id="hindered">
+                    <p>
+                        <strong>"Not stopped yet: "</strong>
+                        {why}
+                    </p>
+                    <p>"It is tried again by itself."</p>
+                </div>
+            }
+        });
+        view! {
+            <p class="quiet">"Being stopped: it counts as cancelled once nothing of it runs any more."</p>
+            {hindered}
+        }
     });
     let helps = state
         .failure

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
 
-use super::parts::{WHAT_GOES, engine_refusal};
+use super::parts::{missing_job, what_goes};
 use crate::data::page_context;
 
 /// Asks, and names what is to be deleted.
@@ -14,8 +14,9 @@ pub fn DeleteJobPage() -> impl IntoView {
     let context = page_context();
     let detail = match context.service.detail(&context.caller, &id) {
         Ok(detail) => detail,
-        Err(error) => return engine_refusal(&error),
+        Err(error) => return missing_job(&context, &id, &error),
     };
+    let what_goes = what_goes(&context.service.retention());
     let active = detail.row.phase.is_active();
     let title = detail.row.title.clone();
     let (word, note) = if active {
@@ -36,7 +37,7 @@ pub fn DeleteJobPage() -> impl IntoView {
             ", " {detail.row.program.as_str()} " against " {detail.row.database.clone()}
         </p>
         {note.map(|note| view! { <p>{note}</p> })}
-        <p>{WHAT_GOES}</p>
+        <p>{what_goes}</p>
         <div class="actions">
             <form method="post" action=format!("/jobs/{id}/delete")>
                 <button type="submit" class="danger">{word}</button>

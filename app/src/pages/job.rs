@@ -7,13 +7,13 @@ use elb_core::{
     phase::Phase,
     search::{OPTIONS, SearchSpec, Strand, display_command},
     text,
-    view::JobDetail,
+    view::{JobDetail, JobRow},
 };
-use leptos::prelude::*;
+use leptos::{either::Either, prelude::*};
 use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
 
-use super::parts::{DeleteDialog, engine_refusal};
+use super::parts::{DeleteDialog, missing_job, span_in_words};
 use crate::{
     components::{job_status::JobStatus, time::When},
     data::{page_context, planned_command},
@@ -35,7 +35,7 @@ pub fn JobPage() -> impl IntoView {
     let revision = context.service.revision();
     let detail = match context.service.detail(&context.caller, &id) {
         Ok(detail) => JobDetail::clone(&detail),
-        Err(error) => return engine_refusal(&error),
+        Err(error) => return missing_job(&context, &id, &error),
     };
     let row = detail.row.clone();
     let now = context.service.now();
@@ -77,11 +77,45 @@ pub fn JobPage() -> impl IntoView {
         {results}
         <Command detail=detail.clone()/>
         <LogPart id=id.clone() active=active open=!completed/>
+        <HistoryPart id=id.clone()/>
         <DeleteDialog/>
         <PageTools/>
         {active.then(|| view! { <JobLive/> })}
     }
     .into_any()
+}
+
+/// Where every change of the search is told.
+#[component]
+fn HistoryPart(id: String) -> impl IntoView {
+    view! {
+        <section class="fold" aria-labelledby="history-title">
+            <h2 id="history-title">"History"</h2>
+            <p>
+                <a href=format!("/jobs/{id}/history")>"Every change of this search"</a>
+                ": when, in which attempt, what happened, and who asked for it ("
+                <a href=format!("/api/blast/jobs/{id}/history")>"as JSON"</a> ")."
+            </p>
+        </section>
+    }
+}
+
+/// Until when the search is kept, where it is not kept for ever.
+#[component]
+fn Kept(row: JobRow) -> impl IntoView {
+    let retention = page_context().service.retention();
+    let kept = retention.jobs?;
+    let until = match retention.deleted_at(&row) {
+        Some(at) => Either::Left(view! { "until " <When at=at/> "; then it is deleted by itself" }),
+        None => Either::Right(format!(
+            "for {} after its end; then it is deleted by itself",
+            span_in_words(kept)
+        )),
+    };
+    Some(view! {
+        <dt>"Kept"</dt>
+        <dd id="kept">{until}</dd>
+    })
 }
 
 /// What was searched, where and how.
@@ -134,6 +168,7 @@ fn Facts(detail: JobDetail) -> impl IntoView {
             <dd>
                 <When at=row.created_at/>
             </dd>
+            <Kept row=row.clone()/>
             {version}
             <dt>"Identifier"</dt>
             <dd>

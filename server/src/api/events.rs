@@ -27,6 +27,8 @@ use crate::{
 
 /// How long a browser waits before it connects again.
 const RETRY: Duration = Duration::from_secs(2);
+/// How long a reader waits that was told of the server's end: about as long as a restart takes.
+const RESTART: Duration = Duration::from_secs(3);
 /// A revision that no list ever has: whoever names what this server did not give gets a snapshot.
 const UNKNOWN: u64 = u64::MAX - 1;
 
@@ -41,14 +43,16 @@ pub struct From {
 /// Changes as they happen
 ///
 /// Server-sent events: `row` with `{"revision", "id", "row"}` (`row` is null once a job is no longer
-/// listed), id = revision; `snapshot` when changes were missed: ask for the list then.
+/// listed), id = revision; `snapshot` when changes were missed: ask for the list then; `bye` with
+/// `{"reason"}` and a `retry` hint as the last one of a server that stops: connect again with the id of
+/// the last change, and nothing is missed. A server with as many readers as it serves answers 503.
 #[utoipa::path(
     get, path = "/api/blast/events", tag = "searches",
     params(
         ("after" = Option<u64>, Query, description = "the revision that the reader has; Last-Event-ID wins"),
         ("job" = Option<String>, Query, description = "only changes of this job")
     ),
-    responses((status = 200, body = String, content_type = "text/event-stream"), (status = 400, body = ErrorBody))
+    responses((status = 200, body = String, content_type = "text/event-stream"), (status = 400, body = ErrorBody), (status = 503, body = ErrorBody))
 )]
 pub async fn events(
     State(state): State<AppState>,
@@ -69,6 +73,7 @@ pub async fn events(
         gap,
         told: 0,
         greeted: false,
+        said_bye: false,
         state,
     };
     let events = Sse::new(stream(reader)).keep_alive(KeepAlive::new().interval(poll::HEARTBEAT));
@@ -86,6 +91,14 @@ pub fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
     let number = given.to_str().ok().and_then(|text| text.parse().ok());
     let wrong = || ApiError::bad_request("Last-Event-ID is not one that this server gave");
     number.map(Some).ok_or_else(wrong)
+}
+
+/// The last event of a server that stops.
+pub fn bye() -> Event {
+    Event::default()
+        .event("bye")
+        .retry(RESTART)
+        .data("{\"reason\":\"the server is stopping; connect again\"}")
 }
 
 /// Tells proxies to hand on what comes, as it comes.
@@ -111,6 +124,7 @@ struct Reader {
     /// The revision that a snapshot told last: changes up to it are in the list that the reader asks for.
     told: u64,
     greeted: bool,
+    said_bye: bool,
 }
 
 fn stream(reader: Reader) -> impl Stream<Item = Result<Event, Infallible>> {
@@ -125,6 +139,9 @@ impl Reader {
         if !std::mem::replace(&mut self.greeted, true) {
             // Something is sent at once, so that the browser knows that it is connected.
             return Some(Event::default().retry(RETRY).comment("connected"));
+        }
+        if self.said_bye {
+            return None;
         }
         loop {
             if std::mem::take(&mut self.gap) {
@@ -146,7 +163,10 @@ impl Reader {
                     }
                     Err(RecvError::Closed) => return None,
                 },
-                () = self.state.stopping.cancelled() => return None,
+                () = self.state.stopping.cancelled() => {
+                    self.said_bye = true;
+                    return Some(bye());
+                }
             }
         }
     }

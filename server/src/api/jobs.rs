@@ -1,5 +1,7 @@
 //! Searches.
 
+pub mod bulk;
+pub mod deleted;
 pub mod history;
 pub mod list;
 pub mod logs;

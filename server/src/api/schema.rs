@@ -93,6 +93,8 @@ pub struct RowBody {
     pub step: String,
     /// Why it stands still, while it does.
     pub reason: Option<String>,
+    /// When an attempt that begins by itself may leave the queue.
+    pub not_before: Option<String>,
     /// How far it is.
     pub progress: ProgressBody,
     /// Query sequences.
@@ -208,6 +210,29 @@ pub struct HistoryBody {
     /// Who asked for it; missing when the engine did it.
     #[serde(default)]
     pub actor: String,
+    /// Grows by one with each process that takes the search over.
+    pub epoch: u64,
+}
+
+/// A deleted search, for as long as it can be restored.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DeletedBody {
+    /// Identifier.
+    pub id: String,
+    /// Title.
+    pub title: String,
+    /// Program.
+    pub program: String,
+    /// Name of the database.
+    pub database: String,
+    /// Its status before: completed, failed or cancelled.
+    pub was: String,
+    /// When it was submitted (RFC 3339, UTC).
+    pub created_at: String,
+    /// When it was deleted.
+    pub deleted_at: String,
+    /// Until when it can be restored; then it is gone for good.
+    pub keep_until: String,
 }
 
 /// A line of a log.

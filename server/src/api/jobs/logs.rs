@@ -26,7 +26,7 @@ use utoipa::ToSchema;
 
 use crate::{
     api::{
-        events::{last_event_id, unbuffered},
+        events::{bye, last_event_id, unbuffered},
         params::{Params, limit},
         schema::LogBody,
     },
@@ -61,6 +61,7 @@ pub struct Log {
 ///
 /// With `Accept: text/event-stream` it is followed: each line is an event `line` whose id is its
 /// number, `Last-Event-ID` continues without a gap, and an event `end` comes when the search has ended.
+/// A server that stops sends `bye` with a `retry` hint as its last event: connect again then.
 #[utoipa::path(
     get, path = "/api/blast/jobs/{id}/logs", tag = "searches",
     params(
@@ -170,7 +171,8 @@ impl Following {
                 ));
             }
             if !self.wait().await {
-                return Ok(None);
+                self.over = true;
+                return Ok(Some(bye()));
             }
         }
     }

@@ -14,10 +14,27 @@ use crate::{
     state::AppState,
 };
 
-fn shown(state: &AppState, id: &str) -> Result<JobDetail, ApiError> {
-    Ok(JobDetail::clone(
-        &*state.service.detail(&state.caller(), id)?,
-    ))
+/// The search as it is now; of a deleted one the error tells until when it can be restored, and how.
+///
+/// # Errors
+/// 404 if there is none.
+pub fn shown(state: &AppState, id: &str) -> Result<JobDetail, ApiError> {
+    let caller = state.caller();
+    state
+        .service
+        .detail(&caller, id)
+        .map(|detail| JobDetail::clone(&detail))
+        .map_err(|error| match state.service.deleted_job(&caller, id) {
+            Some(row) => ApiError {
+                message: format!(
+                    "the job {id} was deleted at {}; until {} it can be restored with POST /api/blast/jobs/{id}/restore",
+                    row.deleted_at.rfc3339(),
+                    row.keep_until.rfc3339()
+                ),
+                ..error.into()
+            },
+            None => error.into(),
+        })
 }
 
 /// One search with its timeline and exact command

@@ -11,7 +11,10 @@ use elb_core::search::{OptionProblem, Program, SearchOptions, SearchSpec, Task};
 use elb_engine::service::{ServiceError, Submission, Submitted};
 
 use crate::{
-    api::schema::{SubmitBody, SubmittedBody},
+    api::{
+        jobs::one::shown,
+        schema::{SubmitBody, SubmittedBody},
+    },
     error::{ApiError, ErrorBody},
     problems::{self, Candidate},
     state::AppState,
@@ -174,13 +177,13 @@ fn spec_of(body: &SubmitBody) -> (SearchSpec, Vec<OptionProblem>) {
 pub fn accepted(state: &AppState, submitted: Submitted) -> Result<Response, ApiError> {
     let id = submitted.stored.job.id;
     // A replay may be of a job that has been deleted meanwhile: then there is none to show.
-    let job = state.service.detail(&state.caller(), &id)?;
+    let job = shown(state, &id)?;
     let location = format!("/jobs/{id}");
     let body = SubmittedBody {
         job_id: id.clone(),
         location,
         replayed: submitted.replayed,
-        job: elb_core::view::JobDetail::clone(&job),
+        job,
     };
     let mut answer = (StatusCode::ACCEPTED, Json(body)).into_response();
     let headers = answer.headers_mut();
