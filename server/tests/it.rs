@@ -14,10 +14,14 @@ mod actions;
 mod answer;
 #[path = "it/assets.rs"]
 mod assets;
+#[path = "it/bulk.rs"]
+mod bulk;
 #[path = "it/client.rs"]
 mod client;
 #[path = "it/databases.rs"]
 mod databases;
+#[path = "it/deleted.rs"]
+mod deleted;
 #[path = "it/events.rs"]
 mod events;
 #[path = "it/fixtures.rs"]
@@ -26,10 +30,16 @@ mod fixtures;
 mod full_disk;
 #[path = "it/guard.rs"]
 mod guard;
+#[path = "it/history.rs"]
+mod history;
+#[path = "it/limits.rs"]
+mod limits;
 #[path = "it/list.rs"]
 mod list;
 #[path = "it/logs.rs"]
 mod logs;
+#[path = "it/next_attempt.rs"]
+mod next_attempt;
 #[path = "it/openapi.rs"]
 mod openapi;
 #[path = "it/pages.rs"]

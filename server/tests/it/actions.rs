@@ -51,7 +51,7 @@ async fn what_is_unknown_or_anothers_is_not_there_whatever_is_asked() {
     for id in [UNKNOWN, another.as_str(), "..%2F..", "x"] {
         let job = format!("/api/blast/jobs/{id}");
         let mut answers = vec![server.delete(id).await];
-        for action in ["cancel", "retry"] {
+        for action in ["cancel", "retry", "restore"] {
             answers.push(server.post(&format!("{job}/{action}")).await);
         }
         for part in [
@@ -73,7 +73,9 @@ async fn what_is_unknown_or_anothers_is_not_there_whatever_is_asked() {
             assert_eq!(answer.status, StatusCode::NOT_FOUND, "{}", answer.text());
             assert_eq!(answer.code(), "no_such_job");
         }
-        for action in ["cancel", "retry", "delete"] {
+        let history = server.get(&format!("/jobs/{id}/history")).await;
+        assert_eq!(history.status, StatusCode::NOT_FOUND);
+        for action in ["cancel", "retry", "delete", "restore"] {
             let page = server.post(&format!("/jobs/{id}/{action}")).await;
             assert_eq!(page.status, StatusCode::NOT_FOUND);
             assert!(page.is_html(), "{action}");
@@ -161,7 +163,10 @@ async fn buttons_without_scripts_lead_back_to_where_they_stand() {
     let deleted = server.post(&format!("{page}/delete")).await;
     assert_eq!(
         (deleted.status, deleted.header("location")),
-        (StatusCode::SEE_OTHER, "/jobs")
+        (
+            StatusCode::SEE_OTHER,
+            format!("/jobs?deleted={id}").as_str()
+        )
     );
     server.wait_until_gone(&id).await;
 }

@@ -165,11 +165,16 @@ async fn a_reader_that_lags_or_was_away_too_long_gets_a_snapshot_and_goes_on_fro
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_stream_ends_when_the_server_stops() {
+async fn the_stream_says_goodbye_and_ends_when_the_server_stops() {
     let server = Server::start().await;
     let mut events = server.follow(EVENTS, &[]).await;
     events.next().await.unwrap();
     server.state.stopping.cancel();
+    let bye = events.next().await.unwrap();
+    assert_eq!(bye.name, "bye");
+    assert_eq!(bye.retry, "3000", "when to come back");
+    assert_eq!(bye.id, "", "the last change that was seen stays the last");
+    assert!(bye.json()["reason"].as_str().unwrap().contains("stopping"));
     assert_eq!(events.next().await, None);
 }
 

@@ -97,7 +97,7 @@ async fn following_a_log_ends_when_the_search_is_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn following_a_log_ends_without_an_end_of_the_search_when_the_server_stops() {
+async fn following_a_log_ends_with_a_goodbye_and_no_end_of_the_search_when_the_server_stops() {
     let server = Server::start().await;
     let id = server.submit(&long_search()).await;
     server
@@ -108,9 +108,15 @@ async fn following_a_log_ends_without_an_end_of_the_search_when_the_server_stops
         .await;
     log.next_named().await.unwrap();
     server.state.stopping.cancel();
+    let mut names = Vec::new();
     while let Some(event) = log.next_named().await {
-        assert_eq!(event.name, "line", "the search has not ended");
+        names.push(event.name);
     }
+    assert_eq!(names.pop().as_deref(), Some("bye"));
+    assert!(
+        names.iter().all(|name| name == "line"),
+        "the search has not ended: {names:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -134,6 +134,7 @@ async fn the_document_is_of_version_3_1_and_holds_every_route() {
         "GET /api/blast/databases/example",
         "GET /api/blast/events",
         "GET /api/blast/jobs",
+        "GET /api/blast/jobs/deleted",
         "GET /api/blast/jobs/{id}",
         "GET /api/blast/jobs/{id}/history",
         "GET /api/blast/jobs/{id}/logs",
@@ -143,7 +144,9 @@ async fn the_document_is_of_version_3_1_and_holds_every_route() {
         "GET /api/health/ready",
         "GET /api/me",
         "POST /api/blast/jobs",
+        "POST /api/blast/jobs/bulk",
         "POST /api/blast/jobs/{id}/cancel",
+        "POST /api/blast/jobs/{id}/restore",
         "POST /api/blast/jobs/{id}/retry",
     ];
     assert_eq!(
@@ -315,6 +318,48 @@ async fn what_is_sent_is_what_the_document_describes() {
         &server.get("/api/blast/jobs/unknown").await.json(),
     );
     server.delete(&id).await;
+    differ(
+        "/api/blast/jobs/deleted",
+        "get",
+        200,
+        &server.get("/api/blast/jobs/deleted").await.json(),
+    );
+    differ(
+        "/api/blast/jobs/{id}/restore",
+        "post",
+        200,
+        &server
+            .post(&format!("/api/blast/jobs/{id}/restore"))
+            .await
+            .json(),
+    );
+    let body = json!({ "action": "retry", "ids": [id, "unknown", cancelled] });
+    let bulk = server.post_json("/api/blast/jobs/bulk", &body).await.json();
+    assert!(bulk["results"][0]["error"].is_object() && bulk["results"][2]["phase"].is_string());
+    differ("/api/blast/jobs/bulk", "post", 200, &bulk);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_but_health_says_that_it_may_be_busy_and_when_to_come_back() {
+    let server = Server::start().await;
+    let document = document(&server).await;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let busy = &operation["responses"]["503"];
+            if path.starts_with("/api/health") {
+                continue;
+            }
+            let schema = &busy["content"]["application/json"]["schema"]["$ref"];
+            assert_eq!(
+                schema, "#/components/schemas/ErrorBody",
+                "{method} {path}: {busy}"
+            );
+        }
+    }
+    for stream in ["/api/blast/events", "/api/blast/jobs/{id}/logs"] {
+        let text = document["paths"][stream]["get"]["description"].to_string();
+        assert!(text.contains("`bye`"), "{stream}: {text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     running::{Running, ends, program},
-    support::{Raw, genes},
+    support::{Raw, genes, search_form},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,12 +70,13 @@ async fn a_server_that_is_asked_to_stop_ends_its_streams_and_takes_its_searches_
     assert!(first.ask_to_stop(Signal::TERM).await.success());
     let rest = events.read_all().await;
     assert!(
-        rest.ends_with("0\r\n\r\n"),
-        "the stream ends properly: {rest}"
+        rest.contains("event: bye") && rest.ends_with("0\r\n\r\n"),
+        "the stream says goodbye and ends properly: {rest}"
     );
+    let log = follow.read_all().await;
     assert!(
-        !follow.read_all().await.contains("event: end"),
-        "the search has not ended"
+        log.contains("event: bye") && !log.contains("event: end"),
+        "the search has not ended: {log}"
     );
 
     let second = Running::start(&data).await;
@@ -89,4 +90,44 @@ async fn a_server_that_is_asked_to_stop_ends_its_streams_and_takes_its_searches_
         "{job:#}"
     );
     assert!(second.ask_to_stop(Signal::TERM).await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_asked_to_stop_has_ended_within_ten_seconds_whatever_its_clients_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Running::start(&folder.path().join("data")).await;
+    let query = genes(0, 300);
+    let search = json!({ "program": "tblastx", "database": "genes", "query": query });
+    let id = server.submit(&search).await;
+    let mut log = Raw::connect(server.address).await;
+    let head = format!(
+        "GET /api/blast/jobs/{id}/logs HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n"
+    );
+    log.send(head.as_bytes()).await;
+    log.read_until("\"step\":\"running\"").await;
+    // A page that is open and not read from.
+    let mut events = Raw::connect(server.address).await;
+    events.get("/api/blast/events").await;
+    events.read_until(": connected").await;
+    // Uploads that have begun and do not go on: one of a query, one of JSON.
+    let (kind, part) = search_form().broken_off("file", "slow.fa", b">slow\nACGT");
+    let mut form = Raw::connect(server.address).await;
+    let head = format!(
+        "POST /search HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\ncontent-length: 1000000\r\n\r\n"
+    );
+    form.send(head.as_bytes()).await;
+    form.send(&part).await;
+    let mut json = Raw::connect(server.address).await;
+    let head = "POST /api/blast/jobs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 1000000\r\n\r\n{";
+    json.send(head.as_bytes()).await;
+    server.get("/api/blast/jobs").await;
+
+    let asked = std::time::Instant::now();
+    assert!(server.ask_to_stop(Signal::TERM).await.success());
+    let took = asked.elapsed();
+    assert!(
+        took < std::time::Duration::from_secs(10),
+        "it took {took:?}"
+    );
+    assert!(events.read_all().await.contains("event: bye"));
 }

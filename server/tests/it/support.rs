@@ -73,10 +73,19 @@ impl Server {
 
     /// Starts with settings that differ; the folder is the test's own.
     pub async fn start_with(change: impl FnOnce(&Path, &mut Settings)) -> Self {
+        Self::start_prepared(change, |_| {}).await
+    }
+
+    /// Starts with a state that differs as well.
+    pub async fn start_prepared(
+        change: impl FnOnce(&Path, &mut Settings),
+        prepare: impl FnOnce(&mut AppState),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut settings = settings(&folder.path().join("data"));
         change(folder.path(), &mut settings);
-        let Started { state, lock } = wiring::start(&settings).await.unwrap();
+        let Started { mut state, lock } = wiring::start(&settings).await.unwrap();
+        prepare(&mut state);
         Self {
             router: elb_server::router(state.clone()),
             state,
@@ -120,6 +129,38 @@ impl Server {
     pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         self.send(request(Method::GET, path, headers, Body::empty()))
             .await
+    }
+
+    /// Sends a form without files, as a browser does without scripts.
+    pub async fn post_fields(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let mut body = form_urlencoded::Serializer::new(String::new());
+        body.extend_pairs(fields);
+        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        self.send(request(
+            Method::POST,
+            path,
+            &headers,
+            Body::from(body.finish()),
+        ))
+        .await
+    }
+
+    /// Sends JSON.
+    pub async fn post_json(&self, path: &str, body: &Value) -> Answer {
+        let headers = [("content-type", "application/json")];
+        self.send(request(
+            Method::POST,
+            path,
+            &headers,
+            Body::from(body.to_string()),
+        ))
+        .await
+    }
+
+    /// The page that a redirect leads to.
+    pub async fn follow_redirect(&self, answer: &Answer) -> Answer {
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
+        self.get(answer.header("location")).await
     }
 
     pub async fn post(&self, path: &str) -> Answer {
