@@ -125,6 +125,12 @@ impl JobRow {
         Some(self.completed_at.unwrap_or(now).since(started))
     }
 
+    /// Whether the attempt begins by itself, but not yet. After that it waits for its turn like any other.
+    #[must_use]
+    pub fn begins_later(&self, now: Timestamp) -> bool {
+        self.not_before.is_some_and(|at| now < at)
+    }
+
     /// One line under the state: what it waits for, how far it is, or why it failed.
     #[must_use]
     pub fn state_note(&self) -> Option<String> {

@@ -62,6 +62,12 @@ export async function ended(request: APIRequestContext, id: string, base = "", t
   return status;
 }
 
+/** Where a job is. */
+export async function phaseOf(request: APIRequestContext, id: string, base = ""): Promise<string> {
+  const answer = await request.get(`${base}/api/blast/jobs/${id}`);
+  return ((await answer.json()) as { phase: string }).phase;
+}
+
 /** Waits until the islands of a page are alive. */
 export async function alive(page: Page): Promise<void> {
   // Set by the last island of every page.

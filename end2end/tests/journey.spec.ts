@@ -140,7 +140,7 @@ test("a running search is cancelled, then deleted by its dialog", async ({ page,
   await expect(page.locator("#delete-dialog")).toBeVisible();
   await expect(page.locator("#delete-title")).toHaveText(title);
   await page.locator("#delete-button").click();
-  await page.waitForURL(/\/jobs$/);
+  await page.waitForURL(/\/jobs\?deleted=/);
   await expect(page.locator("tr[data-key]", { hasText: title })).toHaveCount(0);
   expect((await request.get(`/api/blast/jobs/${id}`)).status()).toBe(404);
 });

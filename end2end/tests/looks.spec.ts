@@ -5,6 +5,7 @@ import { expect, test } from "../support/fixtures.ts";
 
 let done = "";
 let failed = "";
+let deleted = "";
 
 test.beforeAll(async ({ request, server }) => {
   await examplesReady(request, server.url);
@@ -14,6 +15,12 @@ test.beforeAll(async ({ request, server }) => {
   failed = await submit(request, { program: "tblastx", database: "16S_rRNA", query: await genes(20) }, server.url);
   await request.post(`${server.url}/api/blast/jobs/${failed}/cancel`);
   await ended(request, failed, server.url);
+  await request.post(`${server.url}/api/blast/jobs/${failed}/retry`);
+  await request.post(`${server.url}/api/blast/jobs/${failed}/cancel`);
+  await ended(request, failed, server.url);
+  deleted = await submit(request, { program: "blastn", database: "16S_rRNA", query, title: "to be deleted" }, server.url);
+  await ended(request, deleted, server.url);
+  await request.delete(`${server.url}/api/blast/jobs/${deleted}`);
 });
 
 for (const colorScheme of ["light", "dark"] as const) {
@@ -31,6 +38,10 @@ for (const colorScheme of ["light", "dark"] as const) {
       `/jobs/${done}?q=nothing-like-this`,
       `/jobs/${failed}`,
       `/jobs/${done}/delete`,
+      `/jobs/${failed}/history`,
+      `/jobs?deleted=${deleted}`,
+      "/jobs/deleted",
+      `/jobs/${deleted}`,
       "/search",
       `/search?from=${done}`,
       "/search?program=blastx",

@@ -91,7 +91,7 @@ fn StateCell(row: JobRow, now: Timestamp) -> impl IntoView {
     // What the next attempt waits for is told by a clock that ticks.
     let begins = row
         .not_before
-        .filter(|at| now < *at)
+        .filter(|_| row.begins_later(now))
         .map(|at| view! { " · begins by itself " <Left until=at now=now/> });
     let note = row.state_note().filter(|_| begins.is_none());
     let parts: Vec<String> = [step, attempt, note].into_iter().flatten().collect();

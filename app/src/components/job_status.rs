@@ -111,11 +111,14 @@ fn NextAttempt(
             </p>
         }
     });
+    let later = row.begins_later(now);
+    let left = later.then(|| view! { " " <Left until=at now=now/> });
+    let not_before = later.then(|| view! { "Not before " <When at=at/> ". " });
     view! {
         <div class="box warning" role="note" id="next-attempt">
-            <h2>"Attempt " {row.attempt} " begins by itself " <Left until=at now=now/></h2>
+            <h2>"Attempt " {row.attempt} " begins by itself" {left}</h2>
             {error}
-            <p>"Not before " <When at=at/> ". Nothing needs to be done."</p>
+            <p>{not_before} "Nothing needs to be done."</p>
         </div>
     }
 }
@@ -132,7 +135,7 @@ fn StatusNote(row: JobRow, now: Timestamp) -> impl IntoView {
         )
     });
     // Why a cancel is hindered, and when the next attempt begins, stands in boxes of their own.
-    let own_box = row.not_before.is_some() || row.phase == Phase::Cancelling;
+    let own_box = row.begins_later(now) || row.phase == Phase::Cancelling;
     let note = row
         .state_note()
         .filter(|_| row.error.is_none() && !own_box)

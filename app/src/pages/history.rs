@@ -111,10 +111,10 @@ fn Table(
         view! {
             <tr>
                 <td class="c-created" data-label="Time"><When at=entry.at/></td>
-                <td class="number" data-label="Attempt">{entry.attempt}</td>
+                <td class="number c-attempt" data-label="Attempt">{entry.attempt}</td>
                 <td class="c-phase" data-label="Phase"><StateBadge phase=entry.phase/></td>
                 <td class="c-note" data-label="What happened"><span>{entry.note}</span></td>
-                <td data-label="Who">{who}</td>
+                <td class="c-who" data-label="Who">{who}</td>
             </tr>
         }
     });

@@ -175,7 +175,7 @@ async fn boxes_of_the_list_act_without_scripts_and_the_list_tells_what_became_of
     let cancelled = send("cancel", &[&running, &done]).await;
     assert!(cancelled.contains("1 search told to stop"), "{cancelled}");
     assert!(
-        cancelled.contains("1 search left as it was") && cancelled.contains("it has ended"),
+        cancelled.contains("1 search was left as it was") && cancelled.contains("it has ended"),
         "{cancelled}"
     );
     server.finish(&running).await;

@@ -107,14 +107,9 @@ fn of_many(context: &PageContext, outcome: &Outcome, query: ListQuery) -> AnyVie
     });
     let refused = (!outcome.refused.is_empty()).then(|| {
         let count = outcome.refused.len();
-        let heading = format!(
-            "{} left as it was:",
-            text::counted(count as u64, "search", "searches")
-        );
-        let heading = if count == 1 {
-            heading
-        } else {
-            heading.replace("as it was", "as they were")
+        let heading = match count {
+            1 => "1 search was left as it was:".to_owned(),
+            _ => format!("{count} searches were left as they were:"),
         };
         let lines = outcome.refused.iter().take(MAX_LISTED).map(|(title, why)| {
             view! {
