@@ -1,7 +1,7 @@
 //! How many requests of each kind are answered at once: none may starve the others.
 //!
-//! Owns the kinds and their places. A request waits for a place for a short while, then it is answered
-//! with 503 and `Retry-After`; it never hangs. Places are given in the order in which they were asked
+//! Owns the kinds and their places, and the memory for bodies that are read whole. A request waits for a
+//! place for a short while, then it is answered with 503 (the guard adds `Retry-After`); it never hangs. Places are given in the order in which they were asked
 //! for. Files, health and this document of the API itself need none.
 
 use std::{sync::Arc, time::Duration};
@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     body::Body,
     extract::{Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -58,6 +58,9 @@ pub struct Settings {
     pub submissions: Places,
     /// Of [`Class::Downloads`].
     pub downloads: Places,
+    /// Bytes of bodies that are held in memory at once, whatever the number of requests: a query in JSON
+    /// is read whole, unlike one in a form.
+    pub body_bytes: u64,
     /// Of [`Class::Streams`]. They are never waited for: a browser asks again by itself.
     pub streams: Places,
 }
@@ -73,15 +76,20 @@ impl Default for Settings {
             reads: places(64, 10),
             submissions: places(16, 30),
             downloads: places(32, 10),
+            body_bytes: 512 * 1_024 * 1_024,
             streams: places(512, 0),
         }
     }
 }
 
-/// Places that are taken and given back.
+/// Bytes that are counted together where memory is reserved: small enough for a small request.
+const UNIT: u64 = 64 * 1_024;
+
+/// Places and memory that are taken and given back.
 #[derive(Debug)]
 pub struct Limits {
     settings: Settings,
+    memory: Arc<Semaphore>,
     pages: Arc<Semaphore>,
     reads: Arc<Semaphore>,
     submissions: Arc<Semaphore>,
@@ -102,6 +110,7 @@ impl Limits {
         let places = |places: Places| Arc::new(Semaphore::new(places.at_once));
         Self {
             settings,
+            memory: Arc::new(Semaphore::new(units(settings.body_bytes) as usize)),
             pages: places(settings.pages),
             reads: places(settings.reads),
             submissions: places(settings.submissions),
@@ -122,13 +131,38 @@ impl Limits {
 
     async fn enter(&self, class: Class) -> Option<OwnedSemaphorePermit> {
         let (semaphore, places) = self.of(class);
-        if places.patience.is_zero() {
-            return Arc::clone(semaphore).try_acquire_owned().ok();
-        }
-        let waiting = Arc::clone(semaphore).acquire_owned();
-        let waited = tokio::time::timeout(places.patience, waiting).await;
-        waited.ok().and_then(Result::ok)
+        take(semaphore, 1, places.patience).await
     }
+
+    /// Reserves memory for a body of so many bytes, for as long as the answer lives; one that is larger
+    /// than all there is has it alone.
+    ///
+    /// # Errors
+    /// 503 if the bodies of others hold it for too long.
+    pub async fn reserve(&self, bytes: u64) -> Result<OwnedSemaphorePermit, ApiError> {
+        let wanted = units(bytes.min(self.settings.body_bytes));
+        let patience = self.settings.submissions.patience;
+        let taken = take(&self.memory, wanted, patience).await;
+        taken.ok_or_else(|| busy(Class::Submissions))
+    }
+}
+
+fn units(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX)
+}
+
+async fn take(
+    semaphore: &Arc<Semaphore>,
+    count: u32,
+    patience: Duration,
+) -> Option<OwnedSemaphorePermit> {
+    let semaphore = Arc::clone(semaphore);
+    if patience.is_zero() {
+        return semaphore.try_acquire_many_owned(count).ok();
+    }
+    let waiting = semaphore.acquire_many_owned(count);
+    let waited = tokio::time::timeout(patience, waiting).await;
+    waited.ok().and_then(Result::ok)
 }
 
 /// The kind of a request; `None` for one that is never limited.
@@ -166,7 +200,7 @@ pub async fn limit(State(limits): State<Arc<Limits>>, request: Request, next: Ne
         return next.run(request).await;
     };
     let Some(place) = limits.enter(class).await else {
-        return full(class);
+        return busy(class).into_response();
     };
     let answer = next.run(request).await;
     match class {
@@ -185,7 +219,7 @@ fn holding(answer: Response, place: OwnedSemaphorePermit) -> Response {
     })
 }
 
-fn full(class: Class) -> Response {
+fn busy(class: Class) -> ApiError {
     let message = match class {
         Class::Submissions => {
             "The server is taking in as many searches as it can. Nothing of this one was stored; send it again."
@@ -200,12 +234,7 @@ fn full(class: Class) -> Response {
             "The server is answering as many requests as it can. Try again in a while."
         }
     };
-    let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message);
-    let mut answer = error.into_response();
-    answer
-        .headers_mut()
-        .insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
-    answer
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)
 }
 
 #[cfg(test)]

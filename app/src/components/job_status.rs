@@ -217,3 +217,134 @@ fn FailureBox(failure: Failure) -> impl IntoView {
         </div>
     }
 }
+
+#[cfg(all(test, feature = "ssr"))]
+mod tests {
+    use elb_core::{
+        error_code::{ErrorCode, JobError},
+        job::{Attempt, Progress},
+        search::Program,
+        step::{Step, fresh_timeline},
+    };
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_764_000_000_000);
+
+    fn state(phase: Phase) -> JobState {
+        let row = JobRow {
+            id: "1".to_owned(),
+            title: "a search".to_owned(),
+            program: Program::Blastn,
+            database: "genes".to_owned(),
+            status: phase.status(),
+            phase,
+            step: Step::Preparing,
+            reason: None,
+            not_before: None,
+            progress: Progress::default(),
+            query_records: 1,
+            query_letters: 4,
+            attempt: 1,
+            created_at: NOW,
+            started_at: None,
+            completed_at: None,
+            hits: None,
+            error: None,
+            version: 1,
+        };
+        JobState {
+            row,
+            steps: fresh_timeline(),
+            past_attempts: Vec::new(),
+            failure: None,
+            warnings: Vec::new(),
+            command: Vec::new(),
+            can_cancel: false,
+            can_retry: false,
+        }
+    }
+
+    fn drawn(state: JobState) -> String {
+        let owner = Owner::new();
+        owner.with(|| view! { <JobStatus state=state now=NOW/> }.to_html())
+    }
+
+    /// The text alone: tags and the marks between texts are taken out.
+    fn text(html: &str) -> String {
+        let pieces = html.split('<').map(|piece| piece.rsplit('>').next());
+        pieces.flatten().collect()
+    }
+
+    #[test]
+    fn a_cancel_that_is_hindered_says_why_and_that_it_goes_on() {
+        let mut stopping = state(Phase::Cancelling);
+        assert!(!drawn(stopping.clone()).contains("id=\"hindered\""));
+        stopping.row.reason = Some("process 7 does not end".to_owned());
+        let html = drawn(stopping);
+        assert!(html.contains("id=\"hindered\""));
+        let text = text(&html);
+        assert!(
+            text.contains("Not stopped yet: process 7 does not end"),
+            "{text}"
+        );
+        assert!(text.contains("tried again by itself"), "{text}");
+    }
+
+    #[test]
+    fn an_attempt_that_begins_by_itself_counts_down_and_then_waits_for_its_turn() {
+        let mut queued = state(Phase::Queued);
+        queued.row.attempt = 2;
+        queued.row.reason = Some("automatic retry 1 of 3".to_owned());
+        queued.row.not_before = Some(NOW.plus_ms(4_000));
+        let message = "the disk is busy";
+        queued.past_attempts = vec![Attempt {
+            number: 1,
+            phase: Phase::Failed,
+            steps: fresh_timeline(),
+            error: Some(JobError::new(
+                ErrorCode::TemporarilyUnavailable,
+                message,
+                Step::Running,
+            )),
+        }];
+        let counted = text(&drawn(queued.clone()));
+        assert!(
+            counted.contains("Attempt 2 begins by itself in 4\u{a0}s"),
+            "{counted}"
+        );
+        assert!(
+            counted.contains("Attempt 1 failed in the step “Search”: the disk is busy"),
+            "{counted}"
+        );
+        assert!(counted.contains("Not before"), "{counted}");
+        queued.row.not_before = Some(NOW);
+        queued.row.reason = Some("2nd in line; 1 search is running".to_owned());
+        let waits = text(&drawn(queued));
+        assert!(
+            waits.contains("2nd in line; 1 search is running"),
+            "{waits}"
+        );
+        assert!(!waits.contains("Not before"), "{waits}");
+    }
+
+    #[test]
+    fn attempts_that_are_kept_no_more_are_named() {
+        let mut often = state(Phase::Queued);
+        often.row.attempt = 23;
+        often.past_attempts = (3..23)
+            .map(|number| Attempt {
+                number,
+                phase: Phase::Cancelled,
+                steps: fresh_timeline(),
+                error: None,
+            })
+            .collect();
+        let text = text(&drawn(often));
+        assert!(text.contains("Attempt 23"), "{text}");
+        assert!(
+            text.contains("Attempts before number 3 are told of in the history alone"),
+            "{text}"
+        );
+    }
+}

@@ -119,6 +119,30 @@ async fn an_upload_that_stands_still_keeps_its_place_and_no_page_waits_for_it() 
     server.submit(&small_search()).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_are_read_whole_share_a_bounded_memory() {
+    let server = limited(|settings| {
+        settings.submissions = places(16);
+        settings.body_bytes = 64 * 1_024;
+    })
+    .await;
+    let mut slow = Raw::connect(server.listen().await).await;
+    let head = "POST /api/blast/jobs HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 100\r\n\r\n";
+    slow.send(head.as_bytes()).await;
+    slow.read_until("100 Continue").await;
+    let second = server.try_submit(&small_search(), None).await;
+    assert_eq!(
+        (second.status, second.code().as_str()),
+        (StatusCode::SERVICE_UNAVAILABLE, "busy")
+    );
+    slow.send(&[b' '; 100]).await;
+    slow.read_until("HTTP/1.1 422").await;
+    // One that is larger than all of it has it alone.
+    let long = json!({ "program": "blastn", "database": "genes", "query": genes(0, 60) });
+    assert!(long.to_string().len() > 64 * 1_024);
+    server.submit(&long).await;
+}
+
 /// Searches of the burst.
 const BURST: usize = 500;
 

@@ -2,13 +2,14 @@
 
 use axum::{
     Json,
-    body::Bytes,
+    body::{Bytes, HttpBody},
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use elb_core::search::{OptionProblem, Program, SearchOptions, SearchSpec, Task};
 use elb_engine::service::{ServiceError, Submission, Submitted};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     api::{
@@ -38,6 +39,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
             ("idempotent-replayed" = String, description = "true if the key was known")
         )),
         (status = 400, body = ErrorBody),
+        (status = 404, description = "The key is that of a search that was deleted meanwhile.", body = ErrorBody),
         (status = 413, body = ErrorBody),
         (status = 422, description = "Every problem is listed.", body = ErrorBody),
         (status = 503, description = "Not started: try again later.", body = ErrorBody)
@@ -48,12 +50,13 @@ pub async fn submit(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let body = read(&state, request).await?;
-    let body: SubmitBody = serde_json::from_slice(&body).map_err(|error| {
+    let (raw, reserved) = read(&state, request).await?;
+    let body: SubmitBody = serde_json::from_slice(&raw).map_err(|error| {
         let message =
             format!("The body is not understood: {error}. /api/openapi.json describes it.");
         ApiError::invalid(vec![OptionProblem::new("body", message)])
     })?;
+    drop(raw);
     let (spec, unread) = spec_of(&body);
     let title = body.title.unwrap_or_default();
     let key = headers
@@ -66,6 +69,8 @@ pub async fn submit(
         .service
         .receive_query(body.query.as_bytes(), spec.program.query_molecule())
         .await;
+    // The query is in a file now.
+    drop((body.query, reserved));
     let query = match received {
         Ok(query) => query,
         Err(ServiceError::BadRequest(message)) => {
@@ -105,18 +110,28 @@ pub async fn submit(
     accepted(&state, submitted)
 }
 
-async fn read(state: &AppState, request: Request) -> Result<Bytes, ApiError> {
+/// The whole body, and the memory that is reserved for it.
+async fn read(
+    state: &AppState,
+    request: Request,
+) -> Result<(Bytes, OwnedSemaphorePermit), ApiError> {
     let limit = state
         .page_settings
         .max_query_bytes
         .saturating_mul(2)
         .saturating_add(BESIDE_QUERY);
+    let announced = request.body().size_hint().upper();
+    let reserved = state
+        .limits
+        .reserve(announced.unwrap_or(limit).min(limit))
+        .await?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    axum::body::to_bytes(request.into_body(), limit).await.map_err(|error| {
+    let body = axum::body::to_bytes(request.into_body(), limit).await.map_err(|error| {
         let most = elb_core::text::bytes(state.page_settings.max_query_bytes);
         let message = format!("The body did not arrive whole or is too large (a query is at most {most}): {error}. Split the query into several searches.");
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
-    })
+    })?;
+    Ok((body, reserved))
 }
 
 /// Reads names and options; what cannot be read is a problem at its field, and the rest is read.
