@@ -3,6 +3,9 @@
 //! Owns listeners, look-ups and the way in which a shared component is put into a page that was
 //! rendered on the server. Never builds HTML from text.
 
+use std::cell::Cell;
+
+use elb_core::time::Timestamp;
 use leptos::prelude::*;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::{
@@ -30,13 +33,13 @@ pub mod theme;
 pub mod tools;
 
 /// The current time.
-pub fn now() -> elb_core::time::Timestamp {
+pub fn now() -> Timestamp {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "milliseconds are whole and far below 2^53"
     )]
     let ms = js_sys::Date::now() as i64;
-    elb_core::time::Timestamp(ms)
+    Timestamp(ms)
 }
 
 /// Calls `handler` on each event for as long as the page lives.
@@ -91,6 +94,38 @@ pub fn say(id: &str, text: &str) {
 pub fn show(element: &Element, shown: bool) {
     // An attribute of this name is always allowed.
     let _ = element.toggle_attribute_with_force("hidden", !shown);
+}
+
+thread_local! {
+    /// When a form of the page was sent last.
+    static SENT: Cell<Option<Timestamp>> = const { Cell::new(None) };
+}
+
+/// How long a sent form may take to lead elsewhere, in milliseconds.
+const LEAVING_MS: u64 = 30_000;
+
+/// Remembers when a form is sent: what comes of it is on the page that it leads to.
+pub fn mind_forms() {
+    on(&document(), "submit", |event: Event| {
+        let form = event
+            .target()
+            .and_then(|target| target.dyn_into::<Element>().ok());
+        let stays =
+            form.is_some_and(|form| form.get_attribute("method").as_deref() == Some("dialog"));
+        if !stays && !event.default_prevented() {
+            SENT.set(Some(now()));
+        }
+    });
+    // On the way back the form counts no more.
+    on(&window(), "pageshow", |_: Event| SENT.set(None));
+}
+
+/// Loads the page anew, unless a form is about to lead elsewhere: that way would be broken off.
+pub fn reload() {
+    let leaving = SENT.get().is_some_and(|at| now().since(at) < LEAVING_MS);
+    if !leaving && let Err(error) = window().location().reload() {
+        complain("the page cannot be loaded anew", &error);
+    }
 }
 
 /// Whether the tab is hidden.

@@ -1,11 +1,11 @@
 //! The page of databases while one is being made: looked at again until none is.
 
 use gloo_timers::callback::Interval;
-use leptos::{prelude::window, task::spawn_local};
+use leptos::task::spawn_local;
 use std::{cell::RefCell, rc::Rc};
 use web_sys::Element;
 
-use super::{ask::ask, by_id, is_hidden, say};
+use super::{ask::ask, by_id, is_hidden, reload, say};
 
 /// Between two looks, in milliseconds: what changes is a count of bytes.
 const LOOK_MS: u32 = 1_000;
@@ -43,7 +43,7 @@ pub fn start() {
                 }
                 Some(_) => {
                     timer.take();
-                    let _ = window().location().reload();
+                    reload();
                 }
                 None => say("live", "The server does not answer; this page may be old."),
             }

@@ -15,6 +15,7 @@ pub fn start() {
         // The last island of every page: from here on the page is alive.
         let _ = root.set_attribute("data-alive", "");
     }
+    super::mind_forms();
     tick();
     Interval::new(1_000, || {
         if !is_hidden() {

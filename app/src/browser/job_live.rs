@@ -12,7 +12,7 @@ use web_sys::Element;
 use super::{
     Kept, ask as server, by_id, draw,
     follow::{Follower, doubt, follow},
-    json, now, number, say,
+    json, now, number, reload, say,
 };
 use crate::components::job_status::JobStatus;
 
@@ -99,7 +99,7 @@ fn show(shown: &Shown, state: JobState) {
     }
     if state.row.phase == Phase::Completed && before != Some(Phase::Completed) {
         // An answer in place of the page would lose nothing either, but has no results in it.
-        let _ = window().location().reload();
+        reload();
         return;
     }
     if !state.command.is_empty() {

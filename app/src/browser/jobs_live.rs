@@ -18,7 +18,7 @@ use web_sys::{Element, Event};
 use super::{
     Kept, all, ask as server, by_id, chosen, document, draw, everywhere,
     follow::{Delta, Follower, doubt, follow},
-    json, now, number, on, say,
+    json, now, number, on, reload, say,
 };
 use crate::components::job_row::{DayRow, JobTableRow};
 
@@ -151,7 +151,7 @@ fn show_page(page: ListPage) {
     let Some(body) = by_id::<Element>("jobs-body") else {
         // The page has no table, since there was nothing to show: now there may be.
         if !page.jobs.is_empty() {
-            let _ = window().location().reload();
+            reload();
         }
         return;
     };
@@ -182,7 +182,7 @@ fn show_page(page: ListPage) {
     chosen::count();
     if count == 0 {
         // The last row has left: the page has a sight of its own for that.
-        let _ = window().location().reload();
+        reload();
     }
 }
 
