@@ -1,13 +1,13 @@
 //! One action on many jobs, with an outcome for each.
 //!
-//! Owns the limit and the order. A job that refuses stops none of the others; the action is carried out
-//! once for an id that is named twice.
+//! Owns the limit and the order. A job that refuses stops none of the others, and neither does a client
+//! that goes away; the action is carried out once for an id that is named twice.
 
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Caller, JobService, ServiceError};
+use super::{Caller, JobService, ServiceError, to_its_end};
 use crate::repository::Stored;
 
 /// The most jobs of one request (ours: one page of the longest list).
@@ -61,7 +61,11 @@ impl JobService {
         ids: &[String],
     ) -> Result<Vec<(String, Result<Stored, ServiceError>)>, ServiceError> {
         let mut known = HashSet::new();
-        let ids: Vec<&String> = ids.iter().filter(|id| known.insert(id.as_str())).collect();
+        let ids: Vec<String> = ids
+            .iter()
+            .filter(|id| known.insert(id.as_str()))
+            .cloned()
+            .collect();
         if ids.is_empty() || ids.len() > MAX_BULK {
             let message = format!(
                 "name 1 to {MAX_BULK} searches at once; this request names {}",
@@ -69,16 +73,20 @@ impl JobService {
             );
             return Err(ServiceError::BadRequest(message));
         }
-        let mut outcomes = Vec::with_capacity(ids.len());
-        for id in ids {
-            let outcome = match action {
-                Action::Cancel => self.cancel(caller, id).await,
-                Action::Retry => self.retry(caller, id).await,
-                Action::Delete => self.delete(caller, id).await,
-                Action::Restore => self.restore(caller, id).await,
-            };
-            outcomes.push((id.clone(), outcome));
-        }
-        Ok(outcomes)
+        let (this, caller) = (self.clone(), caller.clone());
+        to_its_end(async move {
+            let mut outcomes = Vec::with_capacity(ids.len());
+            for id in ids {
+                let outcome = match action {
+                    Action::Cancel => this.cancel(&caller, &id).await,
+                    Action::Retry => this.retry(&caller, &id).await,
+                    Action::Delete => this.delete(&caller, &id).await,
+                    Action::Restore => this.restore(&caller, &id).await,
+                };
+                outcomes.push((id, outcome));
+            }
+            Ok(outcomes)
+        })
+        .await
     }
 }

@@ -10,7 +10,7 @@ fn rows(page: &str) -> Vec<Vec<String>> {
     let table = table.split("</table>").next().unwrap();
     let cells = |row: &str| {
         let cells = row.split("<td").skip(1);
-        cells.map(|cell| plain(cell)).collect()
+        cells.map(plain).collect()
     };
     let rows = table.split("<tr>").skip(2);
     rows.map(cells).collect()
