@@ -18,12 +18,12 @@ mod timeline;
 
 pub use ending::{ends_are_final, no_results_after_the_end};
 pub use evidence::{
-    Acknowledged, ChangeSeen, Circumstances, Evidence, Execution, JobEvidence, LeaseSeen,
+    Acknowledged, ChangeSeen, Circumstances, Evidence, Execution, JobEvidence, LeaseSeen, Leftover,
     ObjectKind, ObjectSeen, StreamSeen,
 };
 pub use execution::{epochs_never_decrease, one_execution_at_a_time};
 pub use keeping::{acknowledged_is_kept, begins_are_recorded, nothing_is_removed_early};
-pub use pending::nothing_is_stuck;
+pub use pending::{nothing_is_left_over, nothing_is_stuck};
 pub use queue::{QueueSpan, queue_is_first_come_first_served};
 pub use seen::{streams_end_in_the_present, tombstones_stay_hidden, versions_increase};
 pub use timeline::{instant_steps_are_recorded, steps_are_in_order, times_add_up};
@@ -156,6 +156,7 @@ pub fn check(evidence: &Evidence) -> Vec<Violation> {
     found.extend(one_execution_at_a_time(&evidence.executions));
     found.extend(streams_end_in_the_present(evidence));
     found.extend(tombstones_stay_hidden(evidence));
+    found.extend(nothing_is_left_over(&evidence.leftovers, circumstances));
     let spans: Vec<QueueSpan> = evidence.jobs.iter().filter_map(QueueSpan::of).collect();
     found.extend(queue_is_first_come_first_served(
         &spans,

@@ -127,8 +127,9 @@ fn row_against_itself(job: &JobEvidence) -> Vec<String> {
         ));
     }
     let failed = job.phase_kept().status() == Status::Failed;
-    // Tombstones of the first version do not say what they were.
-    let known = job.phase_kept() != Phase::Deleted;
+    // Tombstones of the first schema do not know what they were; they were emptied at once.
+    let emptied = row.deletion.is_some_and(|kept| kept.removed_at.is_some());
+    let known = job.phase_kept() != Phase::Deleted && !emptied;
     if known && failed != row.error.is_some() {
         let has = if failed { "lacks" } else { "has" };
         found.push(format!(

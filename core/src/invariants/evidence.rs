@@ -18,6 +18,8 @@ pub struct Evidence {
     pub listed: Option<Vec<String>>,
     /// What readers of the event stream saw.
     pub streams: Vec<StreamSeen>,
+    /// Objects that belong to no job.
+    pub leftovers: Vec<Leftover>,
     /// When and under which rules all of it was gathered.
     pub circumstances: Circumstances,
 }
@@ -44,8 +46,8 @@ pub struct JobEvidence {
 pub struct LeaseSeen {
     /// Id of the process that holds it.
     pub holder: String,
-    /// Until when.
-    pub expires_at: Timestamp,
+    /// Whether the store knows that process as one that lives.
+    pub registered: bool,
 }
 
 /// What a job keeps beside its row.
@@ -83,6 +85,15 @@ pub struct ObjectSeen {
     /// Which.
     pub kind: ObjectKind,
     /// When it was last written.
+    pub modified_at: Timestamp,
+}
+
+/// Objects under an id that has no row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// The id.
+    pub id: String,
+    /// When the newest of them was written.
     pub modified_at: Timestamp,
 }
 
@@ -141,7 +152,7 @@ pub struct Circumstances {
     pub settled: bool,
     /// How long after it was due the engine may take to do something, in milliseconds.
     pub patience_ms: i64,
-    /// How long after a tombstone's time is over its objects may stay, in milliseconds.
+    /// How long objects may stay that nothing needs any more, in milliseconds.
     pub janitor_ms: i64,
     /// How far two clocks, or an act and its record, may lie apart, in milliseconds.
     pub slack_ms: i64,

@@ -115,11 +115,7 @@ fn unasked_deletes(job: &JobEvidence, circumstances: &Circumstances) -> Vec<Stri
         }
     }
     if job.job.phase == Phase::Deleted && job.job.deletion.is_none() {
-        // Those of the first version, whose history knows no epochs, do not say what they were.
-        let told = job.history.last().is_some_and(|last| last.epoch > 0);
-        if told {
-            found.push("its tombstone does not say until when it is kept".to_owned());
-        }
+        found.push("its tombstone does not say until when it is kept".to_owned());
     }
     found
 }

@@ -1,6 +1,6 @@
 //! Pending work: nothing waits for ever and nothing is left half done (I10).
 
-use super::{Circumstances, Invariant, JobEvidence, Violation};
+use super::{Circumstances, Invariant, JobEvidence, Leftover, Violation};
 use crate::{job::Intent, phase::Phase};
 
 /// I10: every wait has a deadline that is kept, every active job is driven, what a person asked for is
@@ -57,17 +57,14 @@ fn active(job: &JobEvidence, circumstances: &Circumstances) -> Vec<String> {
         }
         _ => {}
     }
-    let undriven = match &job.lease {
-        Some(lease) => circumstances.is_late(lease.expires_at),
-        None => circumstances.is_late(row.updated_at),
-    };
-    if undriven {
+    let driven = job.lease.as_ref().is_some_and(|lease| lease.registered);
+    if !driven && circumstances.is_late(row.updated_at) {
         found.push(match &job.lease {
             Some(lease) => format!(
-                "it is {phase} and its lease ended at {} without anybody taking it over",
-                lease.expires_at
+                "it is {phase} and its lease is of process {}, which is gone",
+                lease.holder
             ),
-            None => format!("it is {phase} and nobody holds its lease"),
+            None => format!("it is {phase} and nobody drives it"),
         });
     }
     let silent = row.phase == Phase::Cancelling && row.hindrance.is_none();
@@ -92,13 +89,30 @@ fn unfinished_end(job: &JobEvidence, circumstances: &Circumstances) -> Vec<Strin
             .into_iter()
             .collect();
     };
-    // They are removed first and recorded as removed afterwards.
-    let left = job.objects.iter().flatten();
+    // They are recorded as removed first and removed then: a restore never meets half of them.
+    let overdue = circumstances.is_late(removed);
+    let left = job.objects.iter().flatten().filter(|_| overdue);
     left.map(|object| {
         format!(
-            "its objects were removed at {removed} and its {} is still there",
+            "it was emptied at {removed} and its {} is still there",
             object.kind.label()
         )
+    })
+    .collect()
+}
+
+/// I10: objects without a row, which a crash left behind between the two, are removed.
+#[must_use]
+pub fn nothing_is_left_over(
+    leftovers: &[Leftover],
+    circumstances: &Circumstances,
+) -> Vec<Violation> {
+    let old = leftovers
+        .iter()
+        .filter(|left| circumstances.is_late_by(left.modified_at, circumstances.janitor_ms));
+    old.map(|left| {
+        let what = format!("it has objects of {} and no row", left.modified_at);
+        Violation::of(Invariant::I10, &left.id, what)
     })
     .collect()
 }

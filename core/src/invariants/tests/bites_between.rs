@@ -2,9 +2,10 @@
 
 use super::{
     super::{
-        Acknowledged, ChangeSeen, Evidence, Execution, Invariant, QueueSpan, StreamSeen, Violation,
-        acknowledged_is_kept, one_execution_at_a_time, queue_is_first_come_first_served,
-        streams_end_in_the_present, tombstones_stay_hidden,
+        Acknowledged, ChangeSeen, Circumstances, Evidence, Execution, Invariant, Leftover,
+        QueueSpan, StreamSeen, Violation, acknowledged_is_kept, nothing_is_left_over,
+        one_execution_at_a_time, queue_is_first_come_first_served, streams_end_in_the_present,
+        tombstones_stay_hidden,
     },
     story::{ENGINE, Story, evidence},
 };
@@ -162,6 +163,23 @@ fn i7_a_tombstone_or_a_stranger_in_a_list_is_found() {
     assert_eq!(told(&listed(&["a", "b"])), [(Invariant::I7, "b")]);
     assert_eq!(told(&listed(&["a", "x"])), [(Invariant::I7, "x")]);
     assert_eq!(told(&listed(&["a", "c", "a"])), [(Invariant::I7, "a")]);
+}
+
+#[test]
+fn i10_objects_without_a_row_are_found_when_nobody_removes_them() {
+    let left = [Leftover {
+        id: "a".to_owned(),
+        modified_at: Timestamp(1_000),
+    }];
+    let at = |now| Circumstances {
+        now: Timestamp(now),
+        driven_since: Some(Timestamp(0)),
+        ..Circumstances::default()
+    };
+    assert_eq!(nothing_is_left_over(&left, &at(3_601_000)), []);
+    let found = nothing_is_left_over(&left, &at(3_601_001));
+    assert_eq!(told(&found), [(Invariant::I10, "a")]);
+    assert_eq!(nothing_is_left_over(&left, &Circumstances::default()), []);
 }
 
 fn span(job: &str, from: i64, left: Option<i64>) -> QueueSpan {
