@@ -4,6 +4,7 @@
 //! lifecycle that moves a job through its phases. [`JobService`] is the only door: pages and API call
 //! it and nothing below it.
 
+pub mod audit;
 pub mod clock;
 pub mod databases;
 pub mod executor;

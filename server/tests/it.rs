@@ -16,6 +16,8 @@ mod answer;
 mod assets;
 #[path = "it/bulk.rs"]
 mod bulk;
+#[path = "it/check.rs"]
+mod check;
 #[path = "it/client.rs"]
 mod client;
 #[path = "it/databases.rs"]

@@ -17,6 +17,7 @@ use super::{
 };
 
 mod leases;
+mod read_only;
 mod rows;
 mod schema;
 mod slots;
