@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod clock;
+pub mod crash;
 pub mod databases;
 pub mod executor;
 pub mod intake;
