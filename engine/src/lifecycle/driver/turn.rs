@@ -7,7 +7,7 @@ use elb_core::{
     job::{Intent, Job, Progress},
     phase::Phase,
     poll,
-    step::Step,
+    step::{Step, StepRecord},
     text,
     time::Timestamp,
     transition::Event,
@@ -149,6 +149,11 @@ impl Driver<'_> {
     }
 
     async fn skip(&self, job: &Job, step: Step, reason: String) -> Result<(), Halt> {
+        // A turn that was broken off before its next write has skipped it already.
+        let passed = |record: &StepRecord| record.state.is_passed();
+        if job.step(step).is_some_and(passed) {
+            return Ok(());
+        }
         self.change(job, &Event::Skip { step, reason }).await?;
         Ok(())
     }
