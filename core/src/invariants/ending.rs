@@ -16,7 +16,13 @@ pub fn ends_are_final(job: &JobEvidence) -> Vec<Violation> {
     for pair in job.history.windows(2) {
         let [earlier, later] = pair else { continue };
         if earlier.phase != Phase::Deleted && later.phase == Phase::Deleted {
-            before_delete = Some(earlier.phase);
+            // One that was to be deleted once stopped is seen to be stopped in the same write.
+            let stopped = earlier.phase == Phase::Cancelling;
+            before_delete = Some(if stopped {
+                Phase::Cancelled
+            } else {
+                earlier.phase
+            });
         }
         if let Some(why) = forbidden(earlier, later, before_delete) {
             let what = format!(
@@ -68,7 +74,14 @@ fn forbidden(
         Phase::Deleted if !is_end(later.phase) => Some("a deleted job does not go on"),
         Phase::Deleted if by_engine => Some("nobody asked to have it back"),
         Phase::Deleted => None,
-        Phase::Cancelling if matches!(later.phase, Phase::Cancelling | Phase::Cancelled) => None,
+        Phase::Cancelling
+            if matches!(
+                later.phase,
+                Phase::Cancelling | Phase::Cancelled | Phase::Deleted
+            ) =>
+        {
+            None
+        }
         Phase::Cancelling => Some("a cancel was asked for"),
         _ if earlier.phase.is_active() && later.phase == Phase::Deleted => {
             Some("a job is stopped before it is deleted")

@@ -154,6 +154,8 @@ pub struct Circumstances {
     pub patience_ms: i64,
     /// How long objects may stay that nothing needs any more, in milliseconds.
     pub janitor_ms: i64,
+    /// How long objects may stay that never had a row, in milliseconds.
+    pub leftover_ms: i64,
     /// How far two clocks, or an act and its record, may lie apart, in milliseconds.
     pub slack_ms: i64,
     /// How long an ended job is kept before the engine deletes it by itself; `None` for ever.
@@ -162,9 +164,12 @@ pub struct Circumstances {
     pub keep_history_ms: Option<i64>,
 }
 
+const HOUR_MS: i64 = 3_600_000;
+
 impl Default for Circumstances {
-    /// Nobody drives the store, nothing is ever removed by itself. Two sweeps of patience, an hour for
-    /// the janitor, two seconds between an act and its record.
+    /// Nobody drives the store, nothing is ever removed by itself. Two sweeps of patience; an hour for
+    /// the janitor, and a day more where a submission might be under way; two seconds between an act and
+    /// its record.
     fn default() -> Self {
         let sweep = crate::poll::RECONCILE_SWEEP.as_millis();
         Self {
@@ -172,7 +177,8 @@ impl Default for Circumstances {
             driven_since: None,
             settled: false,
             patience_ms: i64::try_from(sweep * 2).unwrap_or(i64::MAX),
-            janitor_ms: 3_600_000,
+            janitor_ms: HOUR_MS,
+            leftover_ms: 25 * HOUR_MS,
             slack_ms: 2_000,
             keep_jobs_ms: None,
             keep_history_ms: None,

@@ -26,9 +26,11 @@ impl JobEvidence {
             .is_some_and(|first| first.version == 1 || first.attempt < attempt)
     }
 
-    /// The entry with which an attempt came to its end.
+    /// The entry with which an attempt came to its end; one that was to be deleted once stopped ends as
+    /// a tombstone.
     pub(super) fn end_of(&self, attempt: u32) -> Option<&HistoryEntry> {
-        self.entries_of(attempt).find(|entry| is_end(entry.phase))
+        self.entries_of(attempt)
+            .find(|entry| !entry.phase.is_active())
     }
 
     /// The phase that the job is in, or was in when it was deleted.

@@ -30,7 +30,7 @@ fn intent_against_phase(job: &JobEvidence, circumstances: &Circumstances) -> Vec
         };
         found.push(what);
     }
-    // Between the end of the run and the tombstone lie two writes.
+    // A server of the first version wrote the end of the run and the tombstone one after the other.
     let undeleted = !phase.is_active() && phase != Phase::Deleted && intent == Intent::Delete;
     if undeleted && (circumstances.settled || circumstances.is_late(job.job.updated_at)) {
         found.push(format!(
@@ -109,7 +109,7 @@ pub fn nothing_is_left_over(
 ) -> Vec<Violation> {
     let old = leftovers
         .iter()
-        .filter(|left| circumstances.is_late_by(left.modified_at, circumstances.janitor_ms));
+        .filter(|left| circumstances.is_late_by(left.modified_at, circumstances.leftover_ms));
     old.map(|left| {
         let what = format!("it has objects of {} and no row", left.modified_at);
         Violation::of(Invariant::I10, &left.id, what)

@@ -39,6 +39,10 @@ fn sound_stories_break_nothing_however_patient_the_checker_is() {
         Story::completed("h", 1_000).deleted(),
         Story::completed("i", 1_000).deleted().restored(),
         Story::cancelled_and_deleted("j", 1_000),
+        Story::cancelled_and_deleted("k", 1_000).restored(),
+        Story::cancelled_and_deleted("l", 1_000)
+            .restored()
+            .retried(),
     ];
     for story in stories {
         assert_eq!(

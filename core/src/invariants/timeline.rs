@@ -4,7 +4,7 @@
 //! step begins when the one before ended, the first when the attempt was asked for, and the last ends
 //! when the attempt does.
 
-use super::{Invariant, JobEvidence, Violation, history::is_end};
+use super::{Invariant, JobEvidence, Violation};
 use crate::{
     step::{Step, StepRecord, StepState},
     time::Timestamp,
@@ -178,7 +178,7 @@ fn end_of(job: &JobEvidence, attempt: u32) -> Option<Timestamp> {
     if attempt == job.job.attempt {
         return job.job.completed_at;
     }
-    let past = job.entries_of(attempt).find(|entry| is_end(entry.phase));
+    let past = job.end_of(attempt);
     // An automatic retry ends the attempt with the entry that begins the next one.
     past.or_else(|| job.entries_of(attempt + 1).next())
         .filter(|_| job.knows_begin_of(attempt))

@@ -176,8 +176,8 @@ fn i10_objects_without_a_row_are_found_when_nobody_removes_them() {
         driven_since: Some(Timestamp(0)),
         ..Circumstances::default()
     };
-    assert_eq!(nothing_is_left_over(&left, &at(3_601_000)), []);
-    let found = nothing_is_left_over(&left, &at(3_601_001));
+    assert_eq!(nothing_is_left_over(&left, &at(90_001_000)), []);
+    let found = nothing_is_left_over(&left, &at(90_001_001));
     assert_eq!(told(&found), [(Invariant::I10, "a")]);
     assert_eq!(nothing_is_left_over(&left, &Circumstances::default()), []);
 }

@@ -40,6 +40,7 @@ fn any_event() -> impl Strategy<Value = (Event, &'static str)> {
         })),
         1 => any::<bool>().prop_map(move |delete| person(Event::CancelAsked { delete })),
         2 => Just(engine(Event::CancelObserved)),
+        2 => Just(engine(Event::CancelledAndDeleted { keep_until: Timestamp(0) })),
         1 => Just(engine(Event::CancelHindered { reason: "still there".to_owned() })),
         2 => Just(person(Event::RetryAsked)),
         1 => Just(person(Event::Deleted { keep_until: Timestamp(0) })),
@@ -83,6 +84,7 @@ proptest! {
             }
             let event = match event {
                 Event::Deleted { .. } => Event::Deleted { keep_until: Timestamp(story.now + kept_ms) },
+                Event::CancelledAndDeleted { .. } => Event::CancelledAndDeleted { keep_until: Timestamp(story.now + kept_ms) },
                 other => other,
             };
             // The engine removes objects only when their time is over.

@@ -194,11 +194,9 @@ impl Story {
 
     /// Deleted while it was searching: the engine writes the tombstone.
     pub fn cancelled_and_deleted(id: &str, at: i64) -> Self {
-        let stopped = Self::searching(id, at)
-            .then(&Event::CancelAsked { delete: true }, PERSON)
-            .then(&Event::CancelObserved, ENGINE);
-        let event = stopped.deletion();
-        stopped.then(&event, ENGINE)
+        let stopping = Self::searching(id, at).then(&Event::CancelAsked { delete: true }, PERSON);
+        let keep_until = Timestamp(stopping.now + KEPT_MS);
+        stopping.then(&Event::CancelledAndDeleted { keep_until }, ENGINE)
     }
 
     pub fn retried_by_itself(id: &str, at: i64) -> Self {
