@@ -9,6 +9,7 @@ pub mod database;
 pub mod error_code;
 pub mod fasta;
 pub mod hits;
+pub mod invariants;
 pub mod job;
 pub mod list;
 pub mod molecule;

@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use crate::{
     clock::Clock,
+    crash::{self, Point},
     lease::{Member, Stillness},
     read_model::ReadModel,
     repository::{Created, IdempotencyKey, Lease, Repository, RepositoryError, Stored},
@@ -79,6 +80,7 @@ impl Jobs {
         member: Member,
     ) -> Result<Self, RepositoryError> {
         leases::register(repository.as_ref(), clock.as_ref(), &member).await?;
+        crash::point(Point::AfterRegister);
         // Revisions go on across restarts, so that a page never mistakes an old one for a new one:
         // they begin at the time in microseconds, and no engine makes a million changes a second.
         let begin = u64::try_from(clock.now().0)

@@ -4,7 +4,9 @@
 //! lifecycle that moves a job through its phases. [`JobService`] is the only door: pages and API call
 //! it and nothing below it.
 
+pub mod audit;
 pub mod clock;
+pub mod crash;
 pub mod databases;
 pub mod executor;
 pub mod intake;

@@ -10,9 +10,11 @@ use std::{
 };
 
 use bytes::Bytes;
+use elb_core::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
-    ObjectStore, ObjectStoreExt, WriteMultipart, local::LocalFileSystem, path::Path as Key,
+    ObjectMeta, ObjectStore, ObjectStoreExt, WriteMultipart, local::LocalFileSystem,
+    path::Path as Key,
 };
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -37,6 +39,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Query, Self::Archive, Self::Hits];
+
     const fn file_name(self) -> &'static str {
         match self {
             Self::Query => "query.fasta",
@@ -44,6 +49,15 @@ impl Kind {
             Self::Hits => "hits.sqlite",
         }
     }
+}
+
+/// An object that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Present {
+    /// Which.
+    pub kind: Kind,
+    /// When it was last written.
+    pub modified_at: Timestamp,
 }
 
 /// What went wrong with an object.
@@ -84,6 +98,19 @@ impl Objects {
         std::fs::create_dir_all(folder)?;
         let root = folder.canonicalize()?;
         let store = LocalFileSystem::new_with_prefix(&root)?.with_automatic_cleanup(true);
+        Ok(Self {
+            store: Arc::new(store),
+            root,
+        })
+    }
+
+    /// Objects under a folder that must be there; nothing is made.
+    ///
+    /// # Errors
+    /// If it is not there or cannot be read.
+    pub fn in_existing_folder(folder: &Path) -> Result<Self, ObjectError> {
+        let root = folder.canonicalize()?;
+        let store = LocalFileSystem::new_with_prefix(&root)?;
         Ok(Self {
             store: Arc::new(store),
             root,
@@ -207,6 +234,26 @@ impl Objects {
             jobs.extend(entry?.file_name().into_string());
         }
         Ok(jobs)
+    }
+
+    /// What a job keeps, and since when.
+    ///
+    /// # Errors
+    /// If the store refuses.
+    pub async fn of_job(&self, job: &str) -> Result<Vec<Present>, ObjectError> {
+        let listed = self.store.list(Some(&Self::prefix(job)?));
+        let metas: Vec<ObjectMeta> = listed.try_collect().await?;
+        let present = metas.iter().filter_map(|meta| {
+            let name = meta.location.filename()?;
+            let kind = Kind::ALL
+                .into_iter()
+                .find(|kind| kind.file_name() == name)?;
+            Some(Present {
+                kind,
+                modified_at: Timestamp(meta.last_modified.timestamp_millis()),
+            })
+        });
+        Ok(present.collect())
     }
 
     /// Removes every object of a job; one that is gone already is no error.

@@ -96,6 +96,16 @@ pub enum RepositoryError {
         /// Newest version known.
         known: i64,
     },
+    /// The store was written by an older program, and only a server brings it up to date.
+    #[error(
+        "the store has schema version {found}, this program reads version {known}: start the server on it once"
+    )]
+    TooOld {
+        /// Version found.
+        found: i64,
+        /// Version needed.
+        known: i64,
+    },
     /// A row cannot be read.
     #[error("job {id} cannot be read from the store: {source}")]
     Corrupt {

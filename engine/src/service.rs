@@ -18,6 +18,7 @@ use thiserror::Error;
 use tokio::sync::{broadcast, watch};
 
 use crate::{
+    crash::{self, Point},
     databases::Catalogue,
     intake::{self, Intake, IntakeError},
     jobs::{ChangeError, Jobs},
@@ -401,6 +402,7 @@ impl JobService {
         let (id, event) = (id.to_owned(), event.clone());
         to_its_end(async move {
             let stored = this.inner.jobs.change(&id, &event, &caller).await?;
+            crash::point(Point::AfterWish);
             this.inner.lifecycle.wake(&id);
             Ok(stored)
         })

@@ -10,6 +10,8 @@
 
 #[path = "it/altered.rs"]
 mod altered;
+#[path = "it/broken_off.rs"]
+mod broken_off;
 #[path = "it/cancelling.rs"]
 mod cancelling;
 #[path = "it/clocks.rs"]

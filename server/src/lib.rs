@@ -9,6 +9,7 @@
 
 pub mod api;
 pub mod assets;
+pub mod check;
 pub mod error;
 pub mod forms;
 pub mod guard;

@@ -6,7 +6,9 @@
 use std::{
     fs::{File, OpenOptions},
     io::{Read, Write},
+    os::unix::fs::MetadataExt,
     path::Path,
+    time::SystemTime,
 };
 
 use rustix::{
@@ -47,6 +49,22 @@ pub struct DataLock {
 }
 
 impl DataLock {
+    /// Since when a program has the folder, told without touching the lock; `None` if none has it, or if
+    /// this system does not tell.
+    #[must_use]
+    pub fn held_since(folder: &Path) -> Option<SystemTime> {
+        let file = folder.join("lock").metadata().ok()?;
+        let locks = std::fs::read_to_string("/proc/locks").ok()?;
+        // "1: FLOCK  ADVISORY  WRITE 32422 fe:00:9978240 0 EOF": the file's number stands after its device.
+        let held = locks.lines().any(|line| {
+            let mut words = line.split_whitespace().skip(1);
+            let number = words.clone().nth(4).and_then(|id| id.rsplit(':').next());
+            words.next() == Some("FLOCK") && number == Some(file.ino().to_string().as_str())
+        });
+        // Whoever takes the lock writes its number into the file.
+        held.then(|| file.modified().ok()).flatten()
+    }
+
     /// Takes the folder, alone or beside others that share it.
     ///
     /// # Errors

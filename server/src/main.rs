@@ -5,9 +5,10 @@
 
 use std::{process::ExitCode, time::Duration};
 
+use clap::Parser;
 use elb_server::{
-    AppState, router,
-    settings::{LogFormat, Settings},
+    AppState, check, router,
+    settings::{Command, Flags, LogFormat, Settings},
     wiring::{self, Started},
 };
 use tokio::{
@@ -36,7 +37,13 @@ fn main() -> ExitCode {
 }
 
 async fn program() -> ExitCode {
-    let settings = match Settings::of_process() {
+    let flags = Flags::parse();
+    let command = flags.command();
+    let settings = Settings::from_flags(flags, &|name| std::env::var(name).ok());
+    if let Some(Command::Check) = command {
+        return check::run(settings).await;
+    }
+    let settings = match settings {
         Ok(settings) => settings,
         Err(error) => return complain(&error),
     };

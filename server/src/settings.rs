@@ -5,7 +5,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use elb_engine::retention::Retention;
 use thiserror::Error;
 
@@ -13,6 +13,16 @@ mod sources;
 mod value;
 
 use sources::{Chosen, Sources};
+
+/// What to do instead of serving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Look over everything that is stored and tell what is not as it must be.
+    ///
+    /// Reads only, also while a server runs on the same folder. Each finding is one line; the exit code
+    /// is 0 if there is none, 1 if there are, 2 if the store cannot be read.
+    Check,
+}
 
 /// The browser control plane for BLAST searches.
 ///
@@ -22,8 +32,10 @@ use sources::{Chosen, Sources};
 #[derive(Debug, Parser)]
 #[command(name = "elb-dashboard", version, max_term_width = 100)]
 pub struct Flags {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// TOML file with settings.
-    #[arg(long, env = "ELB_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, env = "ELB_CONFIG", value_name = "FILE")]
     config: Option<String>,
     /// Address and port to listen on; port 0 takes any free one. Only loopback addresses, since there
     /// is no sign-in [default: 127.0.0.1:3000].
@@ -31,7 +43,7 @@ pub struct Flags {
     listen: Option<String>,
     /// Folder for state, queries, results, logs and own databases [default: elb-dashboard under
     /// $XDG_DATA_HOME or ~/.local/share].
-    #[arg(long, env = "ELB_DATA_DIR", value_name = "FOLDER")]
+    #[arg(long, global = true, env = "ELB_DATA_DIR", value_name = "FOLDER")]
     data_dir: Option<String>,
     /// Folders with BLAST databases, separated by colons; those of BLASTDB are added [default: none].
     #[arg(long, env = "ELB_DATABASES", value_name = "FOLDERS")]
@@ -68,7 +80,7 @@ pub struct Flags {
     key_life: Option<String>,
     /// How long a search is kept after its end, with query, results and log; then it is deleted: m, h,
     /// d, or never [default: never].
-    #[arg(long, env = "ELB_KEEP_JOBS", value_name = "TIME")]
+    #[arg(long, global = true, env = "ELB_KEEP_JOBS", value_name = "TIME")]
     keep_jobs: Option<String>,
     /// How long a deleted search can be restored: s, m, h, d [default: 7d].
     #[arg(long, env = "ELB_KEEP_DELETED", value_name = "TIME")]
@@ -79,7 +91,7 @@ pub struct Flags {
     keep_tombstones: Option<String>,
     /// How long the history of searches that have ended is kept: m, h, d, or never to remove any
     /// [default: never].
-    #[arg(long, env = "ELB_KEEP_HISTORY", value_name = "TIME")]
+    #[arg(long, global = true, env = "ELB_KEEP_HISTORY", value_name = "TIME")]
     keep_history: Option<String>,
     /// Whether several servers use the data folder at once, as while one replaces another: true or false.
     /// All of them must be started with it [default: false].
@@ -177,19 +189,19 @@ pub struct Settings {
     pub told: Vec<(&'static str, String, String)>,
 }
 
+impl Flags {
+    /// What to do; `None` is to serve.
+    #[must_use]
+    pub const fn command(&self) -> Option<Command> {
+        self.command
+    }
+}
+
 impl Settings {
-    /// Reads flags and environment of this process, and the file that they name.
+    /// Reads flags (which hold their environment already), the environment, and the file that they name.
     ///
     /// # Errors
     /// The first setting that makes no sense, with where it was set and what it must be.
-    pub fn of_process() -> Result<Self, SettingsError> {
-        Self::from_flags(Flags::parse(), &|name| std::env::var(name).ok())
-    }
-
-    /// The same from given flags (which hold their environment already) and environment.
-    ///
-    /// # Errors
-    /// As [`Self::of_process`].
     pub fn from_flags(
         flags: Flags,
         environment: &dyn Fn(&str) -> Option<String>,

@@ -16,6 +16,8 @@ mod answer;
 mod assets;
 #[path = "it/bulk.rs"]
 mod bulk;
+#[path = "it/check.rs"]
+mod check;
 #[path = "it/client.rs"]
 mod client;
 #[path = "it/databases.rs"]
@@ -54,6 +56,8 @@ mod running;
 mod search_form;
 #[path = "it/search_sent.rs"]
 mod search_sent;
+#[path = "it/sequences.rs"]
+mod sequences;
 #[path = "it/settings.rs"]
 mod settings;
 #[path = "it/submit.rs"]

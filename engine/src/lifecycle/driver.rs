@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Context;
 use crate::{
+    crash::{self, Point},
     executor::ExecutorError,
     jobs::ChangeError,
     repository::{Lease, RepositoryError, Stored},
@@ -103,12 +104,14 @@ pub(super) async fn drive(context: &Context, id: &str, changed: &Notify, stop: &
             driver.fail(&stored.job, &error).await;
             continue;
         }
+        crash::point(Point::BeforeTurn);
         let Some(turn) = interruptible(&driver, &stored, changed, stop).await else {
             if stop.is_cancelled() {
                 return;
             }
             continue;
         };
+        crash::point(Point::AfterTurn);
         match turn {
             Ok(()) => refused = 0,
             Err(Halt::Again) => {
@@ -214,6 +217,7 @@ impl Driver<'_> {
             if let Err(error) = self.context.executor.cancel(job).await {
                 tracing::warn!(job = %job.id, %error, "processes of the failed attempt may be left");
             }
+            crash::point(Point::BeforeRetry);
             self.leave_slot(job).await;
             self.context.admission.leave(&job.id);
             Event::RetryPlanned {
@@ -267,6 +271,7 @@ pub(super) async fn end(context: &Context, id: &str) {
 /// What remains when a job has ended: a failed one may have processes left, and the work folder is of
 /// no more use once it has completed. Query and results of a deleted one wait for the janitor.
 async fn finish(context: &Context, job: &Job) {
+    crash::point(Point::BeforeFinish);
     if job.phase.status() == Status::Failed
         && let Err(error) = context.executor.cancel(job).await
     {
@@ -280,8 +285,12 @@ async fn finish(context: &Context, job: &Job) {
     }
     context.admission.leave(&job.id);
     let removable = matches!(job.phase, Phase::Completed | Phase::Deleted);
-    if removable && let Err(error) = context.executor.cleanup(&job.id).await {
-        tracing::warn!(job = %job.id, %error, "the work folder cannot be removed");
+    if removable {
+        crash::point(Point::BeforeCleanup);
+        if let Err(error) = context.executor.cleanup(&job.id).await {
+            tracing::warn!(job = %job.id, %error, "the work folder cannot be removed");
+        }
+        crash::point(Point::AfterCleanup);
     }
     if job.phase == Phase::Deleted {
         context.cleaning.notify_one();

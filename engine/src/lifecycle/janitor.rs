@@ -8,6 +8,7 @@ use elb_core::transition::{Event, IllegalTransition};
 
 use super::Context;
 use crate::{
+    crash::{self, Point},
     jobs::{ChangeError, ENGINE},
     repository::RepositoryError,
 };
@@ -69,6 +70,7 @@ async fn empty_tombstones(context: &Context) -> Result<(), Failure> {
         if !due {
             continue;
         }
+        crash::point(Point::BeforeEmptied);
         if let Err(error) = context
             .jobs
             .change(&id, &Event::ObjectsRemoved, ENGINE)
@@ -91,8 +93,10 @@ async fn remove_leftovers(context: &Context) -> Result<(), Failure> {
         if !context.jobs.model().is_emptied(&id) && !is_orphan(context, &id).await? {
             continue;
         }
+        crash::point(Point::BeforeRemoval);
         context.executor.cleanup(&id).await?;
         context.objects.remove_all(&id).await?;
+        crash::point(Point::AfterRemoval);
         context.logs.remove(&id)?;
     }
     Ok(())

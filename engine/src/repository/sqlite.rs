@@ -11,12 +11,15 @@ use elb_core::{job::Job, list::Cursor, time::Timestamp, view::HistoryEntry};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Mutex;
 
+use crate::crash::{self, Point};
+
 use super::{
     Beat, Changes, Created, IdempotencyKey, Lease, Repository, RepositoryError, ScanPage,
     SlotRequest, SlotTurn, Stored,
 };
 
 mod leases;
+mod read_only;
 mod rows;
 mod schema;
 mod slots;
@@ -84,7 +87,9 @@ impl SqliteRepository {
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let outcome = work(&transaction)?;
+            crash::point(Point::BeforeCommit);
             transaction.commit()?;
+            crash::point(Point::AfterCommit);
             Ok(outcome)
         })
         .await

@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Caller, JobService, ServiceError, to_its_end};
 use crate::{
+    crash::{self, Point},
     intake::Intake,
     jobs::ENGINE,
     objects::Kind,
@@ -146,12 +147,17 @@ impl JobService {
         let file = tokio::fs::File::from_std(query.file.reopen().map_err(|error| {
             ServiceError::Internal(format!("the query cannot be read back: {error}"))
         })?);
+        crash::point(Point::BeforeQuery);
         self.inner.objects.put(&id, Kind::Query, file).await?;
+        crash::point(Point::AfterQuery);
         let mut job = self.new_job(id, caller, spec, &title, &query);
         job.warnings = warnings;
         let created = self.inner.jobs.create(&job, key.as_ref(), &caller.id).await;
         match created {
-            Ok(Created::New(stored)) => self.hand_over(stored).await,
+            Ok(Created::New(stored)) => {
+                crash::point(Point::AfterRow);
+                self.hand_over(stored).await
+            }
             Ok(Created::Existing(stored)) => {
                 self.inner.lifecycle.step_out(&job.id);
                 self.drop_query(&job.id).await;
@@ -223,6 +229,7 @@ impl JobService {
             self.full()
         } else {
             self.inner.lifecycle.wake(&job.id);
+            crash::point(Point::BeforeAnswer);
             return Ok(Submitted {
                 stored,
                 replayed: false,

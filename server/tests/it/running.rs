@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     net::SocketAddr,
     path::Path,
-    process::Stdio,
+    process::{ExitStatus, Stdio},
     sync::{Arc, Mutex},
 };
 
@@ -154,7 +154,7 @@ impl Running {
         self.child.id().unwrap()
     }
 
-    pub async fn ask_to_stop(mut self, signal: Signal) -> std::process::ExitStatus {
+    pub async fn ask_to_stop(mut self, signal: Signal) -> ExitStatus {
         kill_process(Pid::from_child_id(self.id()), signal).unwrap();
         tokio::time::timeout(PATIENCE, self.child.wait())
             .await
@@ -173,8 +173,14 @@ impl FromChild for Pid {
     }
 }
 
-/// Runs the program to its end; what it wrote to both.
-pub async fn ends(mut command: Command) -> (bool, String, String) {
+/// Runs the program to its end: whether it succeeded, and what it wrote to both.
+pub async fn ends(command: Command) -> (bool, String, String) {
+    let (status, out, err) = outcome(command).await;
+    (status.success(), out, err)
+}
+
+/// Runs the program to its end: how it ended, and what it wrote to both.
+pub async fn outcome(mut command: Command) -> (ExitStatus, String, String) {
     let mut child = command.spawn().unwrap();
     let (mut out, mut err) = (String::new(), String::new());
     let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
@@ -185,10 +191,10 @@ pub async fn ends(mut command: Command) -> (bool, String, String) {
         );
         one.unwrap();
         other.unwrap();
-        child.wait().await.unwrap().success()
+        child.wait().await.unwrap()
     };
-    let success = tokio::time::timeout(PATIENCE, waiting)
+    let status = tokio::time::timeout(PATIENCE, waiting)
         .await
         .expect("the program does not end");
-    (success, out, err)
+    (status, out, err)
 }

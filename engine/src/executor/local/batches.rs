@@ -15,6 +15,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::workdir::{WorkDir, disk_error};
 use crate::{
+    crash::{self, Point},
     executor::ExecutorError,
     objects::{Kind, ObjectError, Objects},
 };
@@ -77,6 +78,7 @@ pub(super) async fn split(
         }
     }
     close(open).await?;
+    crash::point(Point::BeforeBatchList);
     work.write_batches(&batches)
 }
 

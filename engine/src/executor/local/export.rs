@@ -27,6 +27,7 @@ use super::{
     workdir::disk_error,
 };
 use crate::{
+    crash::{self, Point},
     executor::ExecutorError,
     objects::{Kind, ObjectError},
     results::{IndexBuilder, IndexMeta, QueryInput, ResultsError, Totals},
@@ -80,11 +81,15 @@ pub(super) async fn export(
     let meta = index_meta(job);
     let target = index.clone();
     let beats = pulse.clone();
-    let indexing =
-        tokio::task::spawn_blocking(move || build_index(&target, meta, queries, tables, &beats));
+    let indexing = tokio::task::spawn_blocking(move || {
+        let totals = build_index(&target, meta, queries, tables, &beats);
+        crash::point(Point::AfterIndex);
+        totals
+    });
     let joined = async {
         let source = Concatenated::open(archives, pulse.clone()).await?;
         let put = executor.objects.put(&job.id, Kind::Archive, source).await;
+        crash::point(Point::AfterArchive);
         put.map_err(stored)
     };
     let (totals, archive_bytes) = tokio::join!(indexing, joined);
@@ -101,6 +106,7 @@ pub(super) async fn export(
         .put(&job.id, Kind::Hits, file)
         .await
         .map_err(stored)?;
+    crash::point(Point::AfterHits);
     if let Err(error) = fs::remove_file(&index) {
         tracing::warn!(job = %job.id, %error, "the draft of the index stays until the work folder goes");
     }

@@ -34,6 +34,7 @@ use super::{
     workdir::{WorkDir, disk_error, may_pass},
 };
 use crate::{
+    crash::{self, Point},
     executor::{ExecutorError, Observation, RunLimits},
     joblog::JobLogs,
     lease::Member,
@@ -350,7 +351,9 @@ async fn search_batch(
             plain => blast.arg(plain),
         };
     }
+    crash::point(Point::BeforeSpawn);
     let stderr = run_to_end(blast, halt).await?;
+    crash::point(Point::AfterBlast);
     note_warnings(setup, &label, &stderr, warnings);
     let mut formatter = setup.toolkit.command(Tool::BlastFormatter);
     formatter
@@ -363,12 +366,14 @@ async fn search_batch(
         formatter.args(["-max_target_seqs", &most.to_string()]);
     }
     run_to_end(formatter, halt).await?;
+    crash::point(Point::BeforeDone);
     let renamed = fs::rename(&folder, setup.work.done_batch(batch));
     if let Err(error) = renamed
         && !setup.work.is_done(batch)
     {
         return Err(disk_error("a finished batch cannot be kept", &error).into());
     }
+    crash::point(Point::AfterDone);
     let took = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     setup.log(
         LogLevel::Info,
@@ -403,6 +408,7 @@ async fn run_to_end(mut command: Command, halt: &CancellationToken) -> Result<St
         };
         ExecutorError::new(code, message)
     })?;
+    crash::point(Point::AfterSpawn);
     let leader = child
         .id()
         .and_then(|id| Pid::from_raw(i32::try_from(id).unwrap_or(0)));

@@ -8,7 +8,10 @@ use std::time::Duration;
 use elb_core::{job::Job, phase::Phase, poll, text, transition::Event};
 
 use super::{Driver, Halt};
-use crate::repository::{SlotHolder, SlotTurn};
+use crate::{
+    crash::{self, Point},
+    repository::{SlotHolder, SlotTurn},
+};
 
 /// How often a slot is renewed while it is held: fifteen renewals fit into its life.
 const RENEWAL: Duration = Duration::from_secs(poll::SLOT_LIFE.as_secs() / 15);
@@ -28,10 +31,13 @@ impl Driver<'_> {
         if !self.has_slot(job).await? {
             return Ok(());
         }
+        crash::point(Point::BeforeSubmit);
         if !self.submit_renewing(job).await? {
             return Ok(());
         }
+        crash::point(Point::AfterSubmit);
         self.enter(job, Phase::Submitted).await?;
+        crash::point(Point::AfterSubmitted);
         self.leave_slot(job).await;
         Ok(())
     }

@@ -7,7 +7,7 @@ use elb_core::{
     job::{Intent, Job, Progress},
     phase::Phase,
     poll,
-    step::Step,
+    step::{Step, StepRecord},
     text,
     time::Timestamp,
     transition::Event,
@@ -16,6 +16,7 @@ use elb_core::{
 
 use super::{Driver, Halt};
 use crate::{
+    crash::{self, Point},
     executor::{Observation, Plan, Readiness},
     lifecycle::admission::Turn,
 };
@@ -31,7 +32,9 @@ impl Driver<'_> {
         match job.phase {
             Phase::Queued => self.queued(job).await,
             Phase::Preparing => {
+                crash::point(Point::BeforePrepare);
                 self.context.executor.prepare(job).await?;
+                crash::point(Point::AfterPrepare);
                 self.enter(job, Phase::WarmingUp).await
             }
             Phase::WarmingUp => self.warm_up(job).await,
@@ -53,7 +56,9 @@ impl Driver<'_> {
             }
             Phase::ResultsPending => self.enter(job, Phase::ExportingResults).await,
             Phase::ExportingResults => {
+                crash::point(Point::BeforeExport);
                 let outcome = self.context.executor.export(job).await?;
+                crash::point(Point::AfterExport);
                 let line = "the results can be read".to_owned();
                 self.log(job, LogLevel::Info, line);
                 self.change(job, &Event::Completed { outcome }).await?;
@@ -103,7 +108,9 @@ impl Driver<'_> {
     }
 
     async fn warm_up(&self, job: &Job) -> Result<(), Halt> {
-        match self.context.executor.warm_up(job).await? {
+        let ready = self.context.executor.warm_up(job).await?;
+        crash::point(Point::AfterWarmUp);
+        match ready {
             Readiness::Waiting(reason) => {
                 return self.wait(job, Phase::WaitingForDatabase, reason).await;
             }
@@ -118,6 +125,7 @@ impl Driver<'_> {
 
     async fn configure(&self, job: &Job) -> Result<(), Halt> {
         let plan = self.context.executor.plan(job).await?;
+        crash::point(Point::AfterPlan);
         let line = elb_core::search::display_command(&plan.command);
         self.log(job, LogLevel::Command, line);
         let stored = self.change(job, &planned(job, plan)).await?;
@@ -125,7 +133,9 @@ impl Driver<'_> {
     }
 
     async fn stage(&self, job: &Job) -> Result<(), Halt> {
-        match self.context.executor.stage(job).await? {
+        let ready = self.context.executor.stage(job).await?;
+        crash::point(Point::AfterStage);
+        match ready {
             Readiness::Waiting(reason) => {
                 return self.wait(job, Phase::WaitingForDatabase, reason).await;
             }
@@ -139,6 +149,11 @@ impl Driver<'_> {
     }
 
     async fn skip(&self, job: &Job, step: Step, reason: String) -> Result<(), Halt> {
+        // A turn that was broken off before its next write has skipped it already.
+        let passed = |record: &StepRecord| record.state.is_passed();
+        if job.step(step).is_some_and(passed) {
+            return Ok(());
+        }
         self.change(job, &Event::Skip { step, reason }).await?;
         Ok(())
     }
@@ -192,6 +207,7 @@ impl Driver<'_> {
         loop {
             let (changes, observation) = self.context.executor.observe(job, seen).await;
             seen = changes;
+            crash::point(Point::AfterObserve);
             match observation {
                 Observation::Accepted => {}
                 Observation::Gone => {
@@ -252,6 +268,7 @@ impl Driver<'_> {
     }
 
     async fn cancel(&self, job: &Job) -> Result<(), Halt> {
+        crash::point(Point::BeforeStop);
         if let Err(error) = self.context.executor.cancel(job).await {
             let reason = error.to_string();
             if job.hindrance.as_ref() != Some(&reason) {
@@ -262,6 +279,7 @@ impl Driver<'_> {
             tokio::time::sleep(poll::JOB_STEADY).await;
             return Ok(());
         }
+        crash::point(Point::AfterStop);
         self.leave_slot(job).await;
         let line = "cancelled: nothing of the search is running any more".to_owned();
         self.log(job, LogLevel::Info, line);

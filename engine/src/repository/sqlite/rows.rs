@@ -224,18 +224,26 @@ pub(super) fn set_lease(
     lease: Lease,
     entry: Option<&HistoryEntry>,
 ) -> Result<Stored, RepositoryError> {
-    let Stored { job, version, .. } = stored;
+    let Stored {
+        mut job, version, ..
+    } = stored;
     let version = version + u64::from(entry.is_some());
+    if let Some(entry) = entry {
+        // As with every transition: what comes next is not told as earlier than this.
+        job.updated_at = job.updated_at.max(entry.at);
+    }
     transaction
         .prepare_cached(
-            "UPDATE jobs SET version = ?2, holder = ?3, epoch = ?4, change = ?5 WHERE id = ?1",
+            "UPDATE jobs SET version = ?2, holder = ?3, epoch = ?4, change = ?5, document = ?6 \
+             WHERE id = ?1",
         )?
         .execute(params![
             job.id,
             version,
             lease.holder,
             lease.epoch,
-            next_change(transaction)?
+            next_change(transaction)?,
+            encode(&job)?
         ])?;
     if let Some(entry) = entry {
         append(transaction, &job.id, version, lease.epoch, entry)?;
