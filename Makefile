@@ -32,9 +32,9 @@ SITE_SOURCES := Cargo.toml Cargo.lock $(wildcard core/Cargo.toml app/Cargo.toml 
 SETUP_STAGE := build
 run: SETUP_STAGE := run
 bench: SETUP_STAGE := run
-test setup: SETUP_STAGE := test
+test setup crash: SETUP_STAGE := test
 
-.PHONY: help run build test bench clean setup ready server format-check lint unit-tests size end2end
+.PHONY: help run build test bench crash clean setup ready server format-check lint unit-tests size end2end
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -51,6 +51,10 @@ test: ready format-check $(SITE) lint unit-tests size end2end ## every check the
 bench: ready server ## the benchmarks
 	@$(SECTION) "benchmarks" cargo bench $(LOCKED) --package elb-engine --bench '*'
 	@$(SECTION) "start to first page" node scripts/bench-start.mjs
+
+crash: ready $(SITE) ## the long crash run: 1,000 kills, 20 and more at each named point
+	@$(SECTION) "crash harness" env ELB_CRASH_KILLS=$${ELB_CRASH_KILLS:-1000} \
+		cargo test $(LOCKED) --package elb-server --test crash -- --nocapture
 
 clean: ## remove what was built (installed tools stay)
 	rm -rf target end2end/test-results end2end/playwright-report

@@ -50,6 +50,43 @@ pub struct Looked {
     pub objects: u64,
 }
 
+/// One row of the store, with all that belongs to it.
+#[derive(Debug)]
+pub enum Row {
+    /// What is known of a job.
+    Job(Box<JobEvidence>),
+    /// A row that cannot be read.
+    Unreadable(RepositoryError),
+}
+
+/// Goes through every row of the store, newest first.
+///
+/// # Errors
+/// If the store or the objects cannot be read.
+pub async fn each_row(
+    repository: &dyn Repository,
+    objects: &Objects,
+    mut take: impl FnMut(Row),
+) -> Result<(), AuditError> {
+    let mut after: Option<Cursor> = None;
+    loop {
+        let page = repository.scan(after.as_ref(), ROWS).await?;
+        let living = living(repository).await?;
+        for error in page.unreadable {
+            take(Row::Unreadable(error));
+        }
+        for row in page.jobs {
+            if let Some(job) = evidence_of(repository, objects, row, &living).await? {
+                take(Row::Job(Box::new(job)));
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
 /// Holds a whole store against the invariants; `tell` is given each violation as it is found.
 ///
 /// # Errors
@@ -65,27 +102,20 @@ pub async fn audit(
     let mut looked = Looked::default();
     let mut spans = Vec::new();
     let mut known: HashSet<String> = HashSet::new();
-    let mut after: Option<Cursor> = None;
-    loop {
-        let page = repository.scan(after.as_ref(), ROWS).await?;
-        let living = living(repository).await?;
-        for error in page.unreadable {
-            let id = match &error {
+    each_row(repository, objects, |row| match row {
+        Row::Unreadable(error) => {
+            let job = match &error {
                 RepositoryError::Corrupt { id, .. } => Some(id.clone()),
                 _ => None,
             };
-            known.extend(id.clone());
+            known.extend(job.clone());
             tell(Violation {
                 invariant: Invariant::I1,
-                job: id,
+                job,
                 what: error.to_string(),
             });
         }
-        for row in page.jobs {
-            let id = row.job.id.clone();
-            let Some(job) = evidence_of(repository, objects, row, &living).await? else {
-                continue;
-            };
+        Row::Job(job) => {
             looked.jobs += 1;
             looked.entries += job.history.len() as u64;
             looked.objects += job
@@ -93,16 +123,13 @@ pub async fn audit(
                 .as_ref()
                 .map_or(0, |objects| objects.len() as u64);
             spans.extend(QueueSpan::of(&job));
-            known.insert(id);
             for violation in invariants::check_job(&job, circumstances) {
                 tell(violation);
             }
+            known.insert(job.job.id);
         }
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
+    })
+    .await?;
     let slack = circumstances.slack_ms;
     let passed = invariants::queue_is_first_come_first_served(&spans, slack);
     let left = leftovers(repository, objects, stored, &known).await?;

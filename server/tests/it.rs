@@ -56,6 +56,8 @@ mod running;
 mod search_form;
 #[path = "it/search_sent.rs"]
 mod search_sent;
+#[path = "it/sequences.rs"]
+mod sequences;
 #[path = "it/settings.rs"]
 mod settings;
 #[path = "it/submit.rs"]

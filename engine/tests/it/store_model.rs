@@ -55,9 +55,9 @@ impl ReferenceStateMachine for Model {
         prop_oneof![
             4 => (id.clone(), prop::option::of(0..2_u64), holder.clone())
                 .prop_map(|(id, key, holder)| Call::Create { id, key, holder }),
-            8 => (id.clone(), rarely.clone(), fence, change)
+            8 => (id.clone(), rarely, fence, change)
                 .prop_map(|(id, stale, fence, event)| Call::Update { id, stale, fence, event }),
-            4 => (id.clone(), holder.clone(), rarely.clone(), silence)
+            4 => (id.clone(), holder.clone(), rarely, silence)
                 .prop_map(|(id, holder, stale, silent)| Call::Claim { id, holder, stale, silent }),
             2 => holder.clone().prop_map(|holder| Call::Beat { holder }),
             1 => holder.clone().prop_map(|holder| Call::Leave { holder }),

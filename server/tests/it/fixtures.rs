@@ -1,77 +1,14 @@
-//! What tests search with: real sequences, databases made of them, BLAST+ that fails when told to.
+//! What tests search with: searches, forms, and BLAST+ that fails when told to.
 
 use std::{
-    io::Read,
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
-    process::Command,
-    sync::OnceLock,
 };
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use super::client::Form;
-
-const RRNA: &str = "/usr/share/microbiomeutil-data/RESOURCES/rRNA16S.gold.fasta";
-const PROTEINS: &str = "/usr/share/doc/mmseqs2/example-data/DB.fasta.gz";
-
-/// The first records of a FASTA file, plain or gzip.
-fn records(path: &str, skip: usize, count: usize) -> String {
-    let mut text = String::new();
-    let mut file = std::fs::File::open(path).unwrap();
-    if path.ends_with(".gz") {
-        flate2::read::MultiGzDecoder::new(file)
-            .read_to_string(&mut text)
-            .unwrap();
-    } else {
-        file.read_to_string(&mut text).unwrap();
-    }
-    let records = text.split('>').skip(1 + skip).take(count);
-    records
-        .map(|record| format!(">{}\n", record.trim_end()))
-        .collect()
-}
-
-/// Genes with names that are one line.
-pub fn genes(skip: usize, count: usize) -> String {
-    records(RRNA, skip, count).replace('\t', " ")
-}
-
-pub fn proteins(skip: usize, count: usize) -> String {
-    records(PROTEINS, skip, count)
-}
-
-/// Makes a database in a folder, as somebody at a terminal would.
-pub fn make_database(folder: &Path, name: &str, kind: &str, fasta: &str) {
-    let source = format!("{name}.source");
-    std::fs::write(folder.join(&source), fasta).unwrap();
-    let out = Command::new("makeblastdb")
-        .current_dir(folder)
-        .args([
-            "-in", &source, "-out", name, "-dbtype", kind, "-title", name,
-        ])
-        .output()
-        .unwrap();
-    assert!(
-        out.status.success(),
-        "{}",
-        String::from_utf8_lossy(&out.stderr)
-    );
-}
-
-/// Small databases of real sequences, made once for all tests of the run.
-pub fn databases() -> &'static Path {
-    static MADE: OnceLock<TempDir> = OnceLock::new();
-    let made = MADE.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        make_database(folder.path(), "genes", "nucl", &genes(0, 300));
-        make_database(folder.path(), "few_genes", "nucl", &genes(100, 12));
-        make_database(folder.path(), "proteins", "prot", &proteins(0, 500));
-        folder
-    });
-    made.path()
-}
+pub use super::sequences::{databases, genes, make_database, proteins};
 
 /// BLAST+ whose `tool` does what the file `fault` says, if there is one.
 pub fn faulty_toolkit(folder: &Path, tool: &str) -> PathBuf {
