@@ -5,15 +5,16 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{Read, Write},
+    io::{Read, Seek, Write},
     os::unix::fs::MetadataExt,
     path::Path,
-    time::SystemTime,
+    time::{Duration, Instant, SystemTime},
 };
 
 use rustix::{
     fs::{FlockOperation, flock},
     io::Errno,
+    process::{Pid, test_kill_process},
 };
 use thiserror::Error;
 
@@ -41,6 +42,12 @@ pub enum LockError {
         source: std::io::Error,
     },
 }
+
+/// How long the lock of a program that is gone may outlive it: a child that it was about to start holds it
+/// until it has started, so that a server that is started again at once finds it taken.
+const LEFT_OVER: Duration = Duration::from_secs(3);
+/// How often it is tried meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Holds the folder for as long as it lives; the system gives it back when the process ends, however.
 #[derive(Debug)]
@@ -87,24 +94,82 @@ impl DataLock {
         } else {
             FlockOperation::NonBlockingLockExclusive
         };
-        let locked = flock(&file, operation);
-        if locked == Err(Errno::WOULDBLOCK) {
-            let mut holder = String::new();
-            // What it wrote only helps to find it.
-            let _ = file.read_to_string(&mut holder);
-            let holder = holder.trim();
+        let deadline = Instant::now() + LEFT_OVER;
+        let locked = loop {
+            let locked = flock(&file, operation);
+            if locked != Err(Errno::WOULDBLOCK) {
+                break locked;
+            }
+            let holder = holder(&mut file);
+            let gone = holder.is_none_or(|process| test_kill_process(process) == Err(Errno::SRCH));
+            if gone && Instant::now() < deadline {
+                std::thread::sleep(LOOK_EVERY);
+                continue;
+            }
             return Err(LockError::Taken {
                 folder: folder.display().to_string(),
-                holder: if holder.is_empty() {
-                    "unknown process".to_owned()
-                } else {
-                    format!("process {holder}")
-                },
+                holder: holder.map_or_else(
+                    || "unknown process".to_owned(),
+                    |process| format!("process {}", process.as_raw_nonzero()),
+                ),
             });
-        }
+        };
         locked.map_err(|error| io(error.into()))?;
-        file.set_len(0).map_err(io)?;
+        file.set_len(0).and_then(|()| file.rewind()).map_err(io)?;
         write!(file, "{}", std::process::id()).map_err(io)?;
         Ok(Self { _file: file })
+    }
+}
+
+/// Who wrote its number into the file.
+fn holder(file: &mut File) -> Option<Pid> {
+    let mut number = String::new();
+    // What it wrote only helps to find it.
+    file.rewind().ok()?;
+    file.read_to_string(&mut number).ok()?;
+    Pid::from_raw(number.trim().parse().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+    use super::*;
+
+    fn refused(folder: &Path) -> (String, Duration) {
+        let begun = Instant::now();
+        match DataLock::take(folder, false) {
+            Err(LockError::Taken { holder, .. }) => (holder, begun.elapsed()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_lock_of_a_program_that_lives_is_respected_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let _held = DataLock::take(folder.path(), false).unwrap();
+        let (holder, waited) = refused(folder.path());
+        assert_eq!(holder, format!("process {}", std::process::id()));
+        assert!(waited < LEFT_OVER, "{waited:?}");
+        assert!(DataLock::held_since(folder.path()).is_some());
+    }
+
+    #[test]
+    fn a_lock_that_outlives_its_program_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = DataLock::take(folder.path(), false).unwrap();
+        let mut ended = std::process::Command::new("true").spawn().unwrap();
+        ended.wait().unwrap();
+        std::fs::write(folder.path().join("lock"), ended.id().to_string()).unwrap();
+        let path = folder.path().to_owned();
+        let taking = std::thread::spawn(move || DataLock::take(&path, false));
+        // Whether it has begun to wait or not: it must not give up.
+        drop(held);
+        assert!(taking.join().unwrap().is_ok());
+        let _again = DataLock::take(folder.path(), false).unwrap();
+        std::fs::write(folder.path().join("lock"), ended.id().to_string()).unwrap();
+        let (holder, waited) = refused(folder.path());
+        assert_eq!(holder, format!("process {}", ended.id()));
+        assert!(waited >= LEFT_OVER, "{waited:?}");
     }
 }

@@ -21,7 +21,7 @@ pub fn body(kind: usize) -> Value {
         1 => json!({ "program": "blastn", "database": "few_genes", "query": genes(40, 1) }),
         2 => json!({ "program": "blastp", "database": "proteins", "query": proteins(3, 2) }),
         // The longest.
-        3 => json!({ "program": "tblastx", "database": "few_genes", "query": genes(60, 16) }),
+        3 => json!({ "program": "tblastx", "database": "few_genes", "query": genes(60, 6) }),
         _ => json!({ "program": "blastx", "database": "proteins", "query": genes(80, 1) }),
     }
 }
