@@ -9,8 +9,9 @@ use crate::{
     error_code::{ErrorCode, JobError},
     phase::Phase,
     search::SearchSpec,
-    step::{Step, StepRecord, StepState},
+    step::{Step, StepRecord, StepState, fresh_timeline},
     time::Timestamp,
+    transition::Event,
 };
 
 /// How many ended attempts keep their timeline in the row; older ones remain in the history.
@@ -225,6 +226,53 @@ const fn is_zero(value: &u32) -> bool {
 }
 
 impl Job {
+    /// A job that has just been submitted: it waits in the queue for its first attempt.
+    #[must_use]
+    pub fn new(
+        id: String,
+        owner: String,
+        title: String,
+        spec: SearchSpec,
+        created_at: Timestamp,
+    ) -> Self {
+        let job = Self {
+            id,
+            owner,
+            title,
+            spec,
+            query: QueryFacts::default(),
+            database: DatabaseFacts::default(),
+            phase: Phase::Queued,
+            intent: Intent::Run,
+            attempt: 1,
+            steps: fresh_timeline(),
+            past_attempts: Vec::new(),
+            progress: Progress::default(),
+            created_at,
+            started_at: None,
+            completed_at: None,
+            updated_at: created_at,
+            error: None,
+            warnings: Vec::new(),
+            outcome: None,
+            command: Vec::new(),
+            not_before: None,
+            automatic_retries: 0,
+            deadlines: Vec::new(),
+            hindrance: None,
+            deletion: None,
+            run_id: None,
+            blast_version: None,
+            digest: String::new(),
+        };
+        let wait = Event::Wait {
+            phase: Phase::Queued,
+            reason: "in the queue".to_owned(),
+        };
+        // A fresh job can always wait; should that ever change, the job as it is tells the truth too.
+        job.apply(&wait, created_at).unwrap_or(job)
+    }
+
     /// The record of one step.
     #[must_use]
     pub fn step(&self, step: Step) -> Option<&StepRecord> {

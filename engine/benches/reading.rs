@@ -15,12 +15,11 @@ use std::{fmt::Write, hint::black_box, io::Cursor, path::Path, time::Duration};
 
 use elb_core::{
     fasta::{Checker, Expect, Limits},
-    job::{DatabaseFacts, Intent, Job, Progress, QueryFacts},
+    job::Job,
     list::{ListQuery, SortKey},
     molecule::Molecule,
     phase::Phase,
     search::{Program, SearchOptions, SearchSpec},
-    step::fresh_timeline,
     time::Timestamp,
 };
 use elb_engine::{
@@ -35,39 +34,21 @@ const ROUNDS: usize = 31;
 fn job(number: u64) -> Job {
     let at = Timestamp(1_700_000_000_000 + i64::try_from(number).unwrap() * 1_000);
     Job {
-        id: format!("job-{number:08}"),
-        owner: "local".to_owned(),
-        title: format!("Search number {number} of gene {}", number % 97),
-        spec: SearchSpec {
-            program: Program::ALL[(number % 5) as usize],
-            task: None,
-            database: format!("database_{}", number % 7),
-            options: SearchOptions::default(),
-        },
-        query: QueryFacts::default(),
-        database: DatabaseFacts::default(),
         phase: [Phase::Completed, Phase::Failed, Phase::Running][(number % 3) as usize],
-        intent: Intent::Run,
-        attempt: 1,
-        steps: fresh_timeline(),
-        past_attempts: Vec::new(),
-        not_before: None,
-        automatic_retries: 0,
-        deadlines: Vec::new(),
-        hindrance: None,
-        deletion: None,
-        progress: Progress::default(),
-        created_at: at,
         started_at: Some(at),
         completed_at: Some(at),
-        updated_at: at,
-        error: None,
-        warnings: Vec::new(),
-        outcome: None,
-        command: Vec::new(),
-        run_id: None,
-        blast_version: None,
-        digest: String::new(),
+        ..Job::new(
+            format!("job-{number:08}"),
+            "local".to_owned(),
+            format!("Search number {number} of gene {}", number % 97),
+            SearchSpec {
+                program: Program::ALL[(number % 5) as usize],
+                task: None,
+                database: format!("database_{}", number % 7),
+                options: SearchOptions::default(),
+            },
+            at,
+        )
     }
 }
 

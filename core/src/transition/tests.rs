@@ -5,52 +5,21 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{
-    job::{DatabaseFacts, QueryFacts},
-    search::{Program, SearchOptions, SearchSpec},
-};
+use crate::search::{Program, SearchOptions, SearchSpec};
 
 fn queued() -> Job {
-    let job = Job {
-        id: "job-1".into(),
-        owner: "local".into(),
-        title: "a search".into(),
-        spec: SearchSpec {
+    Job::new(
+        "job-1".into(),
+        "local".into(),
+        "a search".into(),
+        SearchSpec {
             program: Program::Blastn,
             task: None,
             database: "16S".into(),
             options: SearchOptions::default(),
         },
-        query: QueryFacts::default(),
-        database: DatabaseFacts::default(),
-        phase: Phase::Queued,
-        intent: Intent::Run,
-        attempt: 1,
-        steps: fresh_timeline(),
-        past_attempts: Vec::new(),
-        not_before: None,
-        automatic_retries: 0,
-        deadlines: Vec::new(),
-        hindrance: None,
-        deletion: None,
-        progress: Progress::default(),
-        created_at: Timestamp(1_000),
-        started_at: None,
-        completed_at: None,
-        updated_at: Timestamp(1_000),
-        error: None,
-        warnings: Vec::new(),
-        outcome: None,
-        command: Vec::new(),
-        run_id: None,
-        blast_version: None,
-        digest: String::new(),
-    };
-    let wait = Event::Wait {
-        phase: Phase::Queued,
-        reason: "in the queue".into(),
-    };
-    job.apply(&wait, Timestamp(1_000)).unwrap()
+        Timestamp(1_000),
+    )
 }
 
 /// A delete that can be undone for a second.

@@ -3,9 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use elb_core::{
-    job::{DatabaseFacts, Intent, Job, Progress, QueryFacts},
+    job::Job,
     search::{Program, SearchOptions, SearchSpec},
-    step::fresh_timeline,
 };
 use proptest::prelude::*;
 
@@ -23,40 +22,27 @@ const OWNERS: [&str; 3] = ["", "mine", "another's"];
 
 fn stored(number: u8, created: u8, owner: usize, phase: usize, version: u64) -> Stored {
     let at = Timestamp(i64::from(created) * 1_000);
+    let phase = PHASES[phase % PHASES.len()];
     let job = Job {
-        id: format!("job-{number:03}"),
-        owner: OWNERS[owner % OWNERS.len()].to_owned(),
-        title: format!("title {number}"),
-        spec: SearchSpec {
-            program: Program::Blastn,
-            task: None,
-            database: "genes".to_owned(),
-            options: SearchOptions::default(),
-        },
-        query: QueryFacts::default(),
-        database: DatabaseFacts::default(),
-        phase: PHASES[phase % PHASES.len()],
-        intent: Intent::Run,
-        attempt: 1,
-        steps: fresh_timeline(),
-        past_attempts: Vec::new(),
-        not_before: None,
-        automatic_retries: 0,
-        deadlines: Vec::new(),
-        hindrance: None,
-        deletion: None,
-        progress: Progress::default(),
-        created_at: at,
-        started_at: None,
-        completed_at: None,
-        updated_at: at,
-        error: None,
-        warnings: Vec::new(),
-        outcome: None,
-        command: Vec::new(),
-        run_id: None,
-        blast_version: None,
-        digest: String::new(),
+        phase,
+        deletion: (phase == Phase::Deleted).then_some(Deletion {
+            at,
+            was: Phase::Completed,
+            keep_until: at,
+            removed_at: None,
+        }),
+        ..Job::new(
+            format!("job-{number:03}"),
+            OWNERS[owner % OWNERS.len()].to_owned(),
+            format!("title {number}"),
+            SearchSpec {
+                program: Program::Blastn,
+                task: None,
+                database: "genes".to_owned(),
+                options: SearchOptions::default(),
+            },
+            at,
+        )
     };
     Stored {
         job,

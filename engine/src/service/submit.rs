@@ -7,10 +7,10 @@
 use elb_core::{
     error_code::ErrorCode,
     fasta::Report,
-    job::{DatabaseFacts, Intent, Job, MAX_TITLE, Progress, QueryFacts},
+    job::{DatabaseFacts, Job, MAX_TITLE, QueryFacts},
     phase::Phase,
     search::{OptionProblem, SearchSpec},
-    step::{Step, fresh_timeline},
+    step::Step,
     text,
     time::Timestamp,
     transition::Event,
@@ -297,42 +297,13 @@ impl JobService {
             bytes: query.bytes,
             first_id: text::cap(&first_id.unwrap_or_default(), 80),
         };
-        let job = Job {
-            id,
-            owner: caller.id.clone(),
-            title: title_for(title, &facts),
+        let title_shown = title_for(title, &facts);
+        Job {
             digest: digest_of(&spec, title, &query.digest),
-            spec,
             query: facts,
             database,
-            phase: Phase::Queued,
-            intent: Intent::Run,
-            attempt: 1,
-            steps: fresh_timeline(),
-            past_attempts: Vec::new(),
-            not_before: None,
-            automatic_retries: 0,
-            deadlines: Vec::new(),
-            hindrance: None,
-            deletion: None,
-            progress: Progress::default(),
-            created_at: now,
-            started_at: None,
-            completed_at: None,
-            updated_at: now,
-            error: None,
-            warnings: Vec::new(),
-            outcome: None,
-            command: Vec::new(),
-            run_id: None,
-            blast_version: None,
-        };
-        let wait = Event::Wait {
-            phase: Phase::Queued,
-            reason: "in the queue".to_owned(),
-        };
-        // A fresh job can always wait; should that ever change, the job as it is tells the truth too.
-        job.apply(&wait, now).unwrap_or(job)
+            ..Job::new(id, caller.id.clone(), title_shown, spec, now)
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use elb_engine::{
     clock::SystemClock,
     jobs::Jobs,
     lease::{LeaseTerms, Member},
-    repository::{RepositoryError, SqliteRepository},
+    repository::{Repository, RepositoryError, SqliteRepository},
     service::{Caller, ServiceError},
 };
 use rusqlite::Connection;
@@ -109,4 +109,29 @@ fn commits_wait_for_the_disk_and_opening_twice_changes_nothing() {
         .query_row("PRAGMA journal_mode", [], |row| row.get(0))
         .unwrap();
     assert_eq!(mode, "wal");
+}
+
+#[tokio::test]
+async fn a_history_of_ten_thousand_changes_is_read_to_its_end_in_pages_newest_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.sqlite");
+    let repository = SqliteRepository::open(&path).unwrap();
+    file(folder.path())
+        .execute_batch(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) \
+             INSERT INTO history (job_id, version, at, attempt, phase, note, actor) \
+             SELECT 'job', i, i, 1, 'running', 'change ' || i, '' FROM n",
+        )
+        .unwrap();
+    let mut before = None;
+    let mut read = Vec::new();
+    loop {
+        let page = repository.history("job", before, 100).await.unwrap();
+        before = page.last().map(|entry| entry.version);
+        if page.is_empty() {
+            break;
+        }
+        read.extend(page.into_iter().map(|entry| entry.version));
+    }
+    assert!(read.into_iter().eq((1..=10_000).rev()));
 }

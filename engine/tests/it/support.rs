@@ -12,10 +12,9 @@ use std::{
 };
 
 use elb_core::{
-    job::{DatabaseFacts, Intent, Job, Progress, QueryFacts},
+    job::Job,
     phase::Phase,
     search::{Program, SearchOptions, SearchSpec},
-    step::fresh_timeline,
     time::Timestamp,
     transition::Event,
     view::{HistoryEntry, JobDetail},
@@ -392,41 +391,13 @@ pub fn processes_of(id: &str) -> usize {
 
 /// A job as it is when it has just been submitted.
 pub fn plain_job(id: &str, created_at: Timestamp) -> Job {
-    let job = Job {
-        id: id.to_owned(),
-        owner: "local".to_owned(),
-        title: "a search".to_owned(),
-        spec: search(Program::Blastn),
-        query: QueryFacts::default(),
-        database: DatabaseFacts::default(),
-        phase: Phase::Queued,
-        intent: Intent::Run,
-        attempt: 1,
-        steps: fresh_timeline(),
-        past_attempts: Vec::new(),
-        progress: Progress::default(),
+    Job::new(
+        id.to_owned(),
+        "local".to_owned(),
+        "a search".to_owned(),
+        search(Program::Blastn),
         created_at,
-        started_at: None,
-        completed_at: None,
-        updated_at: created_at,
-        error: None,
-        warnings: Vec::new(),
-        outcome: None,
-        command: Vec::new(),
-        not_before: None,
-        automatic_retries: 0,
-        deadlines: Vec::new(),
-        hindrance: None,
-        deletion: None,
-        run_id: None,
-        blast_version: None,
-        digest: String::new(),
-    };
-    let wait = Event::Wait {
-        phase: Phase::Queued,
-        reason: "in the queue".to_owned(),
-    };
-    job.apply(&wait, created_at).unwrap()
+    )
 }
 
 /// The first entry of a job's history.

@@ -3,10 +3,10 @@
 use crate::{
     error_code::ErrorCode,
     invariants::{Circumstances, Evidence, JobEvidence, ObjectKind, ObjectSeen},
-    job::{DatabaseFacts, Intent, Job, Outcome, Progress, QueryFacts},
+    job::{Job, Outcome},
     phase::Phase,
     search::{Program, SearchOptions, SearchSpec},
-    step::{Step, fresh_timeline},
+    step::Step,
     time::Timestamp,
     transition::{Event, IllegalTransition},
     view::HistoryEntry,
@@ -34,52 +34,25 @@ pub fn evidence<const N: usize>(stories: [Story; N]) -> Evidence {
     }
 }
 
-fn blank(id: &str, at: i64) -> Job {
-    Job {
-        id: id.to_owned(),
-        owner: "local".to_owned(),
-        title: "a search".to_owned(),
-        spec: SearchSpec {
+fn submitted_job(id: &str, at: i64) -> Job {
+    Job::new(
+        id.to_owned(),
+        "local".to_owned(),
+        "a search".to_owned(),
+        SearchSpec {
             program: Program::Blastn,
             task: None,
             database: "16S".to_owned(),
             options: SearchOptions::default(),
         },
-        query: QueryFacts::default(),
-        database: DatabaseFacts::default(),
-        phase: Phase::Queued,
-        intent: Intent::Run,
-        attempt: 1,
-        steps: fresh_timeline(),
-        past_attempts: Vec::new(),
-        not_before: None,
-        automatic_retries: 0,
-        deadlines: Vec::new(),
-        hindrance: None,
-        deletion: None,
-        progress: Progress::default(),
-        created_at: Timestamp(at),
-        started_at: None,
-        completed_at: None,
-        updated_at: Timestamp(at),
-        error: None,
-        warnings: Vec::new(),
-        outcome: None,
-        command: Vec::new(),
-        run_id: None,
-        blast_version: None,
-        digest: String::new(),
-    }
+        Timestamp(at),
+    )
 }
 
 impl Story {
     /// Submitted, and in the queue.
     pub fn submitted(id: &str, at: i64) -> Self {
-        let wait = Event::Wait {
-            phase: Phase::Queued,
-            reason: "in the queue".to_owned(),
-        };
-        let job = blank(id, at).apply(&wait, Timestamp(at)).unwrap();
+        let job = submitted_job(id, at);
         let first = HistoryEntry {
             version: 1,
             at: job.created_at,
