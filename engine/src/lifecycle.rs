@@ -242,7 +242,14 @@ impl Lifecycle {
             tokio::spawn(async move { driver::drive(&context, &job, &changed, &stop).await });
         if let Err(error) = driver.await {
             tracing::error!(job = %id, %error, "the job's driver ended in a panic");
-            self.record_panic(&id, &error.to_string()).await;
+            // In a task as well: what is broken may break this too, and the job must not be left without
+            // any driver.
+            let (this, job) = (Arc::clone(&self), id.clone());
+            let recording =
+                tokio::spawn(async move { this.record_panic(&job, &error.to_string()).await });
+            if let Err(error) = recording.await {
+                tracing::error!(job = %id, %error, "the panic could not be recorded; the next sweep looks again");
+            }
         }
         self.context.admission.leave(&id);
         let mut drivers = generation
@@ -265,6 +272,10 @@ impl Lifecycle {
         let recorded = async {
             let stored = self.context.jobs.get(id).await?;
             if stored.lease.holder == self.context.jobs.member().id() {
+                // First what runs, then the row: failed means that nothing of it runs any more.
+                if let Err(error) = self.context.executor.cancel(&stored.job).await {
+                    tracing::warn!(job = id, %error, "processes of a failed search may be left");
+                }
                 self.context.jobs.drive(id, &event, &stored.lease).await?;
             }
             Ok::<(), ChangeError>(())

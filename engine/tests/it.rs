@@ -22,6 +22,8 @@ mod databases;
 mod faults;
 #[path = "it/golden.rs"]
 mod golden;
+#[path = "it/isolation.rs"]
+mod isolation;
 #[path = "it/journey.rs"]
 mod journey;
 #[path = "it/lost.rs"]

@@ -1,7 +1,7 @@
 //! The real executor with something done before its calls, and other answers to some questions.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
 };
 
@@ -20,6 +20,7 @@ use super::support::{Before, Settings};
 pub struct Alterations {
     closed: watch::Sender<Vec<(String, String)>>,
     failures: Arc<Mutex<HashMap<&'static str, u32>>>,
+    panics: Arc<Mutex<HashSet<(&'static str, String)>>>,
     waiting: watch::Sender<bool>,
     slots: bool,
     evidence: Option<Evidence>,
@@ -32,6 +33,7 @@ impl Default for Alterations {
         Self {
             closed: watch::channel(Vec::new()).0,
             failures: Arc::default(),
+            panics: Arc::default(),
             waiting: watch::channel(false).0,
             slots: false,
             evidence: None,
@@ -80,6 +82,11 @@ impl Alterations {
         asked.wait_for(|asked| *asked >= begin + 2).await.unwrap();
     }
 
+    /// Has the next call of this name for a job end in a panic.
+    pub fn panic(&self, call: &'static str, id: &str) {
+        self.panics.lock().unwrap().insert((call, id.to_owned()));
+    }
+
     /// Whether databases are said to be not there yet.
     pub fn keep_waiting(&self, waiting: bool) {
         self.waiting.send_replace(waiting);
@@ -105,6 +112,8 @@ impl Alterations {
                 .any(|(gate, job)| gate == call && (job.is_empty() || job == id))
         };
         closed.wait_for(free).await.unwrap();
+        let hit = self.panics.lock().unwrap().remove(&(call, id.to_owned()));
+        assert!(!hit, "a fault that a test has put into {call}");
         let mut failures = self.failures.lock().unwrap();
         match failures.get_mut(call) {
             Some(left) if *left > 0 => {
