@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use elb_core::{list::ListQuery, search::Program};
+use elb_core::{job::Job, list::ListQuery, phase::Phase, search::Program, time::Timestamp};
 use elb_engine::{
     clock::SystemClock,
     jobs::Jobs,
@@ -12,7 +12,7 @@ use elb_engine::{
 };
 use rusqlite::Connection;
 
-use super::support::{Engine, genes, search};
+use super::support::{Engine, genes, plain_job, search};
 
 fn file(folder: &Path) -> Connection {
     Connection::open(folder.join("state.sqlite")).unwrap()
@@ -134,4 +134,45 @@ async fn a_history_of_ten_thousand_changes_is_read_to_its_end_in_pages_newest_fi
         read.extend(page.into_iter().map(|entry| entry.version));
     }
     assert!(read.into_iter().eq((1..=10_000).rev()));
+}
+
+#[tokio::test]
+async fn a_store_of_the_first_schema_is_taken_over_with_its_searches_and_tombstones() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = file(folder.path());
+    rows.execute_batch(include_str!("../../migrations/001_jobs.sql"))
+        .unwrap();
+    for (number, phase) in [Phase::Queued, Phase::Completed, Phase::Deleted]
+        .into_iter()
+        .enumerate()
+    {
+        let created = Timestamp(1_700_000_000_000 + i64::try_from(number).unwrap());
+        let job = Job {
+            phase,
+            ..plain_job(phase.as_str(), created)
+        };
+        let document = serde_json::to_string(&job).unwrap();
+        let row = (&job.id, created.0, phase.as_str(), document);
+        rows.execute(
+            "INSERT INTO jobs (id, created_at, phase, version, document) VALUES (?1, ?2, ?3, 7, ?4)",
+            row,
+        )
+        .unwrap();
+    }
+    rows.pragma_update(None, "user_version", 1).unwrap();
+    let repository = SqliteRepository::open(&folder.path().join("state.sqlite")).unwrap();
+    let clock = Arc::new(SystemClock);
+    let member = Member::new(LeaseTerms::Alone, clock.clone());
+    let jobs = Jobs::load(Arc::new(repository), clock, member)
+        .await
+        .unwrap();
+    assert_eq!(jobs.unreadable(), 0);
+    let model = jobs.model();
+    assert_eq!(model.active(), ["queued"]);
+    assert_eq!(model.phase("completed"), Some(Phase::Completed));
+    assert!(model.is_deleted("deleted") && model.is_emptied("deleted"));
+    let queued = jobs.get("queued").await.unwrap();
+    assert_eq!(queued.version, 7);
+    let ours = jobs.acquire(queued).await.unwrap().unwrap();
+    assert_eq!(ours.lease.epoch, 1);
 }
