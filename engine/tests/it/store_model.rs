@@ -99,7 +99,9 @@ fn ended<T>(outcome: Result<T, RepositoryError>, well: impl FnOnce(T) -> Outcome
 
 impl UnderTest {
     fn new(store: Arc<dyn Repository>) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
         Self {
             runtime: runtime.unwrap(),
             store,
@@ -265,6 +267,7 @@ impl<F: Fresh> StateMachineTest for Machine<F> {
         let runtime = std::mem::replace(
             &mut test.runtime,
             tokio::runtime::Builder::new_current_thread()
+                .enable_time()
                 .build()
                 .unwrap(),
         );

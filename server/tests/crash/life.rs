@@ -80,10 +80,18 @@ impl Setting {
     }
 
     /// Keeps the faulty program from starting for as long as the value lives: a file that is open for
-    /// writing cannot be executed, which passes.
-    pub fn fault(&self) -> File {
+    /// writing cannot be executed, which passes. Nor can it be opened so while it runs, for a server that
+    /// has died just now: then its end is waited for.
+    pub async fn fault(&self) -> File {
         let path = self.tools.join(FAULTY_TOOL);
-        OpenOptions::new().append(true).open(path).unwrap()
+        loop {
+            match OpenOptions::new().append(true).open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
+                    tokio::task::yield_now().await;
+                }
+                opened => return opened.unwrap(),
+            }
+        }
     }
 
     fn program(&self) -> Command {
@@ -263,7 +271,10 @@ pub async fn live(
     let point = target.map(|(point, _)| point);
     let working = async {
         if let Some(address) = setting.listening(&mut child).await {
-            let _fault = (point == Some(Point::BeforeRetry)).then(|| setting.fault());
+            let _fault = match point {
+                Some(Point::BeforeRetry) => Some(setting.fault().await),
+                _ => None,
+            };
             tokio::select! {
                 _ = child.wait() => {}
                 () = world.work(address, point) => {}
