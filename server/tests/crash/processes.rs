@@ -23,6 +23,9 @@ use super::now_ms;
 /// How often it looks.
 const LOOK_EVERY: Duration = Duration::from_millis(15);
 
+/// Whom a process belongs to whose own parent has died.
+const INIT: u64 = 1;
+
 /// A thread that looks.
 pub struct Watch {
     over: Arc<AtomicBool>,
@@ -59,9 +62,16 @@ impl Watch {
 fn watch(data: &Path, over: &AtomicBool) -> Vec<Execution> {
     let mut known: HashMap<(u64, u64), usize> = HashMap::new();
     let mut seen: Vec<Execution> = Vec::new();
+    // The last server that was seen at work for each job.
+    let mut runs: HashMap<String, u64> = HashMap::new();
     while !over.load(Ordering::Relaxed) {
         let now = Timestamp(now_ms());
-        for sighting in sightings(data) {
+        for mut sighting in sightings(data) {
+            // First seen after its server had died, it belongs to that server's run all the same.
+            match runs.get(&sighting.job) {
+                Some(last) if sighting.parent == INIT => sighting.parent = *last,
+                _ => _ = runs.insert(sighting.job.clone(), sighting.parent),
+            }
             let index = *known
                 .entry((sighting.process, sighting.started))
                 .or_insert_with(|| {
