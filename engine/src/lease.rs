@@ -25,9 +25,6 @@ pub enum LeaseTerms {
 }
 
 impl LeaseTerms {
-    /// How long others wait, unless set otherwise: several renewals may fail before it (ours).
-    pub const USUAL_LIFE: Duration = Duration::from_secs(20);
-
     /// How often a sign of life is sent: four fit into a life.
     #[must_use]
     pub fn renewal(self) -> Option<Duration> {

@@ -8,10 +8,7 @@ use std::{
     collections::HashMap,
     fs,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -28,7 +25,8 @@ const INIT: u64 = 1;
 
 /// A thread that looks.
 pub struct Watch {
-    over: Arc<AtomicBool>,
+    /// Dropped, it ends the thread.
+    over: Sender<()>,
     thread: JoinHandle<Vec<Execution>>,
 }
 
@@ -46,25 +44,24 @@ struct Sighting {
 impl Watch {
     /// Watches the searches of a data folder.
     pub fn over(data: PathBuf) -> Self {
-        let over = Arc::new(AtomicBool::new(false));
-        let ended = Arc::clone(&over);
+        let (over, ended) = channel();
         let thread = thread::spawn(move || watch(&data, &ended));
         Self { over, thread }
     }
 
     /// Everything that was seen.
     pub fn end(self) -> Vec<Execution> {
-        self.over.store(true, Ordering::Relaxed);
+        drop(self.over);
         self.thread.join().unwrap()
     }
 }
 
-fn watch(data: &Path, over: &AtomicBool) -> Vec<Execution> {
+fn watch(data: &Path, over: &Receiver<()>) -> Vec<Execution> {
     let mut known: HashMap<(u64, u64), usize> = HashMap::new();
     let mut seen: Vec<Execution> = Vec::new();
     // The last server that was seen at work for each job.
     let mut runs: HashMap<String, u64> = HashMap::new();
-    while !over.load(Ordering::Relaxed) {
+    while over.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
         let now = Timestamp(now_ms());
         for mut sighting in sightings(data) {
             // First seen after its server had died, it belongs to that server's run all the same.
@@ -86,7 +83,6 @@ fn watch(data: &Path, over: &AtomicBool) -> Vec<Execution> {
                 });
             seen[index].ended_at = Some(now);
         }
-        thread::sleep(LOOK_EVERY);
     }
     seen
 }
