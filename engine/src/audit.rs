@@ -11,7 +11,6 @@ use elb_core::{
         self, Circumstances, Invariant, JobEvidence, LeaseSeen, Leftover, ObjectKind, ObjectSeen,
         QueueSpan, Violation,
     },
-    list::Cursor,
     view::HistoryEntry,
 };
 use thiserror::Error;
@@ -59,7 +58,7 @@ pub enum Row {
     Unreadable(RepositoryError),
 }
 
-/// Goes through every row of the store, newest first.
+/// Goes through every row of the store, newest first in each part of it.
 ///
 /// # Errors
 /// If the store or the objects cannot be read.
@@ -68,9 +67,21 @@ pub async fn each_row(
     objects: &Objects,
     mut take: impl FnMut(Row),
 ) -> Result<(), AuditError> {
-    let mut after: Option<Cursor> = None;
+    for part in 0..repository.parts() {
+        each_row_of(repository, objects, part, &mut take).await?;
+    }
+    Ok(())
+}
+
+async fn each_row_of(
+    repository: &dyn Repository,
+    objects: &Objects,
+    part: usize,
+    take: &mut impl FnMut(Row),
+) -> Result<(), AuditError> {
+    let mut after: Option<String> = None;
     loop {
-        let page = repository.scan(after.as_ref(), ROWS).await?;
+        let page = repository.scan(part, after.as_deref(), ROWS).await?;
         let living = living(repository).await?;
         for error in page.unreadable {
             take(Row::Unreadable(error));

@@ -5,11 +5,10 @@
 //! that somebody else wrote first; the event is then decided again on the fresh row. Nothing else in
 //! the engine calls `Repository::update`.
 
-use std::sync::{Arc, Mutex, atomic::AtomicU64};
+use std::sync::{Arc, Mutex};
 
 use elb_core::{
     job::Job,
-    list::Cursor,
     transition::{Event, IllegalTransition},
     view::HistoryEntry,
 };
@@ -20,7 +19,9 @@ use crate::{
     crash::{self, Point},
     lease::{Member, Stillness},
     read_model::ReadModel,
-    repository::{Created, IdempotencyKey, Lease, Repository, RepositoryError, Stored},
+    repository::{
+        Created, IdempotencyKey, Lease, Position, Repository, RepositoryError, ScanPage, Stored,
+    },
 };
 
 mod leases;
@@ -63,7 +64,7 @@ pub struct Jobs {
     member: Member,
     unreadable: usize,
     /// The newest write that the model has seen of every process.
-    seen: AtomicU64,
+    seen: Mutex<Position>,
     /// Signs of life of the processes of this store.
     beats: Mutex<Stillness<u64>>,
     slots: slots::SlotWatch,
@@ -89,27 +90,23 @@ impl Jobs {
         let model = ReadModel::starting_at(begin);
         // Before the rows: what is written while they are read is then read twice rather than never.
         let seen = repository.last_change().await?;
-        let mut after: Option<Cursor> = None;
+        let model = Arc::new(model);
+        let parts = (0..repository.parts()).map(|part| {
+            let (repository, model) = (Arc::clone(&repository), Arc::clone(&model));
+            tokio::spawn(async move { show_part(repository.as_ref(), &model, part).await })
+        });
         let mut unreadable = 0;
-        loop {
-            let page = repository.scan(after.as_ref(), SCAN_PAGE).await?;
-            for stored in &page.jobs {
-                model.apply(stored);
-            }
-            report(&page.unreadable);
-            unreadable += page.unreadable.len();
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
+        for part in futures::future::join_all(parts).await {
+            unreadable +=
+                part.map_err(|error| RepositoryError::Unavailable(error.to_string()))??;
         }
         Ok(Self {
             repository,
-            model: Arc::new(model),
+            model,
             clock,
             member,
             unreadable,
-            seen: AtomicU64::new(seen),
+            seen: Mutex::new(seen),
             beats: Mutex::default(),
             slots: slots::SlotWatch::default(),
         })
@@ -225,20 +222,34 @@ impl Jobs {
             Writer::Driver(lease) => (ENGINE, Some(lease)),
         };
         let mut conflicts = 0;
+        // Begun from what this process knows; whatever speaks against it is asked of the store once more.
+        let mut current = match self.repository.recent(id).await? {
+            Some(known) => known,
+            None => return Err(RepositoryError::Missing(id.to_owned()).into()),
+        };
+        let mut fresh = false;
         loop {
-            let current = self.get(id).await?;
-            if let Some(fence) = fence.filter(|fence| **fence != current.lease) {
+            let fenced = fence.filter(|fence| **fence != current.lease);
+            let applied = current.job.apply(event, self.clock.now());
+            if !fresh && (fenced.is_some() || applied.is_err()) {
+                current = self.get(id).await?;
+                fresh = true;
+                continue;
+            }
+            if let Some(fence) = fenced {
                 let epoch = current.lease.epoch;
                 tracing::debug!(job = id, ours = fence.epoch, now = epoch, "fenced");
                 let id = id.to_owned();
                 return Err(RepositoryError::Fenced { id, epoch }.into());
             }
-            let job = current.job.apply(event, self.clock.now())?;
+            let job = applied?;
             let entry = entry_for(&current.job, &job, event, actor, current.version + 1);
             match self.commit(job, current.version, fence, entry).await {
                 Ok(stored) => return Ok(stored),
                 Err(RepositoryError::Conflict { .. }) if conflicts < MAX_CONFLICTS => {
                     conflicts += 1;
+                    current = self.get(id).await?;
+                    fresh = true;
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -274,6 +285,33 @@ impl Jobs {
         self.repository.forget(id, version).await?;
         self.model.forget(id);
         Ok(())
+    }
+}
+
+/// Reads every row of a part of the store, in pages, and shows it; how many cannot be read.
+async fn show_part(
+    repository: &dyn Repository,
+    model: &ReadModel,
+    part: usize,
+) -> Result<usize, RepositoryError> {
+    let mut after: Option<String> = None;
+    let mut lost = 0;
+    loop {
+        let page = repository.scan(part, after.as_deref(), SCAN_PAGE).await?;
+        let ScanPage {
+            jobs,
+            unreadable,
+            next,
+        } = page;
+        for stored in &jobs {
+            model.apply(stored);
+        }
+        report(&unreadable);
+        lost += unreadable.len();
+        after = next;
+        if after.is_none() {
+            return Ok(lost);
+        }
     }
 }
 

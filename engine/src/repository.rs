@@ -5,13 +5,23 @@
 //! idempotent and says whether it created, and a row and its history entry change together or not at
 //! all.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
-use elb_core::{job::Job, list::Cursor, time::Timestamp, view::HistoryEntry};
+use elb_core::{job::Job, time::Timestamp, view::HistoryEntry};
 use thiserror::Error;
 
+use crate::breaker::Breaker;
+
+#[cfg(feature = "azure")]
+mod azure;
+mod position;
 mod slot;
 mod sqlite;
 
+#[cfg(feature = "azure")]
+pub use azure::AzureRepository;
+pub use position::Position;
 pub use slot::{SlotHolder, SlotRequest, SlotTurn};
 pub use sqlite::SqliteRepository;
 
@@ -117,6 +127,19 @@ pub enum RepositoryError {
     /// The store cannot be reached, or refuses.
     #[error("the store does not answer: {0}")]
     Unavailable(String),
+    /// This process may not read or write the store; the text names the right that it lacks.
+    #[error("{0}")]
+    Denied(String),
+    /// The row is larger than the store takes.
+    #[error("job {id} is too large for the store ({bytes} bytes, at most {limit})")]
+    TooLarge {
+        /// Which job.
+        id: String,
+        /// Its size.
+        bytes: usize,
+        /// The most that fits.
+        limit: usize,
+    },
 }
 
 /// A page of a scan.
@@ -126,19 +149,23 @@ pub struct ScanPage {
     pub jobs: Vec<Stored>,
     /// One error for each row that cannot.
     pub unreadable: Vec<RepositoryError>,
-    /// Where the next page continues; `None` after the last one.
-    pub next: Option<Cursor>,
+    /// Where the next page continues, in the store's own words; `None` after the last one.
+    pub next: Option<String>,
 }
 
-/// What others have written.
+/// What has been written.
 #[derive(Debug, Default)]
 pub struct Changes {
     /// The rows that can be read, in the order of their newest write.
     pub jobs: Vec<Stored>,
     /// One error for each row that cannot.
     pub unreadable: Vec<RepositoryError>,
-    /// The number of the newest write among them; the next call continues after it.
-    pub last: u64,
+    /// Rows that are there no more, as far as the store tells it.
+    pub gone: Vec<String>,
+    /// Where the next call continues.
+    pub position: Position,
+    /// Whether there is more to be had at once.
+    pub more: bool,
 }
 
 /// The store of jobs and history.
@@ -157,6 +184,12 @@ pub trait Repository: Send + Sync {
     /// The row of a job, tombstones included.
     async fn get(&self, id: &str) -> Result<Option<Stored>, RepositoryError>;
 
+    /// The row of a job as this process knows it, which may be an older one: good enough to begin a write
+    /// from, because the write's condition finds out.
+    async fn recent(&self, id: &str) -> Result<Option<Stored>, RepositoryError> {
+        self.get(id).await
+    }
+
     /// Writes the row if its version is still `expected` and, with a fence, if its lease is still that
     /// one; with its history entry if there is one (whose epoch is the lease's, whatever it says). The
     /// lease of a job that has ended is given back by the same write.
@@ -168,17 +201,36 @@ pub trait Repository: Send + Sync {
         entry: Option<&HistoryEntry>,
     ) -> Result<Stored, RepositoryError>;
 
-    /// A page of all rows, newest first, tombstones included; continues after `after`. A row that
-    /// cannot be read is told beside the others and never hides them.
-    async fn scan(&self, after: Option<&Cursor>, limit: usize)
-    -> Result<ScanPage, RepositoryError>;
+    /// In how many parts the rows are stored. Parts can be scanned at the same time.
+    fn parts(&self) -> usize {
+        1
+    }
 
-    /// The number of the newest write.
-    async fn last_change(&self) -> Result<u64, RepositoryError>;
+    /// A page of the rows of a part, newest first, tombstones included; continues where the last page
+    /// said. A row that cannot be read is told beside the others and never hides them.
+    async fn scan(
+        &self,
+        part: usize,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ScanPage, RepositoryError>;
 
-    /// Up to `limit` rows that were written after write number `after`, by whomever; each row once,
-    /// as it is now.
-    async fn changes(&self, after: u64, limit: usize) -> Result<Changes, RepositoryError>;
+    /// Where the change log ends now.
+    async fn last_change(&self) -> Result<Position, RepositoryError>;
+
+    /// Up to `limit` rows that were written after a position of the change log, by whomever; each row
+    /// once, as it is now. What another process writes shows within seconds.
+    async fn changes(&self, after: &Position, limit: usize) -> Result<Changes, RepositoryError>;
+
+    /// How often the change log is worth asking for. What others write shows that much later at most.
+    fn follow_interval(&self) -> Duration {
+        Duration::from_millis(500)
+    }
+
+    /// What is known of the dependency behind the store, if there is one.
+    fn breaker(&self) -> Option<Breaker> {
+        None
+    }
 
     /// A page of a job's history, newest first; continues before version `before`.
     async fn history(
@@ -229,6 +281,12 @@ pub trait Repository: Send + Sync {
     /// Removes up to `limit` history entries of ended jobs that are older than `before`; how many.
     async fn trim_history(&self, before: Timestamp, limit: usize)
     -> Result<usize, RepositoryError>;
+
+    /// Takes up what removals that were broken off have left.
+    async fn tidy(&self, now: Timestamp) -> Result<(), RepositoryError> {
+        let _ = now;
+        Ok(())
+    }
 
     /// Whether the store answers.
     async fn check(&self) -> Result<(), RepositoryError>;

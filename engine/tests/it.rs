@@ -10,6 +10,9 @@
 
 #[path = "it/altered.rs"]
 mod altered;
+#[cfg(feature = "azure")]
+#[path = "it/azurite.rs"]
+mod azurite;
 #[path = "it/broken_off.rs"]
 mod broken_off;
 #[path = "it/cancelling.rs"]

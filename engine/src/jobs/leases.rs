@@ -3,10 +3,7 @@
 //! Owns the decision whether a job may be driven by this process. A lease is taken only if it is free,
 //! or if its holder is gone or was watched in silence; the store refuses it if that is no longer true.
 
-use std::{
-    sync::{PoisonError, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::PoisonError, time::Duration};
 
 use elb_core::view::HistoryEntry;
 
@@ -119,16 +116,22 @@ impl Jobs {
     pub async fn follow_others(&self) -> Result<Vec<Stored>, RepositoryError> {
         let mut news = Vec::new();
         loop {
-            let after = self.seen.load(Ordering::Acquire);
-            let changes = self.repository.changes(after, SCAN_PAGE).await?;
+            let after = self
+                .seen
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
+            let changes = self.repository.changes(&after, SCAN_PAGE).await?;
             report(&changes.unreadable);
-            let full = changes.jobs.len() + changes.unreadable.len() == SCAN_PAGE;
             for stored in changes.jobs {
                 self.model.apply(&stored);
                 news.push(stored);
             }
-            self.seen.store(changes.last, Ordering::Release);
-            if !full {
+            for id in changes.gone {
+                self.model.forget(&id);
+            }
+            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = changes.position;
+            if !changes.more {
                 return Ok(news);
             }
         }

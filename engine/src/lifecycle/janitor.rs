@@ -27,6 +27,7 @@ pub(super) async fn round(context: &Context) {
         ),
         ("forgetting tombstones", forget(context).await),
         ("trimming the history", trim(context).await),
+        ("taking up removals", tidy(context).await),
     ];
     for (what, outcome) in outcomes {
         if let Err(error) = outcome {
@@ -149,6 +150,11 @@ async fn forget(context: &Context) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+async fn tidy(context: &Context) -> Result<(), Failure> {
+    let now = context.jobs.clock().now();
+    Ok(context.jobs.repository().tidy(now).await?)
 }
 
 async fn trim(context: &Context) -> Result<(), Failure> {

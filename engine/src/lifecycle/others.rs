@@ -11,14 +11,12 @@ use std::{
 
 use super::{DRIVERS_END, Generation, Lifecycle};
 
-/// How often the writes of other processes are looked for (ours: their changes show within a second).
-const FOLLOW: Duration = Duration::from_millis(500);
 /// How long to rest before a store that does not answer is asked again.
 const REST: Duration = Duration::from_secs(1);
 
 impl Lifecycle {
     pub(super) async fn follow_others(self: Arc<Self>) {
-        let mut ticks = tokio::time::interval(FOLLOW);
+        let mut ticks = tokio::time::interval(self.context.jobs.repository().follow_interval());
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;

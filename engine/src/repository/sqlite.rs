@@ -7,14 +7,14 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use elb_core::{job::Job, list::Cursor, time::Timestamp, view::HistoryEntry};
+use elb_core::{job::Job, time::Timestamp, view::HistoryEntry};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Mutex;
 
 use crate::crash::{self, Point};
 
 use super::{
-    Beat, Changes, Created, IdempotencyKey, Lease, Repository, RepositoryError, ScanPage,
+    Beat, Changes, Created, IdempotencyKey, Lease, Position, Repository, RepositoryError, ScanPage,
     SlotRequest, SlotTurn, Stored,
 };
 
@@ -30,6 +30,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a call waits for its turn at the connection: a burst of a thousand writes is through by
 /// then, and behind a store that is held by another process nobody waits for long (ours).
 const TURN: Duration = Duration::from_secs(10);
+
+/// The one stream of the change log.
+const CHANGES: &str = "";
 
 /// The embedded store.
 #[derive(Debug, Clone)]
@@ -165,19 +168,24 @@ impl Repository for SqliteRepository {
 
     async fn scan(
         &self,
-        after: Option<&Cursor>,
+        _part: usize,
+        after: Option<&str>,
         limit: usize,
     ) -> Result<ScanPage, RepositoryError> {
-        let after = after.cloned();
+        let after = after.map(str::to_owned);
         self.read(move |connection| rows::scan(connection, after, limit))
             .await
     }
 
-    async fn last_change(&self) -> Result<u64, RepositoryError> {
-        self.read(rows::last_change).await
+    async fn last_change(&self) -> Result<Position, RepositoryError> {
+        let last = self.read(rows::last_change).await?;
+        let mut position = Position::default();
+        position.advance(CHANGES, last);
+        Ok(position)
     }
 
-    async fn changes(&self, after: u64, limit: usize) -> Result<Changes, RepositoryError> {
+    async fn changes(&self, after: &Position, limit: usize) -> Result<Changes, RepositoryError> {
+        let after = after.of(CHANGES);
         self.read(move |connection| rows::changes(connection, after, limit))
             .await
     }

@@ -192,7 +192,7 @@ async fn a_client_that_goes_away_in_the_middle_leaves_a_search_that_runs_or_none
     };
     super::support::eventually("all that were stored are done", all_done).await;
     let store = elb_engine::repository::SqliteRepository::open(&folder.path().join("state.sqlite"));
-    let rows = elb_engine::repository::Repository::scan(&store.unwrap(), None, 100).await;
+    let rows = elb_engine::repository::Repository::scan(&store.unwrap(), 0, None, 100).await;
     let listed = engine.service.list(&me, &ListQuery::default()).totals.all;
     assert_eq!(rows.unwrap().jobs.len() as u64, listed);
     let kept = std::fs::read_dir(folder.path().join("objects/jobs")).unwrap();

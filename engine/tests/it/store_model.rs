@@ -6,11 +6,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use elb_core::time::Timestamp;
 use elb_engine::repository::{
-    Created, IdempotencyKey, Repository, RepositoryError, SqliteRepository,
+    Created, IdempotencyKey, Position, Repository, RepositoryError, SqliteRepository,
 };
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
@@ -78,13 +79,18 @@ impl ReferenceStateMachine for Model {
     }
 }
 
+/// How long what one process has written may take to reach another one, at most.
+const BOUND: Duration = Duration::from_secs(5);
+
 /// A store under test, and how far its change log was read.
 struct UnderTest {
     runtime: tokio::runtime::Runtime,
     store: Arc<dyn Repository>,
+    /// The same store, opened by another process as it were.
+    follower: Arc<dyn Repository>,
     /// The model before the call, so that calls can be made from it.
     model: Model,
-    last: u64,
+    last: Position,
 }
 
 fn ended<T>(outcome: Result<T, RepositoryError>, well: impl FnOnce(T) -> Outcome) -> Outcome {
@@ -97,20 +103,25 @@ fn ended<T>(outcome: Result<T, RepositoryError>, well: impl FnOnce(T) -> Outcome
     }
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap()
+}
+
 impl UnderTest {
-    fn new(store: Arc<dyn Repository>) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build();
+    fn new<F: Fresh>() -> Self {
+        let runtime = runtime();
+        let [store, follower] = runtime.block_on(F::stores());
         Self {
-            runtime: runtime.unwrap(),
+            runtime,
             store,
+            follower,
             model: Model::default(),
-            last: 0,
+            last: Position::default(),
         }
     }
 
-    async fn call(&mut self, call: &Call) -> Outcome {
+    async fn call(&mut self, call: &Call, wanted: &Outcome) -> Outcome {
         let store = &self.store;
         match call {
             Call::Create { id, key, holder } => {
@@ -193,25 +204,34 @@ impl UnderTest {
             }
             Call::Follow => {
                 let mut changed = BTreeSet::new();
-                // In pages of one, so that none is left out between two pages.
-                loop {
-                    let page = store.changes(self.last, 1).await.unwrap();
-                    self.last = page.last;
-                    if page.jobs.is_empty() {
-                        return Outcome::Changed(changed);
+                let followed = async {
+                    // In pages of one, so that none is left out between two pages.
+                    loop {
+                        let page = self.follower.changes(&self.last, 1).await.unwrap();
+                        self.last = page.position;
+                        changed.extend(page.jobs.into_iter().map(|stored| stored.job.id));
+                        if !page.more && Outcome::Changed(changed.clone()) == *wanted {
+                            return;
+                        }
+                        tokio::task::yield_now().await;
                     }
-                    changed.extend(page.jobs.into_iter().map(|stored| stored.job.id));
-                }
+                };
+                let _ = tokio::time::timeout(BOUND, followed).await;
+                Outcome::Changed(changed)
             }
         }
     }
 
     /// Everything that can be read is what the model says.
     async fn compare(&self) {
-        let page = self.store.scan(None, 100).await.unwrap();
-        assert!(page.unreadable.is_empty(), "{:?}", page.unreadable);
-        assert_eq!(page.jobs.len(), self.model.rows.len());
-        for stored in page.jobs {
+        let mut jobs = Vec::new();
+        for part in 0..self.store.parts() {
+            let page = self.store.scan(part, None, 100).await.unwrap();
+            assert!(page.unreadable.is_empty(), "{:?}", page.unreadable);
+            jobs.extend(page.jobs);
+        }
+        assert_eq!(jobs.len(), self.model.rows.len());
+        for stored in jobs {
             let row = &self.model.rows[&stored.job.id];
             assert_eq!(stored.job, row.job);
             assert_eq!((stored.version, &stored.lease), (row.version, &row.lease));
@@ -238,16 +258,32 @@ impl UnderTest {
     }
 }
 
-/// Makes a fresh store for each run of the machine.
+/// Makes a fresh store for each run of the machine, opened twice.
 trait Fresh {
-    fn store() -> Arc<dyn Repository>;
+    fn stores() -> impl Future<Output = [Arc<dyn Repository>; 2]>;
 }
 
 struct Sqlite;
 
 impl Fresh for Sqlite {
-    fn store() -> Arc<dyn Repository> {
-        Arc::new(SqliteRepository::in_memory().unwrap())
+    async fn stores() -> [Arc<dyn Repository>; 2] {
+        // One in memory is opened once.
+        let store: Arc<dyn Repository> = Arc::new(SqliteRepository::in_memory().unwrap());
+        [Arc::clone(&store), store]
+    }
+}
+
+#[cfg(feature = "azure")]
+struct Azure;
+
+#[cfg(feature = "azure")]
+impl Fresh for Azure {
+    async fn stores() -> [Arc<dyn Repository>; 2] {
+        let config = crate::azurite::fresh_table();
+        [
+            Arc::new(crate::azurite::open(&config).await),
+            Arc::new(crate::azurite::open(&config).await),
+        ]
     }
 }
 
@@ -258,20 +294,14 @@ impl<F: Fresh> StateMachineTest for Machine<F> {
     type Reference = Model;
 
     fn init_test(_: &Model) -> UnderTest {
-        UnderTest::new(F::store())
+        UnderTest::new::<F>()
     }
 
     fn apply(mut test: UnderTest, after: &Model, call: Call) -> UnderTest {
         let mut expected = test.model.clone();
         let wanted = expected.perform(&call);
-        let runtime = std::mem::replace(
-            &mut test.runtime,
-            tokio::runtime::Builder::new_current_thread()
-                .enable_time()
-                .build()
-                .unwrap(),
-        );
-        let outcome = runtime.block_on(test.call(&call));
+        let runtime = std::mem::replace(&mut test.runtime, runtime());
+        let outcome = runtime.block_on(test.call(&call, &wanted));
         assert_eq!(outcome, wanted, "{call:?}");
         test.model = after.clone();
         runtime.block_on(test.compare());
@@ -286,5 +316,16 @@ prop_state_machine! {
     #[test]
     fn any_sequence_of_calls_on_the_embedded_store_comes_to_what_the_model_says(
         sequential 1..60 => Machine<Sqlite>
+    );
+}
+
+// Each call is several requests over a socket.
+#[cfg(feature = "azure")]
+prop_state_machine! {
+    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, max_shrink_iters: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_sequence_of_calls_on_azure_tables_comes_to_what_the_model_says(
+        sequential 1..40 => Machine<Azure>
     );
 }

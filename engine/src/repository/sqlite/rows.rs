@@ -2,7 +2,7 @@
 //!
 //! Each function works in the transaction that it is given: an error undoes all of it.
 
-use elb_core::{job::Job, list::Cursor, phase::Phase, time::Timestamp, view::HistoryEntry};
+use elb_core::{job::Job, phase::Phase, time::Timestamp, view::HistoryEntry};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, types::Type};
 
 use crate::repository::{
@@ -257,12 +257,17 @@ pub(super) fn set_lease(
 
 pub(super) fn scan(
     connection: &Connection,
-    after: Option<Cursor>,
+    after: Option<String>,
     limit: usize,
 ) -> Result<ScanPage, RepositoryError> {
-    let (at, id) = after.map_or((i64::MAX, String::new()), |cursor| {
-        (cursor.created_at.0, cursor.id)
-    });
+    // Time and id of the last row of the page before.
+    let (at, id) = match &after {
+        None => (i64::MAX, ""),
+        Some(after) => after
+            .split_once(' ')
+            .and_then(|(at, id)| Some((at.parse().ok()?, id)))
+            .ok_or_else(|| RepositoryError::Unavailable(format!("no such page: {after}")))?,
+    };
     let mut statement = connection.prepare_cached(&format!(
         "{SELECT} WHERE (created_at, id) < (?1, ?2) ORDER BY created_at DESC, id DESC LIMIT ?3"
     ))?;
@@ -271,10 +276,7 @@ pub(super) fn scan(
     for (index, row) in rows.enumerate() {
         let row = row?;
         if index + 1 == limit {
-            page.next = Some(Cursor {
-                created_at: row.created_at,
-                id: row.id.clone(),
-            });
+            page.next = Some(format!("{} {}", row.created_at.0, row.id));
         }
         match decode(row) {
             Ok(stored) => page.jobs.push(stored),
@@ -298,18 +300,19 @@ pub(super) fn changes(
     let mut statement = connection.prepare_cached(&format!(
         "{SELECT} WHERE change > ?1 ORDER BY change LIMIT ?2"
     ))?;
-    let mut changes = Changes {
-        last: after,
-        ..Changes::default()
-    };
+    let mut changes = Changes::default();
+    changes.position.advance(super::CHANGES, after);
+    let mut found = 0;
     for row in statement.query_map(params![after, limit], read)? {
         let row = row?;
-        changes.last = row.change;
+        found += 1;
+        changes.position.advance(super::CHANGES, row.change);
         match decode(row) {
             Ok(stored) => changes.jobs.push(stored),
             Err(error) => changes.unreadable.push(error),
         }
     }
+    changes.more = found == limit;
     Ok(changes)
 }
 
