@@ -181,16 +181,26 @@ node_itself() {
     have "Node.js ${version#v}"
 }
 
-# The npm packages of a folder, exactly as its lock file says. A copy of the lock file that was
-# installed from is kept beside them, and tells whether there is anything to do.
+# The npm packages of a folder, exactly as its lock file says; with a second argument also those that
+# only tests need. A copy of the lock file that was installed from is kept beside them, and tells
+# whether there is anything to do.
 npm_packages() {
-    local folder=$1 stamp=$1/node_modules/.installed-lock.json
-    if cmp -s "$folder/package-lock.json" "$stamp"; then
-        have "npm packages of $folder"
+    local folder=$1 for_tests=${2:-} what="npm packages of $1" more=()
+    local stamp=$folder/node_modules/.installed-lock.json
+    local tests_stamp=$folder/node_modules/.installed-tests-lock.json
+    if [[ -n $for_tests ]]; then
+        what+=" with those for tests"
+        stamp=$tests_stamp
+    else
+        more=(--omit=dev)
+    fi
+    # Whoever has those for tests has the others too.
+    if cmp -s "$folder/package-lock.json" "$stamp" || cmp -s "$folder/package-lock.json" "$tests_stamp"; then
+        have "$what"
         return
     fi
     # No package of ours needs an install script.
-    install_step "npm packages of $folder" npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund --loglevel=error
+    install_step "$what" npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund --loglevel=error "${more[@]}"
     cp "$folder/package-lock.json" "$stamp"
 }
 
@@ -212,8 +222,12 @@ main() {
     rust "$stage"
     rust_tools
     node_itself
-    npm_packages scripts/tools
-    [[ $stage != test ]] || npm_packages end2end
+    if [[ $stage != test ]]; then
+        npm_packages scripts/tools
+    else
+        npm_packages scripts/tools for-tests
+        npm_packages end2end for-tests
+    fi
     echo "<== setup ($stage): ok, $installed installed, $SECONDS s"
 }
 
