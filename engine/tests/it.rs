@@ -49,3 +49,6 @@ mod store;
 mod store_model;
 #[path = "it/support.rs"]
 mod support;
+#[cfg(feature = "azure")]
+#[path = "it/tables.rs"]
+mod tables;

@@ -357,6 +357,19 @@ impl Tables {
         writes: &[Write],
     ) -> Result<Vec<Option<String>>, BatchError> {
         let client = self.table.partition_key_client(partition);
+        if let [Write::Replace(entity, etag)] = writes {
+            let row = client.entity_client(&entity.row);
+            let sent = self
+                .call(|| async {
+                    let tag = IfMatchCondition::Etag(Etag::from(etag.clone()));
+                    row.update(entity, tag)?.await
+                })
+                .await;
+            return match sent {
+                Ok(answer) => Ok(vec![Some(answer.etag.to_string())]),
+                Err(Failed { error, doubtful }) => Err(BatchError { error, doubtful }),
+            };
+        }
         let sent = self
             .call(|| async {
                 let mut batch = client.transaction();

@@ -32,6 +32,9 @@ mod leases;
 mod removal;
 mod rows;
 mod slots;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;
 mod writer;
 
 use document::Row;
@@ -90,6 +93,18 @@ impl AzureRepository {
         })
     }
 
+    /// Ids of all active jobs, by their marks: one range read for each partition and nothing else.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn active(&self) -> Result<Vec<String>, RepositoryError> {
+        let mut ids = Vec::new();
+        for shard in 0..keys::SHARDS {
+            ids.extend(self.active_of(shard).await?);
+        }
+        Ok(ids)
+    }
+
     async fn describe(tables: &Tables) -> Result<Entity, RepositoryError> {
         tables.make().await.map_err(|error| failed("", error))?;
         let new = Entity::new(keys::META, keys::META).with("Layout", LAYOUT.to_string());
@@ -142,6 +157,14 @@ impl AzureRepository {
         created.remove(id);
         drop(created);
         self.unnote(id);
+    }
+
+    fn known_active(&self) -> Vec<String> {
+        let last_seen = self
+            .last_seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        last_seen.keys().cloned().collect()
     }
 
     fn unnote(&self, id: &str) {
@@ -288,7 +311,8 @@ impl Repository for AzureRepository {
     }
 
     async fn tidy(&self, now: Timestamp) -> Result<(), RepositoryError> {
-        self.take_up_removals(now).await
+        self.take_up_removals(now).await?;
+        self.mark_what_is_active().await
     }
 
     async fn check(&self) -> Result<(), RepositoryError> {

@@ -5,24 +5,32 @@ use std::sync::Arc;
 use elb_engine::{
     azure::tables::{Access, TablesConfig},
     clock::SystemClock,
-    repository::AzureRepository,
+    repository::{AzureRepository, RepositoryError},
 };
+use elb_testkit::{Azurite, FaultProxy};
 
 /// A table that nobody else uses.
 pub fn fresh_table() -> TablesConfig {
-    table_at(&std::env::var("ELB_TEST_TABLES").unwrap())
+    TablesConfig {
+        endpoint: Azurite::shared().table_url().to_owned(),
+        account: elb_testkit::azurite::ACCOUNT.to_owned(),
+        table: format!("t{}", uuid::Uuid::new_v4().simple()),
+        access: Access::Key(elb_testkit::azurite::KEY.to_owned()),
+    }
 }
 
-/// The same behind another address.
-pub fn table_at(endpoint: &str) -> TablesConfig {
+/// The same table by way of a proxy.
+pub fn behind(proxy: &FaultProxy, config: &TablesConfig) -> TablesConfig {
     TablesConfig {
-        endpoint: endpoint.to_owned(),
-        account: "devstoreaccount1".to_owned(),
-        table: format!("t{}", uuid::Uuid::new_v4().simple()),
-        access: Access::Key("Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==".to_owned()),
+        endpoint: proxy.instead_of(&config.endpoint),
+        ..config.clone()
     }
 }
 
 pub async fn open(config: &TablesConfig) -> AzureRepository {
-    AzureRepository::connect(config, Arc::new(SystemClock)).await.unwrap()
+    try_open(config).await.unwrap()
+}
+
+pub async fn try_open(config: &TablesConfig) -> Result<AzureRepository, RepositoryError> {
+    AzureRepository::connect(config, Arc::new(SystemClock)).await
 }

@@ -322,7 +322,7 @@ prop_state_machine! {
 // Each call is several requests over a socket.
 #[cfg(feature = "azure")]
 prop_state_machine! {
-    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, max_shrink_iters: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, max_shrink_iters: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn any_sequence_of_calls_on_azure_tables_comes_to_what_the_model_says(

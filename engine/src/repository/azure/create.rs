@@ -123,6 +123,8 @@ impl AzureRepository {
                     if expires > job.created_at
                         && let Some(row) =
                             self.job_of_key(there.text("Job"), job.created_at).await?
+                        // A submission that met its id taken leaves a key that is not that job's.
+                        && row.key == partition
                     {
                         return Ok(KeyTurn::Taken(row));
                     }

@@ -3,6 +3,8 @@
 //! A write that another one overtook is decided anew on the row as it is then: the caller hears of a
 //! conflict only if the version or the lease is really another one.
 
+use std::collections::HashSet;
+
 use elb_core::{job::Job, time::Timestamp, view::HistoryEntry};
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -206,6 +208,48 @@ impl AzureRepository {
             }),
             (true, Some(_)) | (false, None) => None,
         })
+    }
+
+    /// Marks every active job that this process knows of and that is not marked, by whatever accident.
+    pub(super) async fn mark_what_is_active(&self) -> Result<(), RepositoryError> {
+        let marked: HashSet<String> = self.active().await?.into_iter().collect();
+        for id in self.known_active() {
+            if marked.contains(&id) {
+                continue;
+            }
+            let Some(row) = self
+                .read(&id)
+                .await?
+                .filter(|row| row.stored.job.phase.is_active())
+            else {
+                continue;
+            };
+            // Together with the row, so that it cannot come behind the job's end.
+            let next = Row {
+                etag: String::new(),
+                ..row.clone()
+            };
+            let writes = vec![
+                Write::Replace(document::entity(&next)?, row.etag.clone()),
+                Write::Insert(mark(&row.stored.job)),
+            ];
+            let shard = keys::shard_of(&id);
+            match self.writer.write(shard, &id, writes).await {
+                Ok(_) => tracing::warn!(
+                    job = id,
+                    "an active job was not marked as such; it is again"
+                ),
+                // It was changed, or somebody else has marked it.
+                Err(
+                    TableError::Changed { .. }
+                    | TableError::Exists { .. }
+                    | TableError::Missing { .. },
+                ) => {}
+                Err(error) => return Err(failed(&id, error)),
+            }
+            self.unnote(&id);
+        }
+        Ok(())
     }
 
     /// Ids of the active jobs of a shard, newest first.
