@@ -13,6 +13,7 @@ use leptos_router::{
 };
 
 use crate::{
+    components::time::When,
     data::page_context,
     islands::{clock::Clock, keys::Shortcuts, theme::ThemeSwitch},
     pages::{
@@ -94,6 +95,7 @@ pub fn App() -> impl IntoView {
             </nav>
             <ThemeSwitch/>
         </header>
+        <Stale/>
         <Router>
             <main id="main" tabindex="-1">
                 <Routes fallback=|| view! { <NotFound/> }>
@@ -116,6 +118,21 @@ pub fn App() -> impl IntoView {
             <Clock/>
         </footer>
     }
+}
+
+/// What is shown comes from memory and may be old: since when, and why.
+#[component]
+fn Stale() -> impl IntoView {
+    let fresh = page_context().service.freshness();
+    let stale = fresh.stale?;
+    Some(view! {
+        <div class="box warning stale" role="alert">
+            <p>
+                "What is shown is as of " <When at=fresh.as_of/> ": " {stale}
+                ". Searches that run go on; a new one cannot be started until the store answers."
+            </p>
+        </div>
+    })
 }
 
 /// A link of the navigation, marked while its page is shown.

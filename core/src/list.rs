@@ -427,6 +427,9 @@ pub struct ListPage {
     pub revision: u64,
     /// When the answer was true.
     pub as_of: Timestamp,
+    /// Why it is older than it should be, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale: Option<String>,
 }
 
 #[cfg(test)]

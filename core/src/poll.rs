@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use crate::phase::Phase;
 
+/// How old a list may be where other processes write too (S0 of the seeds: 10 s); an older one says so.
+pub const LIST_LIFE: Duration = Duration::from_secs(10);
+
 /// Job page, phases that change within seconds, and no data yet (S3).
 pub const JOB_FAST: Duration = Duration::from_secs(1);
 /// Job page, phases that last (S3).

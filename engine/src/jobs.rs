@@ -24,6 +24,7 @@ use crate::{
     },
 };
 
+mod freshness;
 mod leases;
 mod slots;
 
@@ -32,6 +33,8 @@ mod slots;
 const MAX_CONFLICTS: u32 = 16;
 /// Rows read at once when the engine starts.
 const SCAN_PAGE: usize = 1_000;
+
+pub use freshness::Freshness;
 
 /// The actor of what the engine does by itself.
 pub const ENGINE: &str = "";
@@ -68,6 +71,7 @@ pub struct Jobs {
     /// Signs of life of the processes of this store.
     beats: Mutex<Stillness<u64>>,
     slots: slots::SlotWatch,
+    followed: Mutex<freshness::Followed>,
 }
 
 impl Jobs {
@@ -103,12 +107,13 @@ impl Jobs {
         Ok(Self {
             repository,
             model,
-            clock,
             member,
             unreadable,
             seen: Mutex::new(seen),
             beats: Mutex::default(),
             slots: slots::SlotWatch::default(),
+            followed: Mutex::new(freshness::Followed::now(clock.as_ref())),
+            clock,
         })
     }
 
@@ -185,6 +190,15 @@ impl Jobs {
         found.ok_or_else(|| RepositoryError::Missing(id.to_owned()))
     }
 
+    /// The row as this process knows it, which may be an older one.
+    ///
+    /// # Errors
+    /// The store's, or [`RepositoryError::Missing`].
+    pub async fn recent(&self, id: &str) -> Result<Stored, RepositoryError> {
+        let found = self.repository.recent(id).await?;
+        found.ok_or_else(|| RepositoryError::Missing(id.to_owned()))
+    }
+
     /// Applies an event to the newest row, stores and shows the outcome.
     ///
     /// # Errors
@@ -223,10 +237,7 @@ impl Jobs {
         };
         let mut conflicts = 0;
         // Begun from what this process knows; whatever speaks against it is asked of the store once more.
-        let mut current = match self.repository.recent(id).await? {
-            Some(known) => known,
-            None => return Err(RepositoryError::Missing(id.to_owned()).into()),
-        };
+        let mut current = self.recent(id).await?;
         let mut fresh = false;
         loop {
             let fenced = fence.filter(|fence| **fence != current.lease);

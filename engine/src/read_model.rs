@@ -322,6 +322,7 @@ impl ReadModel {
             continued,
             revision: state.revision,
             as_of: now,
+            stale: None,
         }
     }
 

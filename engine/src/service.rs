@@ -18,10 +18,11 @@ use thiserror::Error;
 use tokio::sync::{broadcast, watch};
 
 use crate::{
+    breaker::{Breaker, BreakerReport},
     crash::{self, Point},
     databases::Catalogue,
     intake::{self, Intake, IntakeError},
-    jobs::{ChangeError, Jobs},
+    jobs::{ChangeError, Freshness, Jobs},
     lifecycle::{Context, Lifecycle},
     objects::{ObjectError, Objects},
     read_model::Delta,
@@ -211,8 +212,23 @@ impl JobService {
     /// Answers a list question from memory.
     #[must_use]
     pub fn list(&self, caller: &Caller, query: &ListQuery) -> ListPage {
-        let now = self.inner.jobs.clock().now();
-        self.inner.jobs.model().list(&caller.id, query, now)
+        let fresh = self.inner.jobs.freshness();
+        let mut page = self.inner.jobs.model().list(&caller.id, query, fresh.as_of);
+        page.stale = fresh.stale;
+        page
+    }
+
+    /// How fresh everything is that is shown from memory.
+    #[must_use]
+    pub fn freshness(&self) -> Freshness {
+        self.inner.jobs.freshness()
+    }
+
+    /// What is known of the dependencies that can be away, one report each.
+    #[must_use]
+    pub fn breakers(&self) -> Vec<BreakerReport> {
+        let store = self.inner.jobs.repository().breaker();
+        store.iter().map(Breaker::report).collect()
     }
 
     /// The databases that the caller's jobs used, for the list's filter.

@@ -2,7 +2,10 @@
 
 use axum::{Json, extract::State, http::StatusCode, response::IntoResponse};
 use elb_core::search::Program;
-use elb_engine::toolkit::{Tool, Toolkit};
+use elb_engine::{
+    breaker::{BreakerReport, BreakerState},
+    toolkit::{Tool, Toolkit},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -86,11 +89,22 @@ pub async fn ready(State(state): State<AppState>) -> impl IntoResponse {
             "{unreadable} of the stored ones cannot be read and are missing from the list"
         ),
     };
-    let checks = vec![store, blast, disk(&state), databases, searches];
-    // A database or an old search that cannot be read is worth a line; all others can be used.
+    let fresh = state.service.freshness();
+    let list = Check {
+        name: "list",
+        ok: fresh.stale.is_none(),
+        note: match fresh.stale {
+            None => format!("as of {}", fresh.as_of.on_screen()),
+            Some(reason) => format!("as of {}: {reason}", fresh.as_of.on_screen()),
+        },
+    };
+    let mut checks = vec![store, blast, disk(&state), databases, searches, list];
+    checks.extend(state.service.breakers().into_iter().map(breaker));
+    // A database or an old search that cannot be read is worth a line, and so is an old list; the rest
+    // can be used.
     let ready = checks
         .iter()
-        .all(|check| check.ok || matches!(check.name, "databases" | "searches"));
+        .all(|check| check.ok || matches!(check.name, "databases" | "searches" | "list"));
     let status = if ready {
         StatusCode::OK
     } else {
@@ -102,6 +116,25 @@ pub async fn ready(State(state): State<AppState>) -> impl IntoResponse {
         answer.extensions_mut().insert(OwnBody);
     }
     answer
+}
+
+/// A dependency that is left alone for a moment when it does not answer.
+fn breaker(report: BreakerReport) -> Check {
+    let mut note = format!(
+        "breaker {}; {} calls answered, {} not, {} held back",
+        report.state.as_str(),
+        report.answered,
+        report.failed,
+        report.held_back
+    );
+    if let Some((at, reason)) = report.last_failure {
+        note.push_str(&format!("; last failure {}: {reason}", at.on_screen()));
+    }
+    Check {
+        name: report.name,
+        ok: report.state == BreakerState::Closed,
+        note,
+    }
 }
 
 /// Marks an answer whose body stays as it is, whatever its status.

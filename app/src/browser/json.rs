@@ -148,6 +148,7 @@ pub fn page(json: &Json) -> Option<ListPage> {
         continued: json.yes("continued"),
         revision: json.whole("revision")?,
         as_of: json.time("as_of")?,
+        stale: json.text("stale"),
     })
 }
 

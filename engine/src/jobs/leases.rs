@@ -7,7 +7,7 @@ use std::{sync::PoisonError, time::Duration};
 
 use elb_core::view::HistoryEntry;
 
-use super::{ENGINE, Jobs, SCAN_PAGE, report};
+use super::{ENGINE, Jobs, SCAN_PAGE, freshness::Followed, report};
 use crate::{
     clock::Clock,
     lease::{LeaseTerms, Member},
@@ -114,6 +114,13 @@ impl Jobs {
     /// # Errors
     /// The store's; the next call begins where this one failed.
     pub async fn follow_others(&self) -> Result<Vec<Stored>, RepositoryError> {
+        let begin = Followed::now(self.clock());
+        let news = self.read_changes().await;
+        self.note_followed(begin, news.as_ref().map(drop));
+        news
+    }
+
+    async fn read_changes(&self) -> Result<Vec<Stored>, RepositoryError> {
         let mut news = Vec::new();
         loop {
             let after = self

@@ -145,7 +145,12 @@ enum Held {
 }
 
 async fn held(context: &Context, id: &str) -> Result<Held, RepositoryError> {
-    let stored = context.jobs.get(id).await?;
+    let mut stored = context.jobs.recent(id).await?;
+    if !stored.job.phase.is_active() || stored.lease.holder != context.jobs.member().id() {
+        // Whatever ends this driver, or takes a job from another, is asked of the store itself. To go on
+        // needs no such question: the next write is refused if the row is another one by now.
+        stored = context.jobs.get(id).await?;
+    }
     if !stored.job.phase.is_active() {
         return Ok(Held::Ended(stored));
     }

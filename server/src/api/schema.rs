@@ -192,6 +192,9 @@ pub struct ListBody {
     pub revision: u64,
     /// When the answer was true.
     pub as_of: String,
+    /// Why it is older than it should be, if it is: the store does not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale: Option<String>,
 }
 
 /// One transition.

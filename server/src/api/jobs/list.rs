@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use elb_core::list::ListQuery;
+use elb_core::list::{ListPage, ListQuery};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -66,7 +66,7 @@ pub async fn list(
     )
     .map_err(|error| ApiError::bad_request(error.to_string()))?;
     let page = state.service.list(&state.caller(), &wanted);
-    let etag = etag(page.revision, &wanted);
+    let etag = etag(&page, &wanted);
     let known = headers
         .get(header::IF_NONE_MATCH)
         .and_then(|value| value.to_str().ok());
@@ -88,12 +88,13 @@ pub async fn list(
 }
 
 /// Made of the revision and the question, so that the time of the answer plays no part.
-fn etag(revision: u64, query: &ListQuery) -> String {
+fn etag(page: &ListPage, query: &ListQuery) -> String {
     let digest = Sha256::digest(query.href("").as_bytes());
     let short: String = digest
         .iter()
         .take(8)
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    format!("\"{revision}-{short}\"")
+    let stale = if page.stale.is_some() { "-stale" } else { "" };
+    format!("\"{}-{short}{stale}\"", page.revision)
 }
