@@ -17,6 +17,7 @@ pub mod joblog;
 pub mod jobs;
 pub mod lease;
 pub mod lifecycle;
+pub mod migration;
 pub mod objects;
 pub mod read_model;
 pub mod repository;

@@ -74,6 +74,28 @@ pub struct IdempotencyKey {
     pub expires_at: Timestamp,
 }
 
+/// A job with everything that a store keeps of it, to be moved to another store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kept {
+    /// The row.
+    pub stored: Stored,
+    /// Its history, newest first.
+    pub history: Vec<HistoryEntry>,
+    /// The idempotency keys that lead to it.
+    pub keys: Vec<IdempotencyKey>,
+}
+
+/// What became of a job that was moved into a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moved {
+    /// It was not there and is now.
+    New,
+    /// It was there already, with the same history.
+    Same,
+    /// Another job, or another state of it, has this id; nothing was written.
+    Differs,
+}
+
 /// What went wrong in the store.
 #[derive(Debug, Error)]
 pub enum RepositoryError {
@@ -281,6 +303,13 @@ pub trait Repository: Send + Sync {
     /// Removes up to `limit` history entries of ended jobs that are older than `before`; how many.
     async fn trim_history(&self, before: Timestamp, limit: usize)
     -> Result<usize, RepositoryError>;
+
+    /// A job with everything that the store keeps of it.
+    async fn kept(&self, id: &str) -> Result<Option<Kept>, RepositoryError>;
+
+    /// Puts a job from another store into this one, as it is but for its driver, unless its id is taken. A
+    /// call that was broken off is completed by the next one.
+    async fn move_in(&self, kept: &Kept) -> Result<Moved, RepositoryError>;
 
     /// Takes up what removals that were broken off have left.
     async fn tidy(&self, now: Timestamp) -> Result<(), RepositoryError> {

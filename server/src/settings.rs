@@ -10,9 +10,11 @@ use elb_engine::retention::Retention;
 use thiserror::Error;
 
 mod sources;
+mod store;
 mod value;
 
 use sources::{Chosen, Sources};
+pub use store::StoreAddress;
 
 /// What to do instead of serving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
@@ -45,6 +47,10 @@ pub struct Flags {
     /// $XDG_DATA_HOME or ~/.local/share].
     #[arg(long, global = true, env = "ELB_DATA_DIR", value_name = "FOLDER")]
     data_dir: Option<String>,
+    /// Where the state is kept: sqlite: (a file under the data folder), sqlite:FILE, or
+    /// azure-tables:https://ACCOUNT.table.core.windows.net[/TABLE] [default: sqlite:].
+    #[arg(long, global = true, env = "ELB_STORE", value_name = "STORE")]
+    store: Option<String>,
     /// Folders with BLAST databases, separated by colons; those of BLASTDB are added [default: none].
     #[arg(long, env = "ELB_DATABASES", value_name = "FOLDERS")]
     databases: Option<String>,
@@ -98,7 +104,7 @@ pub struct Flags {
     #[arg(long, env = "ELB_SHARED", value_name = "YES/NO")]
     shared: Option<String>,
     /// Silence of a server after which another one takes its searches over; used only where the data
-    /// folder is shared: s, m [default: 20s].
+    /// folder or the store is shared: s, m [default: 20s, 120s with a store in Azure].
     #[arg(long, env = "ELB_LEASE_LIFE", value_name = "TIME")]
     lease_life: Option<String>,
     /// What is logged, for example info or elb_engine=debug [default: info].
@@ -153,6 +159,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Folder of everything that is kept.
     pub data_dir: PathBuf,
+    /// Where the state is kept.
+    pub store: StoreAddress,
     /// Folders with databases of others.
     pub databases: Vec<PathBuf>,
     /// Whether the examples are made.
@@ -214,6 +222,9 @@ impl Settings {
             flags.data_dir,
             &value::default_data_dir(environment),
         );
+        let store = sources
+            .take("store", flags.store, "sqlite:")
+            .read(StoreAddress::parse)?;
         let databases = sources.take("databases", flags.databases, "");
         let examples = sources.take("examples", flags.examples, "true");
         let blast_bin = sources.take("blast_bin", flags.blast_bin, "");
@@ -230,7 +241,7 @@ impl Settings {
         let keep_tombstones = sources.take("keep_tombstones", flags.keep_tombstones, "90d");
         let keep_history = sources.take("keep_history", flags.keep_history, "never");
         let shared = sources.take("shared", flags.shared, "false");
-        let lease_life = sources.take("lease_life", flags.lease_life, "20s");
+        let lease_life = sources.take("lease_life", flags.lease_life, store.lease_life());
         let log = sources.take("log", flags.log, "info");
         let log_format = sources.take("log_format", flags.log_format, "text");
         let mut folders = value::folders(&databases.text);
@@ -238,6 +249,7 @@ impl Settings {
         Ok(Self {
             listen: loopback(&listen)?,
             data_dir: data_dir.read(value::folder)?,
+            store,
             databases: folders,
             examples: examples.read(value::yes_no)?,
             blast_bin: Some(blast_bin.text.clone())
@@ -265,7 +277,7 @@ impl Settings {
                 "json" => Ok(LogFormat::Json),
                 _ => Err("must be text or json".to_owned()),
             })?,
-            told: sources.told(),
+            told: sources.told()?,
         })
     }
 }

@@ -15,8 +15,8 @@ use async_trait::async_trait;
 use elb_core::{job::Job, time::Timestamp, view::HistoryEntry};
 
 use super::{
-    Beat, Changes, Created, IdempotencyKey, Lease, Position, Repository, RepositoryError, ScanPage,
-    SlotRequest, SlotTurn, Stored,
+    Beat, Changes, Created, IdempotencyKey, Kept, Lease, Moved, Position, Repository,
+    RepositoryError, ScanPage, SlotRequest, SlotTurn, Stored,
 };
 use crate::{
     azure::tables::{Entity, TableError, Tables, TablesConfig, Write},
@@ -29,6 +29,7 @@ mod document;
 mod follow;
 mod keys;
 mod leases;
+mod moving;
 mod removal;
 mod rows;
 mod slots;
@@ -308,6 +309,14 @@ impl Repository for AzureRepository {
         limit: usize,
     ) -> Result<usize, RepositoryError> {
         self.trim_histories(before, limit).await
+    }
+
+    async fn kept(&self, id: &str) -> Result<Option<Kept>, RepositoryError> {
+        self.all_of(id).await
+    }
+
+    async fn move_in(&self, kept: &Kept) -> Result<Moved, RepositoryError> {
+        self.put_all_of(kept).await
     }
 
     async fn tidy(&self, now: Timestamp) -> Result<(), RepositoryError> {

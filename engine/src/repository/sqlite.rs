@@ -14,11 +14,12 @@ use tokio::sync::Mutex;
 use crate::crash::{self, Point};
 
 use super::{
-    Beat, Changes, Created, IdempotencyKey, Lease, Position, Repository, RepositoryError, ScanPage,
-    SlotRequest, SlotTurn, Stored,
+    Beat, Changes, Created, IdempotencyKey, Kept, Lease, Moved, Position, Repository,
+    RepositoryError, ScanPage, SlotRequest, SlotTurn, Stored,
 };
 
 mod leases;
+mod moving;
 mod read_only;
 mod rows;
 mod schema;
@@ -272,6 +273,18 @@ impl Repository for SqliteRepository {
         limit: usize,
     ) -> Result<usize, RepositoryError> {
         self.write(move |transaction| rows::trim_history(transaction, before, limit))
+            .await
+    }
+
+    async fn kept(&self, id: &str) -> Result<Option<Kept>, RepositoryError> {
+        let id = id.to_owned();
+        self.read(move |connection| moving::kept(connection, &id))
+            .await
+    }
+
+    async fn move_in(&self, kept: &Kept) -> Result<Moved, RepositoryError> {
+        let kept = kept.clone();
+        self.write(move |transaction| moving::move_in(transaction, &kept))
             .await
     }
 

@@ -4,25 +4,6 @@ use toml::Table;
 
 use super::SettingsError;
 
-/// The names that a settings file may hold.
-const NAMES: [&str; 15] = [
-    "listen",
-    "data_dir",
-    "databases",
-    "examples",
-    "blast_bin",
-    "jobs",
-    "searches",
-    "wall_time",
-    "max_output",
-    "max_query",
-    "max_database",
-    "max_active",
-    "key_life",
-    "log",
-    "log_format",
-];
-
 /// A setting with its source.
 #[derive(Debug, Clone)]
 pub(super) struct Chosen {
@@ -90,8 +71,25 @@ impl<'a> Sources<'a> {
         Chosen { name, text, from }
     }
 
-    pub fn told(self) -> Vec<(&'static str, String, String)> {
-        self.told
+    /// Everything that was taken; a name in the file that nobody has taken is no setting.
+    pub fn told(self) -> Result<Vec<(&'static str, String, String)>, SettingsError> {
+        let mut names = self.told.iter().map(|(name, _, _)| *name);
+        let unknown = self
+            .file
+            .keys()
+            .find(|key| !names.clone().any(|name| name == key.as_str()));
+        if let Some(unknown) = unknown {
+            let mut known: Vec<&str> = names.by_ref().collect();
+            known.sort_unstable();
+            return Err(SettingsError::File {
+                path: self.path,
+                why: format!(
+                    "there is no setting \"{unknown}\"; there are {}",
+                    known.join(", ")
+                ),
+            });
+        }
+        Ok(self.told)
     }
 }
 
@@ -103,12 +101,6 @@ fn read(path: &str) -> Result<Table, SettingsError> {
     let text =
         std::fs::read_to_string(path).map_err(|why| error(format!("it cannot be read: {why}")))?;
     let table: Table = toml::from_str(&text).map_err(|why| error(why.to_string()))?;
-    if let Some(unknown) = table.keys().find(|key| !NAMES.contains(&key.as_str())) {
-        return Err(error(format!(
-            "there is no setting \"{unknown}\"; there are {}",
-            NAMES.join(", ")
-        )));
-    }
     let plain = |value: &toml::Value| {
         matches!(
             value,

@@ -84,16 +84,9 @@ impl AzureRepository {
     ) -> Result<Stored, TableError> {
         let job = &row.stored.job;
         let shard = keys::shard_of(&job.id);
-        let pointer = Entity::new(&keys::partition(shard), keys::pointer(&job.id))
-            .with("Created", job.created_at.0.to_string());
-        let mut writes = vec![
-            Write::Insert(entity),
-            Write::Insert(pointer),
-            Write::Insert(document::history_entity(&job.id, 1, 1, entry)),
-        ];
-        if job.phase.is_active() {
-            writes.push(Write::Insert(rows::mark(job)));
-        }
+        let mut writes = row_writes(job, entity);
+        let entry = document::history_entity(&job.id, 1, 1, entry);
+        writes.push(Write::Insert(entry));
         let tags = match self.writer.write(shard, &job.id, writes).await? {
             Written::Now(tags) => tags,
             Written::Unheard => Vec::new(),
@@ -110,9 +103,7 @@ impl AzureRepository {
         key: &IdempotencyKey,
         partition: &str,
     ) -> Result<KeyTurn, RepositoryError> {
-        let ours = Entity::new(partition, keys::KEY_ROW)
-            .with("Job", &job.id)
-            .with("Expires", key.expires_at.0.to_string());
+        let ours = key_entity(partition, &job.id, key);
         for _ in 0..MAX_RACES {
             let there = self.tables.get(partition, keys::KEY_ROW).await;
             let write = match there.map_err(|error| failed("", error))? {
@@ -176,4 +167,25 @@ impl AzureRepository {
             Err(error) => Err(failed(id, error)),
         }
     }
+}
+
+/// The entity of an idempotency key.
+pub(super) fn key_entity(partition: &str, job: &str, key: &IdempotencyKey) -> Entity {
+    Entity::new(partition, keys::KEY_ROW)
+        .with("Job", job)
+        .with("Owner", &key.owner)
+        .with("Key", &key.key)
+        .with("Expires", key.expires_at.0.to_string())
+}
+
+/// A new row: the row itself, the pointer to it, and its mark if it is active.
+pub(super) fn row_writes(job: &Job, row: Entity) -> Vec<Write> {
+    let partition = keys::partition(keys::shard_of(&job.id));
+    let pointer = Entity::new(&partition, keys::pointer(&job.id))
+        .with("Created", job.created_at.0.to_string());
+    let mut writes = vec![Write::Insert(row), Write::Insert(pointer)];
+    if job.phase.is_active() {
+        writes.push(Write::Insert(rows::mark(job)));
+    }
+    writes
 }

@@ -69,7 +69,7 @@ pub(super) fn find(connection: &Connection, id: &str) -> Result<Option<Stored>, 
 }
 
 /// Appends to the history; the epoch is that of the row.
-fn append(
+pub(super) fn append(
     transaction: &Transaction<'_>,
     id: &str,
     version: u64,
@@ -128,21 +128,13 @@ pub(super) fn create(
     if let Some(stored) = find(transaction, &job.id)? {
         return Ok(Created::Existing(stored));
     }
-    transaction
-        .prepare_cached(
-            "INSERT INTO jobs (id, created_at, phase, version, document, active, holder, epoch, change) \
-             VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8)",
-        )?
-        .execute(params![
-            job.id,
-            job.created_at.0,
-            job.phase.as_str(),
-            encode(&job)?,
-            job.phase.is_active(),
-            lease.holder,
-            lease.epoch,
-            next_change(transaction)?
-        ])?;
+    let stored = Stored {
+        job,
+        version: 1,
+        lease,
+    };
+    insert(transaction, &stored)?;
+    let (job, lease) = (&stored.job, &stored.lease);
     append(transaction, &job.id, 1, lease.epoch, entry)?;
     if let Some(key) = key {
         transaction.execute(
@@ -150,11 +142,32 @@ pub(super) fn create(
             params![key.owner, key.key, job.id, key.expires_at.0],
         )?;
     }
-    Ok(Created::New(Stored {
-        job,
-        version: 1,
-        lease,
-    }))
+    Ok(Created::New(stored))
+}
+
+/// A new row, as a write of its own in the change log.
+pub(super) fn insert(
+    transaction: &Transaction<'_>,
+    stored: &Stored,
+) -> Result<(), RepositoryError> {
+    let (job, lease) = (&stored.job, &stored.lease);
+    transaction
+        .prepare_cached(
+            "INSERT INTO jobs (id, created_at, phase, version, document, active, holder, epoch, change) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            job.id,
+            job.created_at.0,
+            job.phase.as_str(),
+            stored.version,
+            encode(job)?,
+            job.phase.is_active(),
+            lease.holder,
+            lease.epoch,
+            next_change(transaction)?
+        ])?;
+    Ok(())
 }
 
 pub(super) fn update(
