@@ -6,6 +6,7 @@
 
 use std::{
     collections::HashMap,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
@@ -58,6 +59,7 @@ pub struct Member {
     terms: LeaseTerms,
     clock: Arc<dyn Clock>,
     now: Arc<RwLock<Arc<Incarnation>>>,
+    diary: Option<Arc<PathBuf>>,
 }
 
 impl Member {
@@ -69,7 +71,45 @@ impl Member {
             terms,
             clock,
             now: Arc::new(RwLock::new(first)),
+            diary: None,
         }
+    }
+
+    /// Keeps its id in a file that only one process at a time may use. Whoever finds older ids in it knows
+    /// that they are gone, and need not wait until they have been silent for long enough.
+    #[must_use]
+    pub fn with_diary(mut self, path: PathBuf) -> Self {
+        self.diary = Some(Arc::new(path));
+        self
+    }
+
+    /// Adds its id to the diary; the older ones in it.
+    pub(crate) async fn enter(&self) -> std::io::Result<Vec<String>> {
+        let Some(path) = &self.diary else {
+            return Ok(Vec::new());
+        };
+        let text = match tokio::fs::read_to_string(path.as_ref()).await {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(error),
+        };
+        let own = self.id();
+        let lines = text.lines().filter(|id| !id.is_empty() && *id != own);
+        let older: Vec<String> = lines.map(str::to_owned).collect();
+        self.write_diary(&older).await?;
+        Ok(older)
+    }
+
+    /// Leaves only these, beside its own id, in the diary.
+    pub(crate) async fn write_diary(&self, older: &[String]) -> std::io::Result<()> {
+        let Some(path) = &self.diary else {
+            return Ok(());
+        };
+        let mut lines = older.to_vec();
+        lines.push(self.id());
+        let fresh = path.with_extension("new");
+        tokio::fs::write(&fresh, lines.join("\n")).await?;
+        tokio::fs::rename(&fresh, path.as_ref()).await
     }
 
     fn incarnate(clock: &dyn Clock) -> Arc<Incarnation> {

@@ -7,7 +7,7 @@ use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
 use elb_server::{
-    AppState, check, router,
+    AppState, check, migrate, router,
     settings::{Command, Flags, LogFormat, Settings},
     wiring::{self, Started},
 };
@@ -40,8 +40,10 @@ async fn program() -> ExitCode {
     let flags = Flags::parse();
     let command = flags.command();
     let settings = Settings::from_flags(flags, &|name| std::env::var(name).ok());
-    if let Some(Command::Check) = command {
-        return check::run(settings).await;
+    match command {
+        Some(Command::Check) => return check::run(settings).await,
+        Some(Command::Migrate { from, to }) => return migrate::run(settings, &from, &to).await,
+        None => {}
     }
     let settings = match settings {
         Ok(settings) => settings,
@@ -84,12 +86,12 @@ async fn run(settings: &Settings) -> Result<(), Box<dyn std::error::Error>> {
     let listener = TcpListener::bind(settings.listen)
         .await
         .map_err(|error| format!("{} cannot be listened on: {error}; end the other program, or choose another with ELB_LISTEN", settings.listen))?;
-    let Started { state, lock } = wiring::start(settings).await?;
+    let Started { state, locks } = wiring::start(settings).await?;
     let address = listener.local_addr()?;
     // Read by people, by `make run` and by the browser tests.
     println!("listening on http://{address} ");
     serve(listener, state).await?;
-    drop(lock);
+    drop(locks);
     Ok(())
 }
 

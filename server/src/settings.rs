@@ -9,21 +9,36 @@ use clap::{Parser, Subcommand};
 use elb_engine::retention::Retention;
 use thiserror::Error;
 
+mod azure;
 mod sources;
 mod store;
 mod value;
 
+pub use azure::{AzureAuth, AzureSettings};
 use sources::{Chosen, Sources};
 pub use store::StoreAddress;
 
 /// What to do instead of serving.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Look over everything that is stored and tell what is not as it must be.
     ///
     /// Reads only, also while a server runs on the same folder. Each finding is one line; the exit code
     /// is 0 if there is none, 1 if there are, 2 if the store cannot be read.
     Check,
+    /// Move every search with its history and keys from one store into another, and verify it.
+    ///
+    /// No server may run on either of them. Nothing of the source is changed and nothing in the
+    /// destination is overwritten, so that a run that was broken off is completed by starting it again.
+    /// The exit code is 0 if everything is there afterwards, 1 if not, 2 if a store cannot be used.
+    Migrate {
+        /// The store that is read; as for --store.
+        #[arg(long, value_name = "STORE")]
+        from: String,
+        /// The store that is written; as for --store.
+        #[arg(long, value_name = "STORE")]
+        to: String,
+    },
 }
 
 /// The browser control plane for BLAST searches.
@@ -51,6 +66,27 @@ pub struct Flags {
     /// azure-tables:https://ACCOUNT.table.core.windows.net[/TABLE] [default: sqlite:].
     #[arg(long, global = true, env = "ELB_STORE", value_name = "STORE")]
     store: Option<String>,
+    /// How this server proves to Azure who it is: auto, managed-identity, workload-identity, cli,
+    /// client-secret, or key [default: auto].
+    #[arg(long, global = true, env = "ELB_AZURE_AUTH", value_name = "KIND")]
+    azure_auth: Option<String>,
+    /// The storage account's key, for azure_auth = key [default: none; an emulator's is known].
+    #[arg(
+        long,
+        global = true,
+        env = "ELB_AZURE_KEY",
+        value_name = "KEY",
+        hide_env_values = true
+    )]
+    azure_key: Option<String>,
+    /// Whether a key is allowed for an account that is no emulator: true or false [default: false].
+    #[arg(
+        long,
+        global = true,
+        env = "ELB_AZURE_ALLOW_KEY",
+        value_name = "YES/NO"
+    )]
+    azure_allow_key: Option<String>,
     /// Folders with BLAST databases, separated by colons; those of BLASTDB are added [default: none].
     #[arg(long, env = "ELB_DATABASES", value_name = "FOLDERS")]
     databases: Option<String>,
@@ -161,6 +197,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where the state is kept.
     pub store: StoreAddress,
+    /// How this server proves to Azure who it is.
+    pub azure: AzureSettings,
     /// Folders with databases of others.
     pub databases: Vec<PathBuf>,
     /// Whether the examples are made.
@@ -200,8 +238,8 @@ pub struct Settings {
 impl Flags {
     /// What to do; `None` is to serve.
     #[must_use]
-    pub const fn command(&self) -> Option<Command> {
-        self.command
+    pub fn command(&self) -> Option<Command> {
+        self.command.clone()
     }
 }
 
@@ -225,6 +263,14 @@ impl Settings {
         let store = sources
             .take("store", flags.store, "sqlite:")
             .read(StoreAddress::parse)?;
+        let azure = AzureSettings {
+            auth: sources.take("azure_auth", flags.azure_auth, "auto"),
+            key: sources.take_secret("azure_key", flags.azure_key),
+            allow_key: sources
+                .take("azure_allow_key", flags.azure_allow_key, "false")
+                .read(value::yes_no)?,
+        };
+        azure.access_to(&store)?;
         let databases = sources.take("databases", flags.databases, "");
         let examples = sources.take("examples", flags.examples, "true");
         let blast_bin = sources.take("blast_bin", flags.blast_bin, "");
@@ -250,6 +296,7 @@ impl Settings {
             listen: loopback(&listen)?,
             data_dir: data_dir.read(value::folder)?,
             store,
+            azure,
             databases: folders,
             examples: examples.read(value::yes_no)?,
             blast_bin: Some(blast_bin.text.clone())

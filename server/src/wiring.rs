@@ -17,7 +17,7 @@ use elb_engine::{
     lease::{LeaseTerms, Member},
     lifecycle::{Admission, Context},
     objects::{ObjectError, Objects},
-    repository::{RepositoryError, SqliteRepository},
+    repository::RepositoryError,
     service::ServiceLimits,
     toolkit::{Toolkit, ToolkitError},
 };
@@ -28,9 +28,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     assets,
     lock::{DataLock, LockError},
-    settings::Settings,
+    settings::{Settings, StoreAddress},
     state::AppState,
 };
+
+pub mod store;
+
+use store::StoreError;
 
 /// Why the engine cannot be started.
 #[derive(Debug, Error)]
@@ -40,7 +44,10 @@ pub enum StartError {
     Toolkit(#[from] ToolkitError),
     /// The store cannot be opened.
     #[error(transparent)]
-    Store(#[from] RepositoryError),
+    Store(#[from] StoreError),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Load(#[from] RepositoryError),
     /// The objects cannot be opened.
     #[error(transparent)]
     Objects(#[from] ObjectError),
@@ -67,7 +74,7 @@ pub struct Started {
     /// What handlers are given.
     pub state: AppState,
     /// Held until the end.
-    pub lock: DataLock,
+    pub locks: Vec<DataLock>,
 }
 
 /// Opens everything under the data folder and takes up every search that has not ended.
@@ -82,7 +89,20 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
     };
     fs::create_dir_all(data).map_err(folder)?;
     let data = data.canonicalize().map_err(folder)?;
-    let lock = DataLock::take(&data, settings.shared)?;
+    let mut locks = vec![DataLock::take(&data, settings.shared)?];
+    if let StoreAddress::Sqlite(Some(file)) = &settings.store {
+        // A file elsewhere is one server's too, whatever data folder another one has.
+        let folder = file
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder
+            .unwrap_or(Path::new("."))
+            .canonicalize()
+            .map_err(folder_of(file))?;
+        if folder != data {
+            locks.push(DataLock::take(&folder, settings.shared)?);
+        }
+    }
     let scratch = scratch_folder(&data, settings.shared).map_err(folder)?;
     let work = data.join("work");
     fs::create_dir_all(&work).map_err(folder)?;
@@ -97,16 +117,20 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
         examples: settings.examples,
     };
     let catalogue = Catalogue::open(config, toolkit.clone(), clock.clone()).await?;
-    let repository = SqliteRepository::open(&data.join("state.sqlite"))?;
-    let terms = if settings.shared {
+    let repository = store::open(&settings.store, &settings.azure, &data, clock.clone()).await?;
+    let terms = if settings.shared || settings.store.is_shared() {
         LeaseTerms::Shared {
             life: settings.lease_life,
         }
     } else {
         LeaseTerms::Alone
     };
-    let member = Member::new(terms, clock.clone());
-    let jobs = Jobs::load(Arc::new(repository), clock.clone(), member.clone()).await?;
+    let mut member = Member::new(terms, clock.clone());
+    if settings.store.is_shared() && !settings.shared {
+        // The lock of the folder says that whoever used it before is gone.
+        member = member.with_diary(data.join("member"));
+    }
+    let jobs = Jobs::load(repository, clock.clone(), member.clone()).await?;
     let objects = Objects::in_folder(&data.join("objects"))?;
     let logs = JobLogs::in_folder(&data.join("logs"), clock).map_err(folder)?;
     let limits = RunLimits {
@@ -160,7 +184,12 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
         notices: Arc::default(),
         stopping: CancellationToken::new(),
     };
-    Ok(Started { state, lock })
+    Ok(Started { state, locks })
+}
+
+fn folder_of(file: &Path) -> impl FnOnce(std::io::Error) -> StartError {
+    let folder = file.display().to_string();
+    |source| StartError::Folder { folder, source }
 }
 
 /// Where uploads are received. Servers that share the data folder have one each: none may empty that of

@@ -14,6 +14,9 @@ mod actions;
 mod answer;
 #[path = "it/assets.rs"]
 mod assets;
+#[cfg(feature = "azure")]
+#[path = "it/azure.rs"]
+mod azure;
 #[path = "it/bulk.rs"]
 mod bulk;
 #[path = "it/check.rs"]

@@ -20,9 +20,24 @@ pub(super) async fn register(
     clock: &dyn Clock,
     member: &Member,
 ) -> Result<(), RepositoryError> {
+    let diary = |error: std::io::Error| {
+        RepositoryError::Unavailable(format!(
+            "the id of this process cannot be written down: {error}"
+        ))
+    };
+    // Before anybody can see it: should this process die, the next one knows whom it follows.
+    let older = member.enter().await.map_err(diary)?;
     let sent = clock.elapsed();
     repository.beat(&member.id()).await?;
     member.signed(sent);
+    for id in &older {
+        tracing::info!(
+            id,
+            "giving back what an earlier process of this folder held"
+        );
+        repository.leave(id).await?;
+    }
+    member.write_diary(&[]).await.map_err(diary)?;
     if member.terms() == LeaseTerms::Alone {
         repository.forget_others(&member.id()).await?;
     }

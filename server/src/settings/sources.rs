@@ -5,7 +5,7 @@ use toml::Table;
 use super::SettingsError;
 
 /// A setting with its source.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Chosen {
     pub name: &'static str,
     pub text: String,
@@ -71,6 +71,15 @@ impl<'a> Sources<'a> {
         Chosen { name, text, from }
     }
 
+    /// The same for a value that must not be shown.
+    pub fn take_secret(&mut self, name: &'static str, given: Option<String>) -> Chosen {
+        let chosen = self.take(name, given, "");
+        if let Some((_, shown, _)) = self.told.last_mut().filter(|_| !chosen.text.is_empty()) {
+            "(set, not shown)".clone_into(shown);
+        }
+        chosen
+    }
+
     /// Everything that was taken; a name in the file that nobody has taken is no setting.
     pub fn told(self) -> Result<Vec<(&'static str, String, String)>, SettingsError> {
         let mut names = self.told.iter().map(|(name, _, _)| *name);
@@ -79,8 +88,7 @@ impl<'a> Sources<'a> {
             .keys()
             .find(|key| !names.clone().any(|name| name == key.as_str()));
         if let Some(unknown) = unknown {
-            let mut known: Vec<&str> = names.by_ref().collect();
-            known.sort_unstable();
+            let known: Vec<&str> = names.by_ref().collect();
             return Err(SettingsError::File {
                 path: self.path,
                 why: format!(

@@ -42,13 +42,10 @@ impl StoreAddress {
             .next()
             .filter(|authority| !authority.is_empty())
             .ok_or_else(wrong)?;
-        let host = authority
-            .rsplit_once(':')
-            .map_or(authority, |(host, _)| host);
-        let emulator = matches!(host, "127.0.0.1" | "localhost" | "[::1]");
+        let emulator = is_this_machine(authority);
         let (endpoint, account) = match scheme {
             "https" if !emulator => {
-                let account = host.split('.').next().unwrap_or_default();
+                let account = authority.split(['.', ':']).next().unwrap_or_default();
                 (format!("https://{authority}"), account)
             }
             "http" | "https" if emulator => {
@@ -86,6 +83,27 @@ impl StoreAddress {
         matches!(self, Self::AzureTables { .. })
     }
 
+    /// The storage account.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::AzureTables { account, .. } => Some(account),
+        }
+    }
+
+    /// Whether it is an emulator on this machine.
+    #[must_use]
+    pub fn is_emulator(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::AzureTables { endpoint, .. } => {
+                let authority = endpoint.split_once("://").map_or("", |(_, rest)| rest);
+                is_this_machine(authority)
+            }
+        }
+    }
+
     /// How long a server may be silent, unless the settings say otherwise. A store in Azure may be away for
     /// a minute, and searches that run are to go on meanwhile: three quarters of the life must be longer.
     pub(super) const fn lease_life(&self) -> &'static str {
@@ -94,6 +112,15 @@ impl StoreAddress {
             Self::AzureTables { .. } => "120s",
         }
     }
+}
+
+/// Whether an address, with its port and what follows, is one of this machine.
+fn is_this_machine(authority: &str) -> bool {
+    let authority = authority.split('/').next().unwrap_or_default();
+    let host = authority
+        .rsplit_once(':')
+        .map_or(authority, |(host, _)| host);
+    matches!(host, "127.0.0.1" | "localhost" | "[::1]")
 }
 
 #[cfg(test)]

@@ -109,6 +109,16 @@ impl Running {
         .await
     }
 
+    /// Deletes what is at this path.
+    pub async fn delete(&self, path: &str) {
+        let mut raw = Raw::connect(self.address).await;
+        let request =
+            format!("DELETE {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        raw.send(request.as_bytes()).await;
+        let answer = raw.read_all().await;
+        assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+    }
+
     /// Ends it at once, without a word.
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();

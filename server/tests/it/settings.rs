@@ -184,6 +184,53 @@ async fn a_setting_that_makes_no_sense_is_named_with_its_source_and_what_it_must
 }
 
 #[tokio::test]
+async fn every_setting_can_stand_in_a_file_and_a_key_is_never_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("settings.toml");
+    let text = "keep_jobs = \"12h\"\nshared = true\nlease_life = \"30s\"\nstore = \"azure-tables:http://127.0.0.1:9/devstoreaccount1\"\nazure_auth = \"key\"\nazure_key = \"c2VjcmV0\"\n";
+    std::fs::write(&file, text).unwrap();
+    let mut command = telling(folder.path());
+    command.arg("--config").arg(&file);
+    let (_, out, err) = ends(command).await;
+    let file = file.display().to_string();
+    assert_eq!(told(&out, "keep_jobs"), ("12h".to_owned(), file.clone()));
+    assert_eq!(told(&out, "lease_life"), ("30s".to_owned(), file.clone()));
+    assert_eq!(
+        told(&out, "azure_key"),
+        ("(set, not shown)".to_owned(), file)
+    );
+    assert!(
+        !out.contains("c2VjcmV0") && !err.contains("c2VjcmV0"),
+        "{out}{err}"
+    );
+}
+
+#[tokio::test]
+async fn a_key_for_a_real_account_must_be_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let real = "azure-tables:https://lab.table.core.windows.net";
+    for (auth, key, words) in [
+        ("key", "", "set ELB_AZURE_KEY"),
+        ("key", "c2VjcmV0", "ELB_AZURE_ALLOW_KEY=true"),
+        (
+            "auto",
+            "c2VjcmV0",
+            "remove the key, or set ELB_AZURE_AUTH=key",
+        ),
+        ("password", "", "must be auto, managed-identity"),
+    ] {
+        let mut command = telling(folder.path());
+        command
+            .env("ELB_STORE", real)
+            .env("ELB_AZURE_AUTH", auth)
+            .env("ELB_AZURE_KEY", key);
+        let (success, _, err) = ends(command).await;
+        assert!(!success && err.contains(words), "{auth} {key}: {err}");
+        assert!(!err.contains("c2VjcmV0"), "{err}");
+    }
+}
+
+#[tokio::test]
 async fn help_documents_every_setting_with_its_variable_and_default() {
     let mut command = program();
     command.arg("--help");
@@ -193,6 +240,10 @@ async fn help_documents_every_setting_with_its_variable_and_default() {
         "config",
         "listen",
         "data-dir",
+        "store",
+        "azure-auth",
+        "azure-key",
+        "azure-allow-key",
         "databases",
         "examples",
         "blast-bin",
@@ -219,5 +270,5 @@ async fn help_documents_every_setting_with_its_variable_and_default() {
             "{name}: {out}"
         );
     }
-    assert_eq!(out.matches("[default: ").count(), 21, "{out}");
+    assert_eq!(out.matches("[default: ").count(), 25, "{out}");
 }

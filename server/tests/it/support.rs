@@ -13,7 +13,7 @@ use elb_engine::service::Caller;
 use elb_server::{
     AppState,
     lock::DataLock,
-    settings::{LogFormat, Settings},
+    settings::{AzureAuth, LogFormat, Settings, StoreAddress},
     wiring::{self, Started},
 };
 use serde_json::Value;
@@ -38,6 +38,8 @@ pub fn settings(data: &Path) -> Settings {
     Settings {
         listen: "127.0.0.1:0".parse().unwrap(),
         data_dir: data.to_owned(),
+        store: StoreAddress::Sqlite(None),
+        azure: AzureSettings::identity("auto"),
         databases: vec![databases().to_owned()],
         examples: false,
         blast_bin: None,
@@ -63,7 +65,7 @@ pub struct Server {
     pub state: AppState,
     pub folder: TempDir,
     router: Router,
-    _lock: DataLock,
+    _locks: Vec<DataLock>,
 }
 
 impl Server {
@@ -84,13 +86,13 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         let mut settings = settings(&folder.path().join("data"));
         change(folder.path(), &mut settings);
-        let Started { mut state, lock } = wiring::start(&settings).await.unwrap();
+        let Started { mut state, locks } = wiring::start(&settings).await.unwrap();
         prepare(&mut state);
         Self {
             router: elb_server::router(state.clone()),
             state,
             folder,
-            _lock: lock,
+            _locks: locks,
         }
     }
 

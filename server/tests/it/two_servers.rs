@@ -1,4 +1,5 @@
-//! Two servers on one data folder: one is killed, paused, or asked to stop, and the other goes on.
+//! Two servers on one store: one is killed, paused, or asked to stop, and the other goes on. The store is
+//! the file of the data folder that they share, or a table.
 
 use std::path::Path;
 
@@ -14,11 +15,17 @@ use super::{
 const SHARED: [(&str, &str); 2] = [("ELB_SHARED", "true"), ("ELB_LEASE_LIFE", "2s")];
 
 async fn server(data: &Path) -> Running {
-    Running::start_with(data, program(), &SHARED).await
+    server_with(data, "sqlite:").await
+}
+
+async fn server_with(data: &Path, store: &str) -> Running {
+    let mut settings = SHARED.to_vec();
+    settings.push(("ELB_STORE", store));
+    Running::start_with(data, program(), &settings).await
 }
 
 /// A search of several batches that takes a while; its id, once the first batch is at work.
-async fn running_search(server: &Running) -> String {
+pub async fn running_search(server: &Running) -> String {
     let body = json!({ "program": "tblastx", "database": "few_genes", "query": genes(0, 40) });
     let id = server.submit(&body).await;
     let job = format!("/api/blast/jobs/{id}");
@@ -28,14 +35,14 @@ async fn running_search(server: &Running) -> String {
     id
 }
 
-async fn history(server: &Running, id: &str) -> Vec<Value> {
+pub async fn history(server: &Running, id: &str) -> Vec<Value> {
     let page = server
         .get(&format!("/api/blast/jobs/{id}/history?limit=500"))
         .await;
     page["entries"].as_array().unwrap().clone()
 }
 
-async fn completed(server: &Running, id: &str) -> Value {
+pub async fn completed(server: &Running, id: &str) -> Value {
     let job = format!("/api/blast/jobs/{id}");
     let ended = |job: &Value| !matches!(job["status"].as_str(), Some("queued" | "running") | None);
     let job = server.wait_until(&job, ended).await;
@@ -45,7 +52,7 @@ async fn completed(server: &Running, id: &str) -> Value {
 }
 
 /// Versions go up by one writer after the other, epochs never down, and the run was begun once.
-fn assert_sound(history: &[Value]) {
+pub fn assert_sound(history: &[Value]) {
     let numbers = |name: &str| -> Vec<u64> {
         let entries = history.iter().rev();
         entries.map(|entry| entry[name].as_u64().unwrap()).collect()
@@ -84,10 +91,20 @@ fn finished(log: &[String]) -> Vec<usize> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_server_loses_its_search_and_writes_nothing_when_it_wakes_up() {
+    pause_one("sqlite:").await;
+}
+
+#[cfg(feature = "azure")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_server_loses_its_search_with_a_table_too() {
+    pause_one(&super::azure::fresh_store()).await;
+}
+
+async fn pause_one(store: &str) {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let one = server(&data).await;
-    let other = server(&data).await;
+    let one = server_with(&data, store).await;
+    let other = server_with(&data, store).await;
     let id = running_search(&one).await;
     one.signal(Signal::STOP);
     completed(&other, &id).await;
@@ -117,10 +134,20 @@ async fn a_paused_server_loses_its_search_and_writes_nothing_when_it_wakes_up() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_search_of_a_server_that_is_killed_goes_on_at_the_other_one() {
+    kill_one("sqlite:").await;
+}
+
+#[cfg(feature = "azure")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_search_of_a_server_that_is_killed_goes_on_at_the_other_one_with_a_table() {
+    kill_one(&super::azure::fresh_store()).await;
+}
+
+async fn kill_one(store: &str) {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let one = server(&data).await;
-    let other = server(&data).await;
+    let one = server_with(&data, store).await;
+    let other = server_with(&data, store).await;
     let id = running_search(&one).await;
     one.kill().await;
     completed(&other, &id).await;
@@ -132,7 +159,7 @@ async fn the_search_of_a_server_that_is_killed_goes_on_at_the_other_one() {
             .all(|times| *times == 1)
     );
     // A new one finds everything as it is.
-    let third = server(&data).await;
+    let third = server_with(&data, store).await;
     completed(&third, &id).await;
     for server in [other, third] {
         assert!(server.ask_to_stop(Signal::TERM).await.success());

@@ -1,0 +1,184 @@
+//! The server with its state in a table: outages, restarts, and two that see each other's writes.
+
+use std::path::Path;
+
+use elb_testkit::{Azurite, Behaviour, FaultProxy};
+use serde_json::{Value, json};
+
+use super::{
+    running::{Running, ends, outcome, program},
+    support::genes,
+    two_servers::{assert_sound, completed, history, running_search},
+};
+
+/// A table of the emulator that nobody else uses, as a setting.
+pub fn fresh_store() -> String {
+    store_at(Azurite::shared().table_url())
+}
+
+fn store_at(url: &str) -> String {
+    format!("azure-tables:{url}/t{}", uuid::Uuid::new_v4().simple())
+}
+
+async fn server(data: &Path, store: &str) -> Running {
+    Running::start_with(data, program(), &[("ELB_STORE", store)]).await
+}
+
+fn small() -> Value {
+    json!({ "program": "blastn", "database": "few_genes", "query": genes(0, 1) })
+}
+
+async fn try_submit(server: &Running) -> Value {
+    let body = small().to_string();
+    let request = format!(
+        "POST /api/blast/jobs HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    server.ask(request).await
+}
+
+/// The store is away in this way while a search runs; the words that the list must then show.
+async fn outage(behaviour: Behaviour, words: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let proxy = FaultProxy::before(Azurite::shared().table_url()).await;
+    let store = store_at(&proxy.instead_of(Azurite::shared().table_url()));
+    let server = server(folder.path(), &store).await;
+    let id = running_search(&server).await;
+    proxy.set(behaviour);
+    let list = server
+        .wait_until("/api/blast/jobs", |list| list["stale"].is_string())
+        .await;
+    let reason = list["stale"].as_str().unwrap();
+    assert!(reason.contains(words), "{reason}");
+    assert_eq!(list["totals"]["all"], 1, "rows are still shown");
+    assert_eq!(list["jobs"][0]["id"], id.as_str());
+    let refused = try_submit(&server).await;
+    assert_eq!(refused["code"], "store_unavailable", "{refused}");
+    let ready = server.get("/api/health/ready").await;
+    let checks = ready["checks"].as_array().unwrap();
+    let check = |name: &str| {
+        checks
+            .iter()
+            .find(|check| check["name"] == name)
+            .unwrap()
+            .clone()
+    };
+    assert_eq!(check("list")["ok"], false);
+    assert!(
+        check("store")["note"].as_str().unwrap().contains(words),
+        "{ready:#}"
+    );
+    proxy.set(Behaviour::Pass);
+    server
+        .wait_until("/api/blast/jobs", |list| list["stale"].is_null())
+        .await;
+    completed(&server, &id).await;
+    assert_sound(&history(&server, &id).await);
+    let list = server.get("/api/blast/jobs").await;
+    assert_eq!(
+        list["totals"]["all"], 1,
+        "what was refused has left nothing: {list:#}"
+    );
+    let next = server.submit(&small()).await;
+    completed(&server, &next).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_store_is_away_the_list_is_shown_with_its_age_and_the_search_goes_on() {
+    outage(Behaviour::Cut, "table storage does not answer").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_store_hangs_the_same_holds() {
+    outage(Behaviour::HalfOpen, "no answer within").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_rights_are_missing_the_role_is_named() {
+    let refused = Behaviour::Answer {
+        status: 403,
+        retry_after: None,
+    };
+    outage(refused, "Storage Table Data Contributor").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_store_throttles_the_same_holds() {
+    let busy = Behaviour::Answer {
+        status: 503,
+        retry_after: Some(1),
+    };
+    outage(busy, "503").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_takes_its_searches_up_again_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = fresh_store();
+    // Nobody could take them over within the test.
+    let settings = [("ELB_STORE", store.as_str()), ("ELB_LEASE_LIFE", "60m")];
+    let first = Running::start_with(folder.path(), program(), &settings).await;
+    let id = running_search(&first).await;
+    first.kill().await;
+    let second = Running::start_with(folder.path(), program(), &settings).await;
+    completed(&second, &id).await;
+    assert_sound(&history(&second, &id).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_server_writes_the_other_one_shows() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let store = fresh_store();
+    let one = server(folders[0].path(), &store).await;
+    let other = server(folders[1].path(), &store).await;
+    let begin = std::time::Instant::now();
+    let id = one.submit(&small()).await;
+    let job = format!("/api/blast/jobs/{id}");
+    other.wait_until(&job, |job| job["phase"].is_string()).await;
+    let seen = begin.elapsed();
+    assert!(seen.as_secs() < 5, "{seen:?}");
+    completed(&one, &id).await;
+    completed(&other, &id).await;
+    let third = server(folders[0].path().join("third").as_path(), &store).await;
+    let lists = [
+        one.get("/api/blast/jobs").await,
+        third.get("/api/blast/jobs").await,
+    ];
+    assert_eq!(lists[0]["jobs"], lists[1]["jobs"]);
+    // Deleted on one, gone on the other.
+    one.ask(format!(
+        "DELETE {job} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+    ))
+    .await;
+    other
+        .wait_until("/api/blast/jobs", |list| list["totals"]["all"] == 0)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_moves_from_the_file_to_a_table_and_searches_go_on_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = fresh_store();
+    let first = Running::start(folder.path()).await;
+    let done = first.submit(&small()).await;
+    completed(&first, &done).await;
+    let id = running_search(&first).await;
+    let migrate = |folder: &Path| {
+        let mut command = program();
+        command.arg("migrate").arg("--data-dir").arg(folder);
+        command.args(["--from", "sqlite:", "--to", &store]);
+        command
+    };
+    let (status, _, err) = outcome(migrate(folder.path())).await;
+    assert_eq!(status.code(), Some(2), "{err}");
+    assert!(err.contains("stop it first"), "{err}");
+    first.kill().await;
+    let (success, out, err) = ends(migrate(folder.path())).await;
+    assert!(success && out.contains("everything is there"), "{out}{err}");
+    assert!(out.contains("2 moved, 0 were there"), "{out}");
+    let (success, out, _) = ends(migrate(folder.path())).await;
+    assert!(success && out.contains("0 moved, 2 were there"), "{out}");
+    let second = server(folder.path(), &store).await;
+    completed(&second, &id).await;
+    completed(&second, &done).await;
+}
