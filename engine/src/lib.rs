@@ -5,6 +5,8 @@
 //! it and nothing below it.
 
 pub mod audit;
+#[cfg(feature = "azure")]
+pub mod azure;
 pub mod clock;
 pub mod crash;
 pub mod databases;
