@@ -1,7 +1,11 @@
-//! What the engine needs of Azure: the transport, the credential, and tables.
+//! What the engine needs of Azure: one credential for the process, and tables.
 //!
-//! Owns the one HTTP client of the process for Azure Table Storage. Knows nothing of jobs: what is
-//! stored where is decided by `repository::azure` and `objects`.
+//! Owns the HTTP client of Azure Table Storage. Knows nothing of jobs: what is stored where is decided by
+//! `repository::azure` and `objects`. Tables and blobs take their tokens from the same [`AzureCredential`].
 
+mod bridge;
+mod credential;
 pub mod tables;
 mod transport;
+
+pub use credential::{AzureCredential, AzureError, Identity, STORAGE_SCOPE, Token};

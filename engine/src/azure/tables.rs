@@ -18,7 +18,11 @@ use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::transport::{Refusal, Transport, Unheard};
+use super::{
+    bridge::Bridge,
+    credential::{AzureCredential, AzureError, STORAGE_SCOPE},
+    transport::{Refusal, Transport, Unheard},
+};
 use crate::{
     breaker::Breaker,
     clock::{Clock, chance},
@@ -58,12 +62,15 @@ pub struct TablesConfig {
 pub enum Access {
     /// The account's key.
     Key(String),
+    /// Tokens of the process's credential.
+    Tokens(AzureCredential),
 }
 
 impl std::fmt::Debug for Access {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Key(_) => f.write_str("Key(…)"),
+            Self::Tokens(credential) => f.debug_tuple("Tokens").field(credential).finish(),
         }
     }
 }
@@ -222,6 +229,7 @@ pub(crate) struct Tables {
     table: TableClient,
     breaker: Breaker,
     clock: Arc<dyn Clock>,
+    credential: Option<AzureCredential>,
 }
 
 impl Tables {
@@ -236,6 +244,9 @@ impl Tables {
         };
         let credentials = match &config.access {
             Access::Key(key) => StorageCredentials::access_key(config.account.clone(), key.clone()),
+            Access::Tokens(credential) => {
+                StorageCredentials::token_credential(Bridge::of(credential.clone()))
+            }
         };
         // The client's own retries (8 in 60 s) would multiply with ours.
         let service = TableServiceClientBuilder::with_location(location, credentials)
@@ -246,6 +257,10 @@ impl Tables {
             table: service.table_client(&config.table),
             breaker: Breaker::new("table storage", Arc::clone(&clock)),
             clock,
+            credential: match &config.access {
+                Access::Key(_) => None,
+                Access::Tokens(credential) => Some(credential.clone()),
+            },
         })
     }
 
@@ -412,6 +427,7 @@ impl Tables {
         let begin = self.clock.elapsed();
         let mut doubtful = false;
         let mut tried = 0;
+        let mut renewed = false;
         loop {
             if let Err(reason) = self.breaker.admit() {
                 let reason = format!("{reason} (not asked again for a moment)");
@@ -432,6 +448,16 @@ impl Tables {
                 Err(_) => Trouble::silence(format!("no answer within {} s", TRY.as_secs())),
             };
             let (reason, rest) = match trouble {
+                Trouble::Unauthorised(error) => {
+                    self.breaker.answered();
+                    let Some(credential) = self.credential.as_ref().filter(|_| !renewed) else {
+                        return Err(Failed { error, doubtful });
+                    };
+                    // It may have been revoked: one new token, and if that is refused too, it is the rights.
+                    credential.refused(STORAGE_SCOPE, begin);
+                    renewed = true;
+                    continue;
+                }
                 Trouble::Final(error) => {
                     self.breaker.answered();
                     return Err(Failed { error, doubtful });
@@ -477,6 +503,8 @@ fn pause(tried: u32) -> Duration {
 /// What a failure comes to.
 enum Trouble {
     Final(TableError),
+    /// The token is refused.
+    Unauthorised(TableError),
     Passing {
         reason: String,
         rest: Option<Duration>,
@@ -506,6 +534,14 @@ impl Trouble {
                     carried_out: unheard.delivered,
                 };
             }
+            if let Some(error) = current.downcast_ref::<AzureError>() {
+                // Nothing was sent without a token.
+                return Self::Passing {
+                    reason: error.to_string(),
+                    rest: None,
+                    carried_out: false,
+                };
+            }
             cause = current.source();
         }
         // An answer that cannot be read, or no token: what was sent may have been carried out.
@@ -521,7 +557,10 @@ impl Trouble {
             409 => Self::Final(TableError::Exists { operation }),
             412 => Self::Final(TableError::Changed { operation }),
             404 => Self::Final(TableError::Missing { operation }),
-            401 | 403 => Self::Final(TableError::Denied {
+            401 => Self::Unauthorised(TableError::Denied {
+                reason: refusal.to_string(),
+            }),
+            403 => Self::Final(TableError::Denied {
                 reason: refusal.to_string(),
             }),
             408 | 429 | 500..=599 => Self::Passing {

@@ -24,6 +24,10 @@ pub enum StoreError {
     /// How to prove who this server is makes no sense there.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// There is no such identity here.
+    #[cfg(feature = "azure")]
+    #[error(transparent)]
+    Identity(#[from] elb_engine::azure::AzureError),
     /// This program was built without Azure.
     #[cfg(not(feature = "azure"))]
     #[error(
@@ -57,9 +61,7 @@ pub async fn open(
             };
             let access = match azure.access_to(address)? {
                 AzureAuth::Key(key) => Access::Key(key),
-                AzureAuth::Identity(name) => {
-                    return Err(RepositoryError::Denied(name.clone()).into());
-                }
+                AzureAuth::Identity(name) => Access::Tokens(credential(&name, clock.clone())?),
             };
             let config = TablesConfig {
                 endpoint: endpoint.clone(),
@@ -75,4 +77,18 @@ pub async fn open(
             Err(StoreError::NoAzure)
         }
     }
+}
+
+/// The credential of an identity, by its name in the settings.
+///
+/// # Errors
+/// If the environment lacks what the identity needs.
+#[cfg(feature = "azure")]
+pub fn credential(
+    name: &str,
+    clock: Arc<dyn Clock>,
+) -> Result<elb_engine::azure::AzureCredential, elb_engine::azure::AzureError> {
+    use elb_engine::azure::{AzureCredential, Identity};
+    let identity = Identity::parse(name).unwrap_or(Identity::Auto);
+    AzureCredential::new(identity, &|name| std::env::var(name).ok(), clock)
 }
