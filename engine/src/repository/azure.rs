@@ -85,8 +85,12 @@ impl AzureRepository {
                 known: LAYOUT,
             });
         }
+        let writer = Writer::new(tables.clone(), Arc::clone(&clock));
+        // Before anything is written: others look for the log of each process that they know of, also if
+        // it dies before it has told them of its first entry.
+        writer.ring().await.map_err(|error| failed("", error))?;
         Ok(Self {
-            writer: Writer::new(tables.clone(), Arc::clone(&clock)),
+            writer,
             tables,
             created: Mutex::default(),
             last_seen: Mutex::default(),

@@ -146,10 +146,7 @@ async fn what_one_server_writes_the_other_one_shows() {
     ];
     assert_eq!(lists[0]["jobs"], lists[1]["jobs"]);
     // Deleted on one, gone on the other.
-    one.ask(format!(
-        "DELETE {job} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
-    ))
-    .await;
+    one.delete(&job).await;
     other
         .wait_until("/api/blast/jobs", |list| list["totals"]["all"] == 0)
         .await;

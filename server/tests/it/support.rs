@@ -13,7 +13,7 @@ use elb_engine::service::Caller;
 use elb_server::{
     AppState,
     lock::DataLock,
-    settings::{AzureAuth, LogFormat, Settings, StoreAddress},
+    settings::{AzureSettings, LogFormat, Settings, StoreAddress},
     wiring::{self, Started},
 };
 use serde_json::Value;
