@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
+mod query;
+
+pub use query::{AuditQuery, AuditQueryError, MAX_RECORDS, USUAL_RECORDS};
+
 /// The longest title or detail of a record, in characters (ours).
 pub const MAX_DETAIL: usize = 200;
 /// The longest name of an actor, in characters (ours; identifiers of directories are 36).

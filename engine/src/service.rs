@@ -42,7 +42,6 @@ mod results;
 mod sam;
 mod submit;
 
-pub use audit_log::MAX_AUDIT;
 pub use bulk::{Action, MAX_BULK};
 pub use download::{Download, Format};
 pub use index_file::IndexFile;

@@ -18,7 +18,7 @@ use elb_engine::{
     lease::{LeaseTerms, Member},
     lifecycle::{Admission, Context},
     objects::{ObjectError, Objects},
-    repository::RepositoryError,
+    repository::{RepositoryError, SqliteRepository},
     repository::SqliteRepository,
     service::ServiceLimits,
     toolkit::{Toolkit, ToolkitError},

@@ -4,8 +4,12 @@
 //! Input that cannot be accepted (a form that comes back with its problems) is no action. A record
 //! about another's job, or about none, holds no more than what the actor has sent.
 
-use elb_core::audit_log::{AuditAction, AuditFilter, AuditKey, AuditOutcome, MAX_DETAIL, SERVER};
-use elb_core::text;
+use elb_core::{
+    audit_log::{
+        AuditAction, AuditFilter, AuditOutcome, AuditQuery, MAX_DETAIL, MAX_RECORDS, SERVER,
+    },
+    text,
+};
 
 use super::{Action, Caller, JobService, ServiceError};
 use crate::{
@@ -13,8 +17,6 @@ use crate::{
     repository::Stored,
 };
 
-/// The most records of one answer.
-pub const MAX_AUDIT: usize = 500;
 /// How far back the settings of the last start are looked for, in records. If they are not among them
 /// they are recorded again, which does no harm.
 const SETTINGS_LOOK: usize = 1_000;
@@ -56,23 +58,24 @@ impl JobService {
         *caller == Caller::local()
     }
 
-    /// A page of the audit log, newest first, older than `before`.
+    /// A page of the audit log, newest first.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`] for whoever may not read it, or the store's.
     pub async fn audit_log(
         &self,
         caller: &Caller,
-        before: Option<&AuditKey>,
-        filter: &AuditFilter,
-        limit: usize,
+        query: &AuditQuery,
     ) -> Result<AuditPage, ServiceError> {
         if !Self::may_read_audit(caller) {
             let message = "only operators of this server may read the audit log";
             return Err(ServiceError::Forbidden(message.to_owned()));
         }
         let store = self.inner.audit.store();
-        let page = store.page(before, filter, limit.clamp(1, MAX_AUDIT)).await;
+        let limit = query.limit.clamp(1, MAX_RECORDS);
+        let page = store
+            .page(query.before.as_ref(), &query.filter, limit)
+            .await;
         page.map_err(ServiceError::Store)
     }
 

@@ -1,33 +1,19 @@
 //! The audit log: who did what.
 
-use axum::{Json, extract::State};
-use elb_core::audit_log::{AuditAction, AuditFilter, AuditKey, AuditRecord};
-use elb_engine::service::MAX_AUDIT;
-use serde::{Deserialize, Serialize};
+use axum::{
+    Json,
+    extract::{RawQuery, State},
+};
+use elb_app::data::form_pairs;
+use elb_core::audit_log::{AuditKey, AuditQuery, AuditRecord};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    api::{
-        params::{Params, limit},
-        schema::AuditBody,
-    },
+    api::schema::AuditBody,
     error::{ApiError, ErrorBody},
     state::AppState,
 };
-
-/// Records of a page that names no number.
-const USUAL: usize = 100;
-
-/// Which page.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Page {
-    cursor: Option<String>,
-    limit: Option<usize>,
-    actor: Option<String>,
-    action: Option<String>,
-    job: Option<String>,
-}
 
 /// A page of the audit log.
 #[derive(Debug, Serialize, ToSchema)]
@@ -38,6 +24,7 @@ pub struct Audit {
     /// How many records of the page cannot be read, as those of a newer program.
     pub unreadable: usize,
     /// Where the next page begins: its `cursor`. A page may have one although it is not full.
+    #[schema(value_type = Option<String>)]
     pub next_cursor: Option<AuditKey>,
 }
 
@@ -64,29 +51,25 @@ pub struct Audit {
 )]
 pub async fn log(
     State(state): State<AppState>,
-    Params(page): Params<Page>,
+    RawQuery(query): RawQuery,
 ) -> Result<Json<Audit>, ApiError> {
-    let limit = limit(page.limit, USUAL, MAX_AUDIT)?;
-    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-    let before = given(page.cursor).map(|text| {
-        let why = "cursor is none that this log has given: take next_cursor of the page before";
-        AuditKey::parse(&text).ok_or_else(|| ApiError::bad_request(why))
-    });
-    let action = given(page.action).map(|text| {
-        let all = AuditAction::ALL.map(AuditAction::as_str).join(", ");
-        let why = format!("there is no action \"{text}\"; there are {all}");
-        AuditAction::parse(&text).ok_or_else(|| ApiError::bad_request(why))
-    });
-    let (before, action) = (before.transpose()?, action.transpose()?);
-    let filter = AuditFilter {
-        actor: given(page.actor),
-        action,
-        job_id: given(page.job),
-    };
-    let page = state
-        .service
-        .audit_log(&state.caller(), before.as_ref(), &filter, limit)
-        .await?;
+    let pairs = form_pairs(query.as_deref().unwrap_or_default());
+    let known = AuditQuery::PARAMETERS;
+    if let Some((unknown, _)) = pairs
+        .iter()
+        .find(|(name, _)| !known.contains(&name.as_str()))
+    {
+        return Err(ApiError::bad_request(format!(
+            "there is no parameter \"{unknown}\"; there are {}",
+            known.join(", ")
+        )));
+    }
+    let pairs = pairs
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    let query =
+        AuditQuery::from_pairs(pairs).map_err(|error| ApiError::bad_request(error.to_string()))?;
+    let page = state.service.audit_log(&state.caller(), &query).await?;
     Ok(Json(Audit {
         records: page.records,
         unreadable: page.unreadable,

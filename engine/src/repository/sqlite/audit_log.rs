@@ -87,7 +87,7 @@ fn page(
     let mut last = None;
     let mut looked_at = 0;
     while let Some(row) = rows.next()? {
-        if page.records.len() == limit || looked_at == MAX_LOOKED_AT {
+        if looked_at == MAX_LOOKED_AT {
             page.next = last;
             break;
         }
@@ -100,6 +100,11 @@ fn page(
         };
         last = Some(id.clone());
         match record(id, row)? {
+            // One more that fits: only then there is another page.
+            Some(record) if filter.admits(&record) && page.records.len() == limit => {
+                page.next = page.records.last().map(|record| record.id.clone());
+                break;
+            }
             Some(record) if filter.admits(&record) => page.records.push(record),
             Some(_) => {}
             None => page.unreadable += 1,
