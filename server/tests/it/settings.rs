@@ -265,6 +265,7 @@ async fn help_documents_every_setting_with_its_variable_and_default() {
         "keep-deleted",
         "keep-tombstones",
         "keep-history",
+        "keep-audit",
         "shared",
         "lease-life",
         "log",
@@ -276,5 +277,5 @@ async fn help_documents_every_setting_with_its_variable_and_default() {
             "{name}: {out}"
         );
     }
-    assert_eq!(out.matches("[default: ").count(), 25, "{out}");
+    assert_eq!(out.matches("[default: ").count(), 26, "{out}");
 }
