@@ -24,8 +24,8 @@ test("a submission and a deletion stand in the log, found from the footer", asyn
   await expect(newest).toContainText("Delete");
   await expect(newest).toContainText("local (you)");
   await expect(newest).toContainText("to be accounted for");
-  await expect(newest.locator("time")).not.toContainText(" UTC ");
-  await newest.getByRole("link", { name: "Records about to be accounted for" }).click();
+  await expect(newest.locator("time")).not.toHaveAttribute("data-local");
+  await newest.getByRole("link", { name: `Records about ${id}` }).click();
   await expect(page).toHaveURL(new RegExp(`job=${id}`));
   await expect(page.locator("#audit tbody tr")).toHaveCount(2);
   await expect(page.locator("#audit tbody tr").last()).toContainText("Submit");

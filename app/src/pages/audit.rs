@@ -165,7 +165,7 @@ fn Records(caller: String, query: AuditQuery, page: Page) -> impl IntoView {
             ),
             (false, false) => (
                 "No record fits",
-                "Nobody has done such a thing for as long as records are kept.",
+                "Nobody has done such a thing as far back as records are kept.",
             ),
         };
         view! {
@@ -190,7 +190,6 @@ fn Records(caller: String, query: AuditQuery, page: Page) -> impl IntoView {
                         <th scope="col">"Action"</th>
                         <th scope="col">"Outcome"</th>
                         <th scope="col">"What"</th>
-                        <th scope="col">"Request"</th>
                     </tr>
                 </thead>
                 <tbody>{rows}</tbody>
@@ -222,28 +221,25 @@ fn Row(caller: String, record: AuditRecord) -> impl IntoView {
     let code = record.outcome.code().map(|code| {
         view! { <div class="sub">{code.to_owned()}</div> }
     });
-    let what = match record.job_id {
+    let what = match &record.job_id {
         None => view! { <span>{record.detail}</span> }.into_any(),
+        // Of a search that the actor cannot see nothing is known but the id that was sent.
+        Some(_) if record.detail.is_empty() => {
+            view! { <span>"an id that is none of their searches"</span> }.into_any()
+        }
         Some(id) => {
-            let shown = if record.detail.is_empty() {
-                "a search that is not there".to_owned()
-            } else {
-                record.detail
-            };
             let page = format!("/jobs/{id}");
-            let only = format!("{PATH}?job={id}");
-            let spoken = format!("Records about {shown}");
-            view! {
-                <div>
-                    <a class="row-link" href=page>{shown}</a>
-                    <div class="sub">
-                        <a class="id" href=only aria-label=spoken>{id}</a>
-                    </div>
-                </div>
-            }
-            .into_any()
+            view! { <a class="row-link" href=page>{record.detail.clone()}</a> }.into_any()
         }
     };
+    let about = record.job_id.map(|id| {
+        let only = format!("{PATH}?job={id}");
+        let spoken = format!("Records about {id}");
+        view! { "search " <a class="id" href=only aria-label=spoken>{id.clone()}</a> " " }
+    });
+    let request = record
+        .request_id
+        .map(|id| view! { "request " <span class="id">{id}</span> });
     view! {
         <tr>
             <td class="c-created" data-label="Time"><When at=record.at/></td>
@@ -255,8 +251,12 @@ fn Row(caller: String, record: AuditRecord) -> impl IntoView {
                     {code}
                 </div>
             </td>
-            <td class="c-what" data-label="What">{what}</td>
-            <td class="c-request" data-label="Request"><span class="id">{record.request_id}</span></td>
+            <td class="c-what" data-label="What">
+                <div>
+                    {what}
+                    <div class="sub">{about} {request}</div>
+                </div>
+            </td>
         </tr>
     }
 }

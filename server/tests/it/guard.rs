@@ -274,7 +274,15 @@ async fn health_tells_the_process_and_each_dependency() {
         .collect();
     assert_eq!(
         names,
-        ["store", "blast", "disk", "databases", "searches", "list", "audit"]
+        [
+            "store",
+            "blast",
+            "disk",
+            "databases",
+            "searches",
+            "list",
+            "audit"
+        ]
     );
     assert!(
         body["checks"][0]["ok"].as_bool().unwrap() && body["checks"][1]["ok"].as_bool().unwrap()
