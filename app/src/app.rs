@@ -3,6 +3,7 @@
 //! Owns what surrounds each page: head, navigation, footer, and the policy that the browser is to
 //! enforce. Every route is rendered whole before it is sent, so that it reads without JavaScript.
 
+use elb_engine::JobService;
 use leptos::{nonce::use_nonce, prelude::*};
 use leptos_axum::ResponseOptions;
 use leptos_meta::{MetaTags, Title, provide_meta_context};
@@ -17,9 +18,9 @@ use crate::{
     data::page_context,
     islands::{clock::Clock, keys::Shortcuts, theme::ThemeSwitch},
     pages::{
-        databases::DatabasesPage, delete_job::DeleteJobPage, deleted::DeletedPage,
-        history::HistoryPage, job::JobPage, jobs::JobsPage, not_found::NotFound,
-        search::SearchPage,
+        audit::AuditLogPage, databases::DatabasesPage, delete_job::DeleteJobPage,
+        deleted::DeletedPage, history::HistoryPage, job::JobPage, jobs::JobsPage,
+        not_found::NotFound, search::SearchPage,
     },
 };
 
@@ -72,7 +73,10 @@ fn set_policy() {
 #[component]
 pub fn App() -> impl IntoView {
     provide_meta_context();
-    let version = page_context().settings.version.clone();
+    let context = page_context();
+    let version = context.settings.version.clone();
+    let audit = JobService::may_read_audit(&context.caller)
+        .then(|| view! { <a href="/audit">"Audit log"</a> });
     view! {
         <Title formatter=|text: String| format!("{} · BLAST searches", escaped(&text))/>
         <a class="skip" href="#main">"Skip to the content"</a>
@@ -107,11 +111,13 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/jobs/:id/delete") view=DeleteJobPage ssr=SsrMode::Async/>
                     <Route path=path!("/search") view=SearchPage ssr=SsrMode::Async/>
                     <Route path=path!("/databases") view=DatabasesPage ssr=SsrMode::Async/>
+                    <Route path=path!("/audit") view=AuditLogPage ssr=SsrMode::Async/>
                 </Routes>
             </main>
         </Router>
         <footer class="bottom">
             <span>"elb-dashboard " {version}</span>
+            {audit}
             <a href="/api/openapi.json">"API"</a>
             <a href="/api/health/ready">"Health"</a>
             <Shortcuts/>

@@ -161,6 +161,7 @@ pub const fn status_of(error: &ServiceError) -> u16 {
         ServiceError::Invalid(_) | ServiceError::KeyReused => 422,
         ServiceError::NotNow(_) | ServiceError::NoResults(_) => 409,
         ServiceError::BadRequest(_) => 400,
+        ServiceError::Forbidden(_) => 403,
         ServiceError::BrokerUnavailable(_) | ServiceError::Store(_) | ServiceError::Objects(_) => {
             503
         }

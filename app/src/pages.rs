@@ -1,5 +1,6 @@
 //! The pages, rendered on the server from data in hand.
 
+pub mod audit;
 pub mod databases;
 pub mod delete_job;
 pub mod deleted;

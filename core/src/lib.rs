@@ -4,6 +4,7 @@
 //! checker, the batch plan and the model of hits. Never reads a clock, a file or the network, and
 //! builds for `wasm32` and native alike, so that a rule that holds in the browser holds on the server.
 
+pub mod audit_log;
 pub mod batch;
 pub mod database;
 pub mod error_code;

@@ -33,6 +33,9 @@ const parts = {
     "/jobs/deleted",
     `/jobs/${deleted}`,
     "/databases",
+    "/audit",
+    "/audit?actor=nobody",
+    "/audit?cursor=nowhere",
     "/nowhere",
   ],
   searches: () => [

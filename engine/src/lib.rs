@@ -5,6 +5,7 @@
 //! it and nothing below it.
 
 pub mod audit;
+pub mod audit_log;
 #[cfg(feature = "azure")]
 pub mod azure;
 pub mod breaker;

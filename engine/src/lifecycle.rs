@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    audit_log::AuditTrail,
     executor::Executor,
     joblog::JobLogs,
     jobs::{ChangeError, Jobs},
@@ -50,6 +51,8 @@ pub struct Context {
     pub objects: Objects,
     /// The jobs' logs.
     pub logs: JobLogs,
+    /// Who did what.
+    pub audit: AuditTrail,
     /// How long what is kept.
     pub retention: Retention,
     /// Any number: spreads retries.

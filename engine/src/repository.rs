@@ -5,13 +5,13 @@
 //! idempotent and says whether it created, and a row and its history entry change together or not at
 //! all.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use elb_core::{job::Job, time::Timestamp, view::HistoryEntry};
 use thiserror::Error;
 
-use crate::breaker::Breaker;
+use crate::{audit_log::AuditLog, breaker::Breaker};
 
 #[cfg(feature = "azure")]
 mod azure;
@@ -315,6 +315,11 @@ pub trait Repository: Send + Sync {
     async fn tidy(&self, now: Timestamp) -> Result<(), RepositoryError> {
         let _ = now;
         Ok(())
+    }
+
+    /// The audit log, if the store keeps one beside the jobs.
+    fn audit_log(self: Arc<Self>) -> Option<Arc<dyn AuditLog>> {
+        None
     }
 
     /// Whether the store answers.

@@ -17,10 +17,13 @@ pub struct Retention {
     pub tombstones: Option<Duration>,
     /// History entries of jobs that have ended.
     pub history: Option<Duration>,
+    /// Records of the audit log.
+    pub audit: Option<Duration>,
 }
 
 impl Default for Retention {
-    /// Everything for ever but what was deleted: seven days (issue), its tombstone for ninety.
+    /// Everything for ever but what was deleted: seven days (issue), its tombstone for ninety; and the
+    /// audit log: a year, so that a yearly review finds all of it (ours).
     fn default() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 3_600);
         Self {
@@ -28,6 +31,7 @@ impl Default for Retention {
             deleted: DAY * 7,
             tombstones: Some(DAY * 90),
             history: None,
+            audit: Some(DAY * 365),
         }
     }
 }
@@ -70,5 +74,11 @@ impl Retention {
     #[must_use]
     pub fn history_before(&self, now: Timestamp) -> Option<Timestamp> {
         self.history.map(|span| before(now, span))
+    }
+
+    /// Records of the audit log older than this are to be removed.
+    #[must_use]
+    pub fn audit_before(&self, now: Timestamp) -> Option<Timestamp> {
+        self.audit.map(|span| before(now, span))
     }
 }

@@ -11,27 +11,29 @@ use elb_core::{
     list::{ListPage, ListQuery},
     molecule::Molecule,
     search::OptionProblem,
-    transition::{Event, IllegalTransition},
+    transition::IllegalTransition,
     view::{HistoryEntry, JobDetail, LogLine},
 };
 use thiserror::Error;
 use tokio::sync::{broadcast, watch};
 
 use crate::{
+    audit_log::{AuditTrail, in_request, request_id},
     breaker::{Breaker, BreakerReport},
-    crash::{self, Point},
     databases::Catalogue,
     intake::{self, Intake, IntakeError},
     jobs::{ChangeError, Freshness, Jobs},
     lifecycle::{Context, Lifecycle},
     objects::{ObjectError, Objects},
     read_model::Delta,
-    repository::{RepositoryError, Stored},
+    repository::RepositoryError,
     results::ResultsError,
     retention::Retention,
     toolkit::Toolkit,
 };
 
+mod actions;
+mod audit_log;
 mod bulk;
 mod deleted;
 mod download;
@@ -49,6 +51,9 @@ pub use submit::{Submission, Submitted};
 pub const MAX_HISTORY: usize = 500;
 /// The most log lines of one answer.
 pub const MAX_LOG: usize = 2_000;
+
+/// How long audit records may take to be stored at a shutdown, where the store has refused them before.
+const AUDIT_END: Duration = Duration::from_millis(500);
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,9 +119,31 @@ pub enum ServiceError {
     /// A request that makes no sense.
     #[error("{0}")]
     BadRequest(String),
+    /// The caller may not do this.
+    #[error("{0}")]
+    Forbidden(String),
     /// Something in this program is wrong.
     #[error("{0}")]
     Internal(String),
+}
+
+impl ServiceError {
+    /// A word for programs, as API and audit log spell it.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchJob(_) => "no_such_job",
+            Self::Invalid(_) => "invalid",
+            Self::KeyReused => "idempotency_key_reused",
+            Self::NotNow(_) => "not_now",
+            Self::NoResults(_) => "no_results",
+            Self::BrokerUnavailable(_) => "broker_unavailable",
+            Self::Store(_) | Self::Objects(_) => "store_unavailable",
+            Self::BadRequest(_) => "bad_request",
+            Self::Forbidden(_) => "forbidden",
+            Self::Results(_) | Self::Internal(_) => "internal",
+        }
+    }
 }
 
 impl From<RepositoryError> for ServiceError {
@@ -142,7 +169,7 @@ impl From<ChangeError> for ServiceError {
 async fn to_its_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, ServiceError>> + Send + 'static,
 ) -> Result<T, ServiceError> {
-    let done = tokio::spawn(work).await;
+    let done = tokio::spawn(in_request(request_id(), work)).await;
     done.map_err(|error| ServiceError::Internal(error.to_string()))?
 }
 
@@ -156,6 +183,7 @@ struct Inner {
     jobs: Arc<Jobs>,
     lifecycle: Arc<Lifecycle>,
     objects: Objects,
+    audit: AuditTrail,
     logs: crate::joblog::JobLogs,
     catalogue: Arc<Catalogue>,
     toolkit: Toolkit,
@@ -174,7 +202,7 @@ impl JobService {
         scratch: std::path::PathBuf,
     ) -> Self {
         let (jobs, objects) = (Arc::clone(&context.jobs), context.objects.clone());
-        let logs = context.logs.clone();
+        let (logs, audit) = (context.logs.clone(), context.audit.clone());
         let lifecycle = Lifecycle::new(context);
         lifecycle.resume();
         Self {
@@ -182,6 +210,7 @@ impl JobService {
                 jobs,
                 lifecycle,
                 objects,
+                audit,
                 logs,
                 catalogue,
                 toolkit,
@@ -368,63 +397,6 @@ impl JobService {
         Ok(self.inner.logs.follow(id))
     }
 
-    /// Asks for the end of a job. Asking twice is asking once.
-    ///
-    /// # Errors
-    /// [`ServiceError::NotNow`] if it has ended already.
-    pub async fn cancel(&self, caller: &Caller, id: &str) -> Result<Stored, ServiceError> {
-        self.act(caller, id, &Event::CancelAsked { delete: false })
-            .await
-    }
-
-    /// Asks for another attempt of a failed or cancelled job.
-    ///
-    /// # Errors
-    /// [`ServiceError::NotNow`] if it is neither.
-    pub async fn retry(&self, caller: &Caller, id: &str) -> Result<Stored, ServiceError> {
-        if !self.inner.lifecycle.accepts() {
-            return Err(ServiceError::BrokerUnavailable(
-                "the server is shutting down".to_owned(),
-            ));
-        }
-        self.act(caller, id, &Event::RetryAsked).await
-    }
-
-    /// Removes a job: one that is still active is cancelled first, and removed when it has stopped. For
-    /// as long as [`Retention::deleted`](crate::retention::Retention) says it can be restored.
-    ///
-    /// # Errors
-    /// [`ServiceError::NoSuchJob`], or the store's.
-    pub async fn delete(&self, caller: &Caller, id: &str) -> Result<Stored, ServiceError> {
-        let detail = self.detail(caller, id)?;
-        let keep_until = self.retention().undo_until(self.now());
-        let delete = Event::Deleted { keep_until };
-        let cancel = Event::CancelAsked { delete: true };
-        let (first, second) = if detail.row.phase.is_active() {
-            (cancel, delete)
-        } else {
-            (delete, cancel)
-        };
-        match self.act(caller, id, &first).await {
-            // It ended, or was tried again, between the look and the write.
-            Err(ServiceError::NotNow(_)) => self.act(caller, id, &second).await,
-            outcome => outcome,
-        }
-    }
-
-    async fn act(&self, caller: &Caller, id: &str, event: &Event) -> Result<Stored, ServiceError> {
-        self.detail(caller, id)?;
-        let (this, caller) = (self.clone(), caller.id.clone());
-        let (id, event) = (id.to_owned(), event.clone());
-        to_its_end(async move {
-            let stored = this.inner.jobs.change(&id, &event, &caller).await?;
-            crash::point(Point::AfterWish);
-            this.inner.lifecycle.wake(&id);
-            Ok(stored)
-        })
-        .await
-    }
-
     /// Whether the store answers.
     ///
     /// # Errors
@@ -436,5 +408,6 @@ impl JobService {
     /// Takes no more work and ends every driver; active jobs go on at the next start.
     pub async fn shut_down(&self) {
         self.inner.lifecycle.shut_down().await;
+        self.inner.audit.finish(AUDIT_END).await;
     }
 }

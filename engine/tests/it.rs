@@ -10,6 +10,12 @@
 
 #[path = "it/altered.rs"]
 mod altered;
+#[path = "it/audit_log.rs"]
+mod audit_log;
+#[path = "it/audit_outage.rs"]
+mod audit_outage;
+#[path = "it/audit_store.rs"]
+mod audit_store;
 #[cfg(feature = "azure")]
 #[path = "it/azurite.rs"]
 mod azurite;

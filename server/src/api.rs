@@ -3,6 +3,7 @@
 //! Handlers call `JobService` and nothing below it. What is on the wire is the shared core's own
 //! serialisation; the schemas here only describe it.
 
+pub mod audit;
 pub mod databases;
 pub mod events;
 pub mod jobs;

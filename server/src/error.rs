@@ -89,17 +89,7 @@ impl From<ServiceError> for ApiError {
     fn from(error: ServiceError) -> Self {
         let status =
             StatusCode::from_u16(status_of(&error)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let code = match &error {
-            ServiceError::NoSuchJob(_) => "no_such_job",
-            ServiceError::Invalid(_) => "invalid",
-            ServiceError::KeyReused => "idempotency_key_reused",
-            ServiceError::NotNow(_) => "not_now",
-            ServiceError::NoResults(_) => "no_results",
-            ServiceError::BrokerUnavailable(_) => "broker_unavailable",
-            ServiceError::Store(_) | ServiceError::Objects(_) => "store_unavailable",
-            ServiceError::BadRequest(_) => "bad_request",
-            ServiceError::Results(_) | ServiceError::Internal(_) => "internal",
-        };
+        let code = error.code();
         if status.is_server_error() {
             tracing::error!(%error, "a request failed");
         }

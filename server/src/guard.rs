@@ -14,6 +14,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use elb_app::error_page;
+use elb_engine::audit_log::in_request;
 use tracing::Instrument;
 
 use crate::{
@@ -57,7 +58,7 @@ pub async fn guard(request: Request, next: Next) -> Response {
     let span = tracing::info_span!("request", %id, method = %request.method(), path);
     let answer = match refuse(request.method(), request.uri(), request.headers()) {
         Some(error) => error.into_response(),
-        None => next.run(request).instrument(span).await,
+        None => in_request(Some(id.clone()), next.run(request).instrument(span)).await,
     };
     finish(answer, &id, json)
 }

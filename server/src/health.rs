@@ -1,8 +1,9 @@
 //! Whether the server is well: the process, and each thing it depends on.
 
 use axum::{Json, extract::State, http::StatusCode, response::IntoResponse};
-use elb_core::search::Program;
+use elb_core::{search::Program, text::counted};
 use elb_engine::{
+    audit_log::Backlog,
     breaker::{BreakerReport, BreakerState},
     toolkit::{Tool, Toolkit},
 };
@@ -98,13 +99,14 @@ pub async fn ready(State(state): State<AppState>) -> impl IntoResponse {
             Some(reason) => format!("as of {}: {reason}", fresh.as_of.on_screen()),
         },
     };
-    let mut checks = vec![store, blast, disk(&state), databases, searches, list];
+    let audit = audit(&state.service.audit_backlog());
+    let mut checks = vec![store, blast, disk(&state), databases, searches, list, audit];
     checks.extend(state.service.breakers().into_iter().map(breaker));
-    // A database or an old search that cannot be read is worth a line, and so is an old list; the rest
-    // can be used.
+    // A database or an old search that cannot be read is worth a line, and so is an old list or a
+    // record that waits for the store; the rest can be used.
     let ready = checks
         .iter()
-        .all(|check| check.ok || matches!(check.name, "databases" | "searches" | "list"));
+        .all(|check| check.ok || matches!(check.name, "databases" | "searches" | "list" | "audit"));
     let status = if ready {
         StatusCode::OK
     } else {
@@ -134,6 +136,31 @@ fn breaker(report: BreakerReport) -> Check {
         name: report.name,
         ok: report.state == BreakerState::Closed,
         note,
+    }
+}
+
+fn audit(backlog: &Backlog) -> Check {
+    let mut notes = Vec::new();
+    if let Some(trouble) = &backlog.trouble {
+        let records = counted(backlog.waiting as u64, "record", "records");
+        notes.push(format!(
+            "{records} could not be stored yet; they are kept in memory and tried again ({trouble})"
+        ));
+    }
+    if backlog.lost > 0 {
+        let records = counted(backlog.lost, "record", "records");
+        notes.push(format!(
+            "{records} could not be kept since the start; the server's log names each"
+        ));
+    }
+    Check {
+        name: "audit",
+        ok: notes.is_empty(),
+        note: if notes.is_empty() {
+            "every record is stored".to_owned()
+        } else {
+            notes.join("; ")
+        },
     }
 }
 

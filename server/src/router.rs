@@ -66,6 +66,7 @@ pub fn api_routes() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(api::jobs::query::query))
         .routes(routes!(api::jobs::results::results))
         .routes(routes!(api::events::events))
+        .routes(routes!(api::audit::log))
         .routes(routes!(api::databases::list))
         .routes(routes!(api::databases::builds))
         .routes(routes!(api::databases::example))
@@ -137,6 +138,7 @@ pub fn router(state: AppState) -> Router {
             "/jobs/{id}/restore",
             post(forms::jobs::restore).layer(small()),
         )
+        .route("/audit", get(pages::page))
         .route("/search", get(pages::page).post(forms::search::search))
         .route(
             "/databases",

@@ -7,6 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
 use elb_engine::retention::Retention;
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 mod azure;
@@ -135,6 +136,10 @@ pub struct Flags {
     /// [default: never].
     #[arg(long, global = true, env = "ELB_KEEP_HISTORY", value_name = "TIME")]
     keep_history: Option<String>,
+    /// How long the audit log is kept, which says who did what: m, h, d, or never to remove any
+    /// [default: 365d].
+    #[arg(long, env = "ELB_KEEP_AUDIT", value_name = "TIME")]
+    keep_audit: Option<String>,
     /// Whether several servers use the data folder at once, as while one replaces another: true or false.
     /// All of them must be started with it [default: false].
     #[arg(long, env = "ELB_SHARED", value_name = "YES/NO")]
@@ -286,6 +291,7 @@ impl Settings {
         let keep_deleted = sources.take("keep_deleted", flags.keep_deleted, "7d");
         let keep_tombstones = sources.take("keep_tombstones", flags.keep_tombstones, "90d");
         let keep_history = sources.take("keep_history", flags.keep_history, "never");
+        let keep_audit = sources.take("keep_audit", flags.keep_audit, "365d");
         let shared = sources.take("shared", flags.shared, "false");
         let lease_life = sources.take("lease_life", flags.lease_life, store.lease_life());
         let log = sources.take("log", flags.log, "info");
@@ -315,6 +321,7 @@ impl Settings {
                 deleted: keep_deleted.read(value::span_or_zero)?,
                 tombstones: keep_tombstones.read(value::span_or_never)?,
                 history: keep_history.read(value::span_or_never)?,
+                audit: keep_audit.read(value::span_or_never)?,
             },
             shared: shared.read(value::yes_no)?,
             lease_life: lease_life.read(value::lease_life)?,
@@ -326,6 +333,42 @@ impl Settings {
             })?,
             told: sources.told()?,
         })
+    }
+}
+
+impl Settings {
+    /// Version, a fingerprint of the settings as the log tells them (with secrets masked), and which are
+    /// not left at their defaults: two starts that have all of it alike were set alike.
+    #[must_use]
+    pub fn in_short(&self) -> String {
+        let mut hash = Sha256::new();
+        for (name, value, _) in &self.told {
+            hash.update(name.as_bytes());
+            hash.update([0]);
+            hash.update(value.as_bytes());
+            hash.update([0]);
+        }
+        let digest = hash.finalize();
+        let fingerprint: String = digest
+            .iter()
+            .take(6)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let set: Vec<&str> = self
+            .told
+            .iter()
+            .filter(|(_, _, from)| from != "default")
+            .map(|(name, _, _)| *name)
+            .collect();
+        let set = if set.is_empty() {
+            "all at their defaults".to_owned()
+        } else {
+            format!("set: {}", set.join(", "))
+        };
+        format!(
+            "version {}, settings {fingerprint}, {set}",
+            env!("CARGO_PKG_VERSION")
+        )
     }
 }
 

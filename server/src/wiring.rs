@@ -9,6 +9,7 @@ use std::{
 use elb_app::data::PageSettings;
 use elb_engine::{
     JobService,
+    audit_log::AuditTrail,
     clock::{SystemClock, chance},
     databases::{Catalogue, CatalogueConfig, DatabaseError},
     executor::{LocalFolders, RunLimits, local::LocalExecutor},
@@ -17,7 +18,8 @@ use elb_engine::{
     lease::{LeaseTerms, Member},
     lifecycle::{Admission, Context},
     objects::{ObjectError, Objects},
-    repository::RepositoryError,
+    repository::{RepositoryError, SqliteRepository},
+    repository::SqliteRepository,
     service::ServiceLimits,
     toolkit::{Toolkit, ToolkitError},
 };
@@ -77,6 +79,9 @@ pub struct Started {
     pub locks: Vec<DataLock>,
 }
 
+/// The file of the audit log where the store of the state keeps none.
+const AUDIT: &str = "audit.sqlite";
+
 /// Opens everything under the data folder and takes up every search that has not ended.
 ///
 /// # Errors
@@ -118,6 +123,12 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
     };
     let catalogue = Catalogue::open(config, toolkit.clone(), clock.clone()).await?;
     let repository = store::open(&settings.store, &settings.azure, &data, clock.clone()).await?;
+    let audit_log = match Arc::clone(&repository).audit_log() {
+        Some(shared) => shared,
+        // A store that keeps none: what is done at this server is told by this server.
+        None => Arc::new(SqliteRepository::open(&data.join(AUDIT)).map_err(StoreError::from)?),
+    };
+    let audit = AuditTrail::start(audit_log, clock.clone(), chance);
     let terms = if settings.shared || settings.store.is_shared() {
         LeaseTerms::Shared {
             life: settings.lease_life,
@@ -153,6 +164,7 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
         admission: Admission::new(settings.searches),
         objects,
         logs,
+        audit,
         retention: settings.retention,
         chance,
         cleaning: Notify::new(),
@@ -165,6 +177,7 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
     };
     catalogue.keep_up();
     let service = JobService::start(context, catalogue, toolkit, limits, scratch);
+    service.note_settings(&settings.in_short()).await;
     let page_settings = PageSettings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         database_folders: settings

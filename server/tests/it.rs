@@ -14,6 +14,8 @@ mod actions;
 mod answer;
 #[path = "it/assets.rs"]
 mod assets;
+#[path = "it/audit.rs"]
+mod audit;
 #[cfg(feature = "azure")]
 #[path = "it/azure.rs"]
 mod azure;

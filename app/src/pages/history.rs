@@ -3,7 +3,7 @@
 //! Read from the store a page at a time, so that ten thousand changes read as fast as ten.
 
 use elb_core::{text, view::HistoryEntry};
-use elb_engine::service::ServiceError;
+use elb_engine::{JobService, service::ServiceError};
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
@@ -44,6 +44,10 @@ pub fn HistoryPage() -> impl IntoView {
     });
     let json = format!("/api/blast/jobs/{id}/history");
     let job = format!("/jobs/{id}");
+    let audit = JobService::may_read_audit(&context.caller).then(|| {
+        let link = format!("/audit?job={id}");
+        view! { <a href=link>"Audit log"</a> " · " }
+    });
     let entries = async move {
         // One more than is shown tells whether there is another page.
         let read = context
@@ -66,7 +70,7 @@ pub fn HistoryPage() -> impl IntoView {
         <div class="page-head">
             <h1>"History of " <a href=job>{title}</a></h1>
             <p class="fresh">
-                <a href=json>"As JSON"</a>
+                {audit} <a href=json>"As JSON"</a>
             </p>
         </div>
         <p class="quiet">"Every change of this search, newest first."</p>

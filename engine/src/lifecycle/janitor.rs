@@ -4,10 +4,14 @@
 //! removed. A restore can thus never bring back a job without its results, and what a crash leaves
 //! behind is found again, because nothing that lives refers to it.
 
-use elb_core::transition::{Event, IllegalTransition};
+use elb_core::{
+    audit_log::{AuditAction, AuditOutcome, SERVER},
+    transition::{Event, IllegalTransition},
+};
 
 use super::Context;
 use crate::{
+    audit_log::Entry,
     crash::{self, Point},
     jobs::{ChangeError, ENGINE},
     repository::RepositoryError,
@@ -27,6 +31,7 @@ pub(super) async fn round(context: &Context) {
         ),
         ("forgetting tombstones", forget(context).await),
         ("trimming the history", trim(context).await),
+        ("trimming the audit log", trim_audit(context).await),
         ("taking up removals", tidy(context).await),
     ];
     for (what, outcome) in outcomes {
@@ -56,11 +61,20 @@ async fn delete_old(context: &Context) -> Result<(), Failure> {
     let keep_until = context.retention.undo_until(now);
     for id in context.jobs.model().ended_before(then, AT_ONCE) {
         let event = Event::Deleted { keep_until };
-        if let Err(error) = context.jobs.change(&id, &event, ENGINE).await {
-            unless_moved(error)?;
+        match context.jobs.change(&id, &event, ENGINE).await {
+            Ok(stored) => context.audit.note(Entry {
+                actor: SERVER.to_owned(),
+                action: AuditAction::Delete,
+                job_id: Some(id.clone()),
+                detail: stored.job.title,
+                outcome: AuditOutcome::Done,
+                request_id: None,
+            }),
+            Err(error) => unless_moved(error)?,
         }
         super::driver::end(context, &id).await;
     }
+    context.audit.settle().await;
     Ok(())
 }
 
@@ -169,6 +183,18 @@ async fn trim(context: &Context) -> Result<(), Failure> {
         .await?
         == AT_ONCE
     {
+        // Others get their turn at the store between two pieces.
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
+async fn trim_audit(context: &Context) -> Result<(), Failure> {
+    let now = context.jobs.clock().now();
+    let Some(then) = context.retention.audit_before(now) else {
+        return Ok(());
+    };
+    while context.audit.store().trim(then, AT_ONCE).await? == AT_ONCE {
         // Others get their turn at the store between two pieces.
         tokio::task::yield_now().await;
     }

@@ -11,13 +11,17 @@ use elb_core::{job::Job, time::Timestamp, view::HistoryEntry};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Mutex;
 
-use crate::crash::{self, Point};
+use crate::{
+    audit_log::AuditLog,
+    crash::{self, Point},
+};
 
 use super::{
     Beat, Changes, Created, IdempotencyKey, Kept, Lease, Moved, Position, Repository,
     RepositoryError, ScanPage, SlotRequest, SlotTurn, Stored,
 };
 
+mod audit_log;
 mod leases;
 mod moving;
 mod read_only;
@@ -286,6 +290,10 @@ impl Repository for SqliteRepository {
         let kept = kept.clone();
         self.write(move |transaction| moving::move_in(transaction, &kept))
             .await
+    }
+
+    fn audit_log(self: Arc<Self>) -> Option<Arc<dyn AuditLog>> {
+        Some(self)
     }
 
     async fn check(&self) -> Result<(), RepositoryError> {

@@ -77,14 +77,10 @@ impl JobService {
         to_its_end(async move {
             let mut outcomes = Vec::with_capacity(ids.len());
             for id in ids {
-                let outcome = match action {
-                    Action::Cancel => this.cancel(&caller, &id).await,
-                    Action::Retry => this.retry(&caller, &id).await,
-                    Action::Delete => this.delete(&caller, &id).await,
-                    Action::Restore => this.restore(&caller, &id).await,
-                };
+                let outcome = this.carry_out(&caller, action, &id).await;
                 outcomes.push((id, outcome));
             }
+            this.settle_audit().await;
             Ok(outcomes)
         })
         .await

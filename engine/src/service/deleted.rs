@@ -24,12 +24,11 @@ impl JobService {
         tombstone.row.filter(|row| self.now() < row.keep_until)
     }
 
-    /// Brings a deleted job back as it was, with query, results and log.
-    ///
-    /// # Errors
-    /// [`ServiceError::NotNow`] if it is not deleted or its time is over, [`ServiceError::NoSuchJob`] if
-    /// it was never the caller's.
-    pub async fn restore(&self, caller: &Caller, id: &str) -> Result<Stored, ServiceError> {
+    pub(super) async fn bring_back(
+        &self,
+        caller: &Caller,
+        id: &str,
+    ) -> Result<Stored, ServiceError> {
         let model = self.inner.jobs.model();
         if model.tombstone(&caller.id, id).is_none() {
             let detail = self.detail(caller, id)?;

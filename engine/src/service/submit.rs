@@ -5,6 +5,7 @@
 //! perpetual "queued".
 
 use elb_core::{
+    audit_log::AuditAction,
     error_code::ErrorCode,
     fasta::Report,
     job::{DatabaseFacts, Job, MAX_TITLE, QueryFacts},
@@ -18,7 +19,7 @@ use elb_core::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{Caller, JobService, ServiceError, to_its_end};
+use super::{Action, Caller, JobService, ServiceError, to_its_end};
 use crate::{
     crash::{self, Point},
     intake::Intake,
@@ -50,6 +51,32 @@ pub struct Submitted {
     pub stored: Stored,
     /// Whether the key was known and nothing new was made.
     pub replayed: bool,
+}
+
+/// What the audit log says of a submission.
+struct Made {
+    /// The job, once there is a row.
+    id: Option<String>,
+    title: String,
+}
+
+impl Made {
+    fn wanted(submission: &Submission) -> Self {
+        let Submission { spec, title, .. } = submission;
+        let search = || format!("{} against {}", spec.program.as_str(), spec.database);
+        let title = Some(title.trim()).filter(|title| !title.is_empty());
+        Self {
+            id: None,
+            title: title.map_or_else(search, str::to_owned),
+        }
+    }
+
+    fn of(job: &Job) -> Self {
+        Self {
+            id: Some(job.id.clone()),
+            title: job.title.clone(),
+        }
+    }
 }
 
 impl JobService {
@@ -108,13 +135,26 @@ impl JobService {
         submission: Submission,
     ) -> Result<Submitted, ServiceError> {
         let (this, caller) = (self.clone(), caller.clone());
-        to_its_end(async move { this.check_and_store(&caller, submission).await }).await
+        to_its_end(async move {
+            let mut made = Made::wanted(&submission);
+            let outcome = this.check_and_store(&caller, submission, &mut made).await;
+            // The same key once more has made nothing.
+            let replayed = outcome.as_ref().is_ok_and(|submitted| submitted.replayed);
+            if !replayed {
+                let (action, came_of_it) = (AuditAction::Submit, outcome.as_ref().map(|_| ()));
+                this.note(&caller, action, made.id, made.title, came_of_it);
+            }
+            this.settle_audit().await;
+            outcome
+        })
+        .await
     }
 
     async fn check_and_store(
         &self,
         caller: &Caller,
         submission: Submission,
+        made: &mut Made,
     ) -> Result<Submitted, ServiceError> {
         let Submission {
             spec,
@@ -156,6 +196,7 @@ impl JobService {
         match created {
             Ok(Created::New(stored)) => {
                 crash::point(Point::AfterRow);
+                *made = Made::of(&stored.job);
                 self.hand_over(stored).await
             }
             Ok(Created::Existing(stored)) => {
@@ -195,10 +236,14 @@ impl JobService {
 
     /// The same key after a 503: the job is there already, and what was refused then is tried again.
     async fn hand_over_again(&self, caller: &Caller, id: &str) -> Result<Submitted, ServiceError> {
-        let stored = match self.retry(caller, id).await {
+        let again = self.try_again(caller, id).await;
+        let stored = match again {
             // Somebody else was quicker with the same key, or has deleted it.
             Err(ServiceError::NotNow(_)) => self.inner.jobs.get(id).await?,
-            outcome => outcome?,
+            outcome => {
+                self.note_action(caller, Action::Retry, id, &outcome);
+                outcome?
+            }
         };
         Ok(Submitted {
             stored,

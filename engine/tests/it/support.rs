@@ -21,7 +21,8 @@ use elb_core::{
 };
 use elb_engine::{
     JobService,
-    clock::{Clock, SystemClock},
+    audit_log::{AuditLog, AuditTrail},
+    clock::{Clock, SystemClock, chance},
     databases::{Catalogue, CatalogueConfig},
     executor::{Executor, LocalFolders, RunLimits, local::LocalExecutor},
     joblog::JobLogs,
@@ -107,6 +108,8 @@ pub struct Settings {
     pub active_jobs: usize,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
+    /// Keeps the audit log, instead of the store of the jobs.
+    pub audit_log: Option<Arc<dyn AuditLog>>,
 }
 
 impl Default for Settings {
@@ -125,6 +128,7 @@ impl Default for Settings {
             retention: Retention::default(),
             active_jobs: 50,
             clock: Arc::new(SystemClock),
+            audit_log: None,
         }
     }
 }
@@ -212,9 +216,13 @@ impl Engine {
         let catalogue = Catalogue::open(config, toolkit.clone(), clock.clone())
             .await
             .unwrap();
-        let repository = SqliteRepository::open(&folder.join("state.sqlite")).unwrap();
+        let repository = Arc::new(SqliteRepository::open(&folder.join("state.sqlite")).unwrap());
         let member = Member::new(settings.terms, clock.clone());
-        let jobs = Jobs::load(Arc::new(repository), clock.clone(), member.clone())
+        let audit_log = settings
+            .audit_log
+            .unwrap_or_else(|| Arc::clone(&repository) as Arc<dyn AuditLog>);
+        let audit = AuditTrail::start(audit_log, clock.clone(), chance);
+        let jobs = Jobs::load(repository, clock.clone(), member.clone())
             .await
             .unwrap();
         let objects = Objects::in_folder(&folder.join("objects")).unwrap();
@@ -239,6 +247,7 @@ impl Engine {
             admission: Admission::new(settings.places),
             objects,
             logs,
+            audit,
             retention: settings.retention,
             chance: || 0,
             cleaning: Notify::new(),

@@ -217,6 +217,29 @@ pub struct HistoryBody {
     pub epoch: u64,
 }
 
+/// One thing that somebody did or tried.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AuditBody {
+    /// Identifier; sorts by time.
+    pub id: String,
+    /// When it had been done or refused (RFC 3339, UTC).
+    pub at: String,
+    /// Who; `server` when the server did it by itself.
+    pub actor: String,
+    /// submit, cancel, delete, restore, retry or settings.
+    pub action: String,
+    /// The search; missing if it is about none.
+    pub job_id: Option<String>,
+    /// Its title; for settings what is in force.
+    pub detail: String,
+    /// done, refused (by a rule; nothing was changed) or failed (by a fault).
+    pub outcome: String,
+    /// The error code that was answered, if it was not done.
+    pub code: Option<String>,
+    /// The request, as its answer and the server's log name it; missing outside of any.
+    pub request_id: Option<String>,
+}
+
 /// A deleted search, for as long as it can be restored.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct DeletedBody {

@@ -272,7 +272,18 @@ async fn health_tells_the_process_and_each_dependency() {
         .iter()
         .map(|check| check["name"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["store", "blast", "disk", "databases", "searches"]);
+    assert_eq!(
+        names,
+        [
+            "store",
+            "blast",
+            "disk",
+            "databases",
+            "searches",
+            "list",
+            "audit"
+        ]
+    );
     assert!(
         body["checks"][0]["ok"].as_bool().unwrap() && body["checks"][1]["ok"].as_bool().unwrap()
     );

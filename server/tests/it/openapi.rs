@@ -129,6 +129,7 @@ async fn the_document_is_of_version_3_1_and_holds_every_route() {
     }
     let expected = [
         "DELETE /api/blast/jobs/{id}",
+        "GET /api/audit/log",
         "GET /api/blast/databases",
         "GET /api/blast/databases/builds",
         "GET /api/blast/databases/example",
@@ -333,6 +334,12 @@ async fn what_is_sent_is_what_the_document_describes() {
             .await
             .json(),
     );
+    differ(
+        "/api/audit/log",
+        "get",
+        200,
+        &server.get("/api/audit/log?limit=2").await.json(),
+    );
     let body = json!({ "action": "retry", "ids": [id, "unknown", cancelled] });
     let bulk = server.post_json("/api/blast/jobs/bulk", &body).await.json();
     assert!(bulk["results"][0]["error"].is_object() && bulk["results"][2]["phase"].is_string());
@@ -391,7 +398,9 @@ async fn a_failed_search_is_as_the_document_describes_it_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn real_answers_are_read_by_the_structs_of_the_schema_without_losing_anything() {
-    use elb_server::api::schema::{DatabaseBody, HistoryBody, JobBody, ListBody, LogBody};
+    use elb_server::api::schema::{
+        AuditBody, DatabaseBody, HistoryBody, JobBody, ListBody, LogBody,
+    };
     fn survives<T: serde::de::DeserializeOwned + serde::Serialize>(value: &Value) {
         let read: T = serde_json::from_value(value.clone())
             .unwrap_or_else(|error| panic!("{error}: {value:#}"));
@@ -424,5 +433,6 @@ async fn real_answers_are_read_by_the_structs_of_the_schema_without_losing_anyth
     survives::<JobBody>(&server.get(&job).await.json());
     survives::<Vec<HistoryBody>>(&server.get(&format!("{job}/history")).await.json()["entries"]);
     survives::<Vec<LogBody>>(&server.get(&format!("{job}/logs")).await.json()["lines"]);
+    survives::<Vec<AuditBody>>(&server.get("/api/audit/log").await.json()["records"]);
     survives::<Vec<DatabaseBody>>(&server.get("/api/blast/databases").await.json()["databases"]);
 }

@@ -20,6 +20,7 @@ async fn every_page_is_a_whole_document_with_a_heading_of_its_own() {
             "New search",
         ),
         ("/databases".to_owned(), "Databases"),
+        ("/audit".to_owned(), "Audit log"),
         (format!("/jobs/{id}/delete"), "Delete"),
     ] {
         let page = server.get(&path).await;

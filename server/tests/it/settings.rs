@@ -39,7 +39,7 @@ async fn a_flag_wins_over_the_environment_which_wins_over_the_file_which_wins_ov
     let file = folder.path().join("settings.toml");
     std::fs::write(
         &file,
-        "jobs = 3\nsearches = 4\nmax_active = 5\nexamples = false\n",
+        "jobs = 3\nsearches = 4\nmax_active = 5\nexamples = false\nkeep_audit = \"30d\"\n",
     )
     .unwrap();
     let file = file.display().to_string();
@@ -56,6 +56,7 @@ async fn a_flag_wins_over_the_environment_which_wins_over_the_file_which_wins_ov
     assert_eq!(told(&out, "searches"), pair("7", "ELB_SEARCHES"));
     assert_eq!(told(&out, "max_active"), pair("5", &file));
     assert_eq!(told(&out, "examples"), pair("false", &file));
+    assert_eq!(told(&out, "keep_audit"), pair("30d", &file));
     assert_eq!(told(&out, "max_query"), pair("100MB", "default"));
 }
 
@@ -118,6 +119,11 @@ async fn a_setting_that_makes_no_sense_is_named_with_its_source_and_what_it_must
             "ELB_KEEP_JOBS",
             "",
             "keep_jobs (ELB_KEEP_JOBS) is \"\": it must be a time such as 12h or 90d, or never",
+        ),
+        (
+            "ELB_KEEP_AUDIT",
+            "1",
+            "keep_audit (ELB_KEEP_AUDIT) is \"1\": it must be a time such as 12h or 90d, or never",
         ),
         (
             "ELB_LEASE_LIFE",
@@ -259,6 +265,7 @@ async fn help_documents_every_setting_with_its_variable_and_default() {
         "keep-deleted",
         "keep-tombstones",
         "keep-history",
+        "keep-audit",
         "shared",
         "lease-life",
         "log",
@@ -270,5 +277,5 @@ async fn help_documents_every_setting_with_its_variable_and_default() {
             "{name}: {out}"
         );
     }
-    assert_eq!(out.matches("[default: ").count(), 25, "{out}");
+    assert_eq!(out.matches("[default: ").count(), 26, "{out}");
 }

@@ -7,9 +7,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::repository::RepositoryError;
 
 /// One script a schema version, in order; a released one never changes.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../../migrations/001_jobs.sql"),
     include_str!("../../../migrations/002_leases.sql"),
+    include_str!("../../../migrations/003_audit_log.sql"),
 ];
 
 fn newest() -> i64 {
