@@ -4,7 +4,9 @@
 //! digest. Nothing of the source is changed, and nothing that is there already is overwritten, so that a run that
 //! was broken off is completed by the next one.
 
-use elb_core::view::HistoryEntry;
+use std::sync::Arc;
+
+use elb_core::{audit_log::AuditFilter, view::HistoryEntry};
 use futures::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -38,6 +40,8 @@ pub struct Migrated {
     pub different: Vec<String>,
     /// Rows of the source that cannot be read.
     pub unreadable: Vec<String>,
+    /// Records of the audit log, all of which are in the destination.
+    pub records: u64,
     /// What the source holds.
     pub source: Sum,
     /// What the destination holds of it.
@@ -93,8 +97,8 @@ impl Sum {
 /// # Errors
 /// If a store cannot be used; start again to go on.
 pub async fn migrate(
-    from: &dyn Repository,
-    to: &dyn Repository,
+    from: &Arc<dyn Repository>,
+    to: &Arc<dyn Repository>,
     tell: &(dyn Fn(&str, u64) + Sync),
 ) -> Result<Migrated, MigrationError> {
     let mut migrated = Migrated::default();
@@ -109,7 +113,9 @@ pub async fn migrate(
                 .unreadable
                 .extend(page.unreadable.iter().map(ToString::to_string));
             let ids = page.jobs.into_iter().map(|stored| stored.job.id);
-            let moves: Vec<_> = ids.map(|id| move_one(from, to, id)).collect();
+            let moves: Vec<_> = ids
+                .map(|id| move_one(from.as_ref(), to.as_ref(), id))
+                .collect();
             let moved: Vec<_> = stream::iter(moves).buffered(AT_ONCE).try_collect().await?;
             for one in moved.into_iter().flatten() {
                 match one.moved {
@@ -132,9 +138,37 @@ pub async fn migrate(
             }
         }
     }
+    migrated.records = move_audit_log(from, to, tell).await?;
     migrated.source = source;
     migrated.destination = destination;
     Ok(migrated)
+}
+
+/// Appends every record of the audit log to the other one, which leaves those that it has as they are; how
+/// many there are.
+async fn move_audit_log(
+    from: &Arc<dyn Repository>,
+    to: &Arc<dyn Repository>,
+    tell: &(dyn Fn(&str, u64) + Sync),
+) -> Result<u64, MigrationError> {
+    let (from, to) = (Arc::clone(from).audit_log(), Arc::clone(to).audit_log());
+    let mut before = None;
+    let mut moved = 0;
+    loop {
+        let page = from
+            .page(before.as_ref(), &AuditFilter::default(), PAGE)
+            .await;
+        let page = page.map_err(MigrationError::Source)?;
+        to.append(&page.records)
+            .await
+            .map_err(MigrationError::Destination)?;
+        moved += page.records.len() as u64;
+        before = page.next;
+        if before.is_none() {
+            return Ok(moved);
+        }
+        tell("audit records", moved);
+    }
 }
 
 /// A job that was moved.
@@ -176,7 +210,10 @@ mod tests {
 
     #[tokio::test]
     async fn two_empty_stores_are_the_same() {
-        let stores = [(); 2].map(|()| SqliteRepository::in_memory().unwrap());
+        let stores = [(); 2].map(|()| {
+            let store: Arc<dyn Repository> = Arc::new(SqliteRepository::in_memory().unwrap());
+            store
+        });
         let migrated = migrate(&stores[0], &stores[1], &|_, _| {}).await.unwrap();
         assert!(migrated.is_complete());
         assert_eq!(migrated.source.digest(), "0".repeat(64));

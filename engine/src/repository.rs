@@ -317,10 +317,8 @@ pub trait Repository: Send + Sync {
         Ok(())
     }
 
-    /// The audit log, if the store keeps one beside the jobs.
-    fn audit_log(self: Arc<Self>) -> Option<Arc<dyn AuditLog>> {
-        None
-    }
+    /// The audit log that the store keeps beside the jobs.
+    fn audit_log(self: Arc<Self>) -> Arc<dyn AuditLog>;
 
     /// Whether the store answers.
     async fn check(&self) -> Result<(), RepositoryError>;

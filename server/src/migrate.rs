@@ -105,7 +105,7 @@ async fn moved(
         }
     }
     let progress = |what: &str, count: u64| eprintln!("{count} {what} ...");
-    Ok(migration::migrate(source.as_ref(), destination.as_ref(), &progress).await?)
+    Ok(migration::migrate(&source, &destination, &progress).await?)
 }
 
 /// Opens a store; one that is only read must be there, and is not written.
@@ -167,6 +167,10 @@ fn tell(migrated: &Migrated) {
         );
     };
     println!("{} moved, {} were there", migrated.new, migrated.same);
+    println!(
+        "{} of the audit log",
+        text::counted(migrated.records, "record", "records")
+    );
     line("source     ", &migrated.source);
     line("destination", &migrated.destination);
     for id in &migrated.different {

@@ -18,8 +18,7 @@ use elb_engine::{
     lease::{LeaseTerms, Member},
     lifecycle::{Admission, Context},
     objects::{ObjectError, Objects},
-    repository::{RepositoryError, SqliteRepository},
-    repository::SqliteRepository,
+    repository::RepositoryError,
     service::ServiceLimits,
     toolkit::{Toolkit, ToolkitError},
 };
@@ -79,9 +78,6 @@ pub struct Started {
     pub locks: Vec<DataLock>,
 }
 
-/// The file of the audit log where the store of the state keeps none.
-const AUDIT: &str = "audit.sqlite";
-
 /// Opens everything under the data folder and takes up every search that has not ended.
 ///
 /// # Errors
@@ -123,12 +119,7 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
     };
     let catalogue = Catalogue::open(config, toolkit.clone(), clock.clone()).await?;
     let repository = store::open(&settings.store, &settings.azure, &data, clock.clone()).await?;
-    let audit_log = match Arc::clone(&repository).audit_log() {
-        Some(shared) => shared,
-        // A store that keeps none: what is done at this server is told by this server.
-        None => Arc::new(SqliteRepository::open(&data.join(AUDIT)).map_err(StoreError::from)?),
-    };
-    let audit = AuditTrail::start(audit_log, clock.clone(), chance);
+    let audit = AuditTrail::start(Arc::clone(&repository).audit_log(), clock.clone(), chance);
     let terms = if settings.shared || settings.store.is_shared() {
         LeaseTerms::Shared {
             life: settings.lease_life,

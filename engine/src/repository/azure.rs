@@ -6,7 +6,7 @@
 //! the service: who was quicker is decided by tags.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -19,11 +19,13 @@ use super::{
     RepositoryError, ScanPage, SlotRequest, SlotTurn, Stored,
 };
 use crate::{
+    audit_log::AuditLog,
     azure::tables::{Entity, TableError, Tables, TablesConfig, Write},
     breaker::Breaker,
     clock::Clock,
 };
 
+mod audit_log;
 mod create;
 mod document;
 mod follow;
@@ -58,6 +60,8 @@ pub struct AzureRepository {
     /// The rows of active jobs as this process saw them last: the conditions of its next writes.
     last_seen: Mutex<HashMap<String, Row>>,
     followed: follow::Followed,
+    /// Partitions of the audit log that are known to be listed.
+    audits: Mutex<HashSet<String>>,
 }
 
 impl AzureRepository {
@@ -95,6 +99,7 @@ impl AzureRepository {
             created: Mutex::default(),
             last_seen: Mutex::default(),
             followed: follow::Followed::new(clock),
+            audits: Mutex::default(),
         })
     }
 
@@ -326,6 +331,10 @@ impl Repository for AzureRepository {
     async fn tidy(&self, now: Timestamp) -> Result<(), RepositoryError> {
         self.take_up_removals(now).await?;
         self.mark_what_is_active().await
+    }
+
+    fn audit_log(self: Arc<Self>) -> Arc<dyn AuditLog> {
+        self
     }
 
     async fn check(&self) -> Result<(), RepositoryError> {

@@ -292,8 +292,8 @@ impl Repository for SqliteRepository {
             .await
     }
 
-    fn audit_log(self: Arc<Self>) -> Option<Arc<dyn AuditLog>> {
-        Some(self)
+    fn audit_log(self: Arc<Self>) -> Arc<dyn AuditLog> {
+        self
     }
 
     async fn check(&self) -> Result<(), RepositoryError> {

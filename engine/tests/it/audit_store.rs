@@ -42,7 +42,16 @@ pub async fn walk(store: &dyn AuditLog, filter: &AuditFilter, limit: usize) -> (
 
 #[tokio::test]
 async fn pages_are_newest_first_without_gap_or_repeat_under_any_filter() {
-    let store = SqliteRepository::in_memory().unwrap();
+    pages(&SqliteRepository::in_memory().unwrap()).await;
+}
+
+#[cfg(feature = "azure")]
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_a_table_are_so_too() {
+    pages(&crate::azurite::open(&crate::azurite::fresh_table()).await).await;
+}
+
+async fn pages(store: &dyn AuditLog) {
     let records: Vec<_> = (1..=250)
         .map(|ms| {
             let actor = if ms % 2 == 0 { "ann" } else { "bob" };
@@ -74,7 +83,7 @@ async fn pages_are_newest_first_without_gap_or_repeat_under_any_filter() {
         };
         let expected = fitting(&filter);
         for limit in [1, 7, 125, 250, 500] {
-            let (times, pages) = walk(&store, &filter, limit).await;
+            let (times, pages) = walk(store, &filter, limit).await;
             assert_eq!(times, expected, "{filter:?} by {limit}");
             assert_eq!(
                 pages,
@@ -145,4 +154,37 @@ async fn records_are_trimmed_by_age_a_piece_at_a_time_and_never_changed() {
     .unwrap();
     let page = store.page(None, &AuditFilter::default(), 10).await.unwrap();
     assert_eq!((page.records.len(), page.unreadable), (3, 1));
+}
+
+#[cfg(feature = "azure")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_keeps_years_apart_and_trims_the_oldest_first() {
+    const DAY: i64 = 86_400_000;
+    let store = crate::azurite::open(&crate::azurite::fresh_table()).await;
+    // A record every ten days of two years: some fifteen partitions.
+    let records: Vec<_> = (0..73)
+        .map(|number| record(1 + number * 10 * DAY, "ann", AuditAction::Submit, "a"))
+        .collect();
+    store.append(&records).await.unwrap();
+    let all: Vec<i64> = records.iter().rev().map(|record| record.at.0).collect();
+    assert_eq!(walk(&store, &AuditFilter::default(), 10).await.0, all);
+    let then = Timestamp(1 + 365 * DAY);
+    let mut trimmed = 0;
+    loop {
+        match store.trim(then, 20).await.unwrap() {
+            0 => break,
+            some => trimmed += some,
+        }
+    }
+    assert_eq!(trimmed, 37);
+    let left = walk(&store, &AuditFilter::default(), 100).await.0;
+    assert_eq!(left, all[..73 - 37]);
+    // The same key with another content changes nothing.
+    let forged = AuditRecord {
+        actor: "eve".to_owned(),
+        ..records[72].clone()
+    };
+    store.append(&[forged, records[0].clone()]).await.unwrap();
+    let page = store.page(None, &AuditFilter::default(), 1).await.unwrap();
+    assert_eq!(page.records[0], records[72]);
 }

@@ -2,7 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use elb_core::{job::Job, phase::Phase, time::Timestamp, transition::Event};
+use elb_core::{
+    audit_log::{AuditAction, AuditFilter, AuditKey, AuditOutcome, AuditRecord},
+    job::Job,
+    phase::Phase,
+    time::Timestamp,
+    transition::Event,
+};
 use elb_engine::{
     azure::tables::TablesConfig,
     breaker::BreakerState,
@@ -541,6 +547,19 @@ async fn more_history_than_a_batch_holds_is_trimmed_and_forgotten_in_pieces() {
 async fn everything_moves_to_azure_and_back_and_a_move_that_was_broken_off_is_completed() {
     let folder = tempfile::tempdir().unwrap();
     let embedded = SqliteRepository::open(&folder.path().join("state.sqlite")).unwrap();
+    let embedded: Arc<dyn Repository> = Arc::new(embedded);
+    let record = AuditRecord {
+        id: AuditKey::new(Timestamp(1_000), 0, 7),
+        at: Timestamp(1_000),
+        actor: "ann".to_owned(),
+        action: AuditAction::Submit,
+        job_id: None,
+        detail: String::new(),
+        outcome: AuditOutcome::Done,
+        request_id: None,
+    };
+    let log = Arc::clone(&embedded).audit_log();
+    log.append(std::slice::from_ref(&record)).await.unwrap();
     for number in 0..30 {
         let job = plain_job(&format!("job '{number}' 한/#?"), Timestamp(1_000 + number));
         let key = IdempotencyKey {
@@ -568,7 +587,7 @@ async fn everything_moves_to_azure_and_back_and_a_move_that_was_broken_off_is_co
     }
     let config = fresh_table();
     let proxy = FaultProxy::before(&config.endpoint).await;
-    let store = open(&behind(&proxy, &config)).await;
+    let store: Arc<dyn Repository> = Arc::new(open(&behind(&proxy, &config)).await);
     // Cut in the middle.
     proxy.set_next_where(1_000, |seen| seen.target.contains("job~"), Behaviour::Cut);
     let broken = migration::migrate(&embedded, &store, &|_, _| {}).await;
@@ -576,7 +595,7 @@ async fn everything_moves_to_azure_and_back_and_a_move_that_was_broken_off_is_co
         matches!(broken, Err(MigrationError::Destination(_))),
         "{broken:?}"
     );
-    let store = open(&config).await;
+    let store: Arc<dyn Repository> = Arc::new(open(&config).await);
     let there = migration::migrate(&embedded, &store, &|_, _| {})
         .await
         .unwrap();
@@ -587,10 +606,16 @@ async fn everything_moves_to_azure_and_back_and_a_move_that_was_broken_off_is_co
         .await
         .unwrap();
     assert_eq!((again.new, again.same, again.is_complete()), (0, 30, true));
-    let back = SqliteRepository::in_memory().unwrap();
+    let back: Arc<dyn Repository> = Arc::new(SqliteRepository::in_memory().unwrap());
     let back_again = migration::migrate(&store, &back, &|_, _| {}).await.unwrap();
     assert!(back_again.is_complete(), "{back_again:?}");
     assert_eq!(back_again.source.digest(), there.source.digest());
+    let moved_log = Arc::clone(&back).audit_log();
+    let page = moved_log
+        .page(None, &AuditFilter::default(), 10)
+        .await
+        .unwrap();
+    assert_eq!((there.records, page.records), (1, vec![record]));
     // A key counts where the job is now.
     let job = plain_job("another", Timestamp(5_000));
     let key = IdempotencyKey {
@@ -598,7 +623,7 @@ async fn everything_moves_to_azure_and_back_and_a_move_that_was_broken_off_is_co
         key: "key 7".to_owned(),
         expires_at: Timestamp(i64::MAX),
     };
-    for place in [&store as &dyn Repository, &back] {
+    for place in [&store, &back] {
         let created = place
             .create(&job, Some(&key), &first_entry(&job), "me")
             .await

@@ -18,6 +18,8 @@ const MAX_ID: usize = 300;
 pub(super) const HOLDERS: &str = "holders";
 /// The partition of how far each process has written its change log.
 pub(super) const WRITERS: &str = "writers";
+/// The partition of which partitions of the audit log there are.
+pub(super) const AUDITS: &str = "audits";
 /// The partition of the table's own description.
 pub(super) const META: &str = "meta";
 
