@@ -17,6 +17,9 @@ mod assets;
 #[cfg(feature = "azure")]
 #[path = "it/azure.rs"]
 mod azure;
+#[cfg(feature = "azure")]
+#[path = "it/blobs.rs"]
+mod blobs;
 #[path = "it/bulk.rs"]
 mod bulk;
 #[path = "it/check.rs"]

@@ -57,6 +57,8 @@ pub struct BlobsConfig {
     pub endpoint: String,
     /// How requests are signed.
     pub access: BlobAccess,
+    /// Whether the container is created if it is not there.
+    pub create: bool,
     /// The folder of local copies: empty, and of this process alone.
     pub copies: PathBuf,
     /// How much of it is kept, in bytes.
@@ -148,7 +150,12 @@ impl Container<'_> {
         };
         match self.ask("GET").await? {
             200 => return Ok(()),
-            404 => {}
+            404 if self.config.create => {}
+            404 => {
+                return Err(ObjectError::SetUp(format!(
+                    "there is no container {container} in the storage account {account}"
+                )));
+            }
             401 => {
                 return Err(ObjectError::Denied(format!(
                     "the storage account {account} does not accept this server's identity; check ELB_AZURE_AUTH and the account's name"

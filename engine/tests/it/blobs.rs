@@ -33,6 +33,7 @@ fn config(endpoint: String, container: &str, copies: PathBuf) -> BlobsConfig {
         container: container.to_owned(),
         endpoint,
         access: BlobAccess::Key(KEY.to_owned()),
+        create: true,
         copies,
         copies_bytes: 1_000_000_000,
     }
