@@ -109,7 +109,7 @@ pub async fn audit(
     mut tell: impl FnMut(Violation),
 ) -> Result<Looked, AuditError> {
     // Before the rows: a row is stored after its objects.
-    let stored: Vec<String> = objects.jobs()?;
+    let stored: Vec<String> = objects.jobs().await?;
     let mut looked = Looked::default();
     let mut spans = Vec::new();
     let mut known: HashSet<String> = HashSet::new();

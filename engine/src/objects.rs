@@ -1,8 +1,10 @@
-//! Large things of a job (query, archive, hits, log) as objects whose names are made from ids only.
+//! Large things of a job (query, archive, hits) as objects whose names are made from ids only.
 //!
-//! Owns the names and the streaming in and out. Never holds a whole object in memory. In the embedded
-//! default an object is a file in a folder, and what needs a file (BLAST+, the hit index) is given its
-//! path.
+//! Owns the names and the streaming in and out. Never holds a whole object in memory. An object is a file
+//! in a folder, or it is in a store elsewhere; what needs a file (BLAST+, the hit index) is then given a
+//! local copy. Results carry their attempt in the name, so that an old process that comes back late can
+//! never replace those of a newer attempt. Within an attempt every writer writes the same, and in a store
+//! elsewhere the first one stays.
 
 use std::{
     path::{Path, PathBuf},
@@ -19,9 +21,19 @@ use object_store::{
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// How much is read from a file before it is handed on, in bytes.
+#[cfg(feature = "azure")]
+pub mod blobs;
+mod copies;
+mod remote;
+
+use copies::Copies;
+pub use copies::ObjectFile;
+use remote::Remote;
+
+/// How much of a local file is read before it is handed on, in bytes.
 const CHUNK: usize = 1 << 20;
-/// Parts of one upload that may be under way at once: bounds the memory to as many chunks.
+/// Parts of one upload or download that may be under way at once: bounds the memory to as many of them
+/// (BEHAVIOUR.md: four readers).
 const PARTS_UNDER_WAY: usize = 4;
 
 /// The folder of all jobs' objects.
@@ -42,12 +54,33 @@ impl Kind {
     /// Every kind.
     pub const ALL: [Self; 3] = [Self::Query, Self::Archive, Self::Hits];
 
-    const fn file_name(self) -> &'static str {
+    const fn parts(self) -> (&'static str, &'static str) {
         match self {
-            Self::Query => "query.fasta",
-            Self::Archive => "archive.asn",
-            Self::Hits => "hits.sqlite",
+            Self::Query => ("query", "fasta"),
+            Self::Archive => ("archive", "asn"),
+            Self::Hits => ("hits", "sqlite"),
         }
+    }
+
+    /// The last part of the name. The query is that of all attempts; the first needs no number.
+    fn file_name(self, attempt: u32) -> String {
+        let (stem, ending) = self.parts();
+        if self == Self::Query || attempt <= 1 {
+            format!("{stem}.{ending}")
+        } else {
+            format!("{stem}-{attempt}.{ending}")
+        }
+    }
+
+    /// Kind and attempt of a last part of a name.
+    fn of_file_name(name: &str) -> Option<(Self, u32)> {
+        let (stem, ending) = name.split_once('.')?;
+        let (stem, attempt) = match stem.split_once('-') {
+            Some((stem, number)) => (stem, number.parse().ok()?),
+            None => (stem, 1),
+        };
+        let found = |kind: &Self| kind.parts() == (stem, ending);
+        Some((Self::ALL.into_iter().find(found)?, attempt))
     }
 }
 
@@ -56,6 +89,8 @@ impl Kind {
 pub struct Present {
     /// Which.
     pub kind: Kind,
+    /// Of which attempt; 1 for a query.
+    pub attempt: u32,
     /// When it was last written.
     pub modified_at: Timestamp,
 }
@@ -77,6 +112,15 @@ pub enum ObjectError {
     /// The store refused or is away.
     #[error("the object store does not answer: {0}")]
     Store(#[from] object_store::Error),
+    /// The store elsewhere is away, throttles or was not heard in time.
+    #[error("the object store is away: {0}")]
+    Away(String),
+    /// The store elsewhere does not let us.
+    #[error("{0}")]
+    Denied(String),
+    /// The store cannot be used as it is set up.
+    #[error("{0}")]
+    SetUp(String),
     /// Reading the source failed.
     #[error("reading failed: {0}")]
     Io(#[from] std::io::Error),
@@ -85,8 +129,18 @@ pub enum ObjectError {
 /// The objects of all jobs.
 #[derive(Debug, Clone)]
 pub struct Objects {
-    store: Arc<dyn ObjectStore>,
-    root: PathBuf,
+    place: Place,
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    /// Files under this folder.
+    Folder {
+        store: Arc<dyn ObjectStore>,
+        root: PathBuf,
+    },
+    /// A store elsewhere, with local copies for those who need files.
+    Elsewhere { store: Remote, copies: Arc<Copies> },
 }
 
 impl Objects {
@@ -98,10 +152,7 @@ impl Objects {
         std::fs::create_dir_all(folder)?;
         let root = folder.canonicalize()?;
         let store = LocalFileSystem::new_with_prefix(&root)?.with_automatic_cleanup(true);
-        Ok(Self {
-            store: Arc::new(store),
-            root,
-        })
+        Ok(Self::files(store, root))
     }
 
     /// Objects under a folder that must be there; nothing is made.
@@ -111,10 +162,28 @@ impl Objects {
     pub fn in_existing_folder(folder: &Path) -> Result<Self, ObjectError> {
         let root = folder.canonicalize()?;
         let store = LocalFileSystem::new_with_prefix(&root)?;
-        Ok(Self {
-            store: Arc::new(store),
-            root,
-        })
+        Ok(Self::files(store, root))
+    }
+
+    fn files(store: LocalFileSystem, root: PathBuf) -> Self {
+        Self {
+            place: Place::Folder {
+                store: Arc::new(store),
+                root,
+            },
+        }
+    }
+
+    /// Objects in a store elsewhere. What needs a file gets a copy in `copies`, an empty folder of this
+    /// process alone; those that nobody uses are kept up to `copies_bytes` in all.
+    #[must_use]
+    pub fn elsewhere(store: Arc<dyn ObjectStore>, copies: PathBuf, copies_bytes: u64) -> Self {
+        Self {
+            place: Place::Elsewhere {
+                store: Remote::new(store),
+                copies: Arc::new(Copies::new(copies, copies_bytes)),
+            },
+        }
     }
 
     fn prefix(job: &str) -> Result<Key, ObjectError> {
@@ -125,16 +194,13 @@ impl Objects {
         Ok(Key::from_iter([JOBS, job]))
     }
 
-    fn key(job: &str, kind: Kind) -> Result<Key, ObjectError> {
-        Ok(Self::prefix(job)?.join(kind.file_name()))
+    fn key(job: &str, kind: Kind, attempt: u32) -> Result<Key, ObjectError> {
+        Ok(Self::prefix(job)?.join(kind.file_name(attempt)))
     }
 
     fn missing(error: object_store::Error, job: &str, kind: Kind) -> ObjectError {
         match error {
-            object_store::Error::NotFound { .. } => ObjectError::Missing {
-                kind,
-                job: job.to_owned(),
-            },
+            object_store::Error::NotFound { .. } => absent(job, kind),
             other => ObjectError::Store(other),
         }
     }
@@ -147,32 +213,17 @@ impl Objects {
         &self,
         job: &str,
         kind: Kind,
-        mut source: impl AsyncRead + Unpin + Send,
+        attempt: u32,
+        source: impl AsyncRead + Unpin + Send,
     ) -> Result<u64, ObjectError> {
-        let upload = self.store.put_multipart(&Self::key(job, kind)?).await?;
-        let mut writer = WriteMultipart::new_with_chunk_size(upload, CHUNK);
-        let mut buffer = vec![0_u8; CHUNK];
-        let mut total = 0_u64;
-        loop {
-            let read = match source.read(&mut buffer).await {
-                Ok(read) => read,
-                Err(error) => {
-                    writer.abort().await?;
-                    return Err(error.into());
-                }
-            };
-            let Some(piece) = buffer.get(..read).filter(|piece| !piece.is_empty()) else {
-                break;
-            };
-            writer.wait_for_capacity(PARTS_UNDER_WAY).await?;
-            writer.write(piece);
-            total += read as u64;
+        let key = Self::key(job, kind, attempt)?;
+        match &self.place {
+            Place::Folder { store, .. } => put_file(store, &key, source).await,
+            Place::Elsewhere { store, .. } => store.put(&key, source).await,
         }
-        writer.finish().await?;
-        Ok(total)
     }
 
-    /// The object as a stream of pieces, with its size.
+    /// The object as a stream of pieces, with its size. A stream that ends has given all of it.
     ///
     /// # Errors
     /// [`ObjectError::Missing`] if it is not there.
@@ -180,60 +231,107 @@ impl Objects {
         &self,
         job: &str,
         kind: Kind,
+        attempt: u32,
     ) -> Result<(u64, BoxStream<'static, std::io::Result<Bytes>>), ObjectError> {
-        let found = self.store.get(&Self::key(job, kind)?).await;
-        let found = found.map_err(|error| Self::missing(error, job, kind))?;
-        let size = found.meta.size;
-        let pieces = found.into_stream().map_err(std::io::Error::other);
-        Ok((size, pieces.boxed()))
+        let key = Self::key(job, kind, attempt)?;
+        match &self.place {
+            Place::Folder { store, .. } => {
+                let found = store.get(&key).await;
+                let found = found.map_err(|error| Self::missing(error, job, kind))?;
+                let size = found.meta.size;
+                let pieces = found.into_stream().map_err(std::io::Error::other);
+                Ok((size, pieces.boxed()))
+            }
+            Place::Elsewhere { store, .. } => {
+                let found = store.get(&key).await?;
+                found.ok_or_else(|| absent(job, kind))
+            }
+        }
     }
 
     /// The first bytes of an object, for a preview.
     ///
     /// # Errors
     /// [`ObjectError::Missing`] if it is not there.
-    pub async fn head(&self, job: &str, kind: Kind, limit: u64) -> Result<Bytes, ObjectError> {
-        let key = Self::key(job, kind)?;
-        let meta = self.store.head(&key).await;
-        let size = meta.map_err(|error| Self::missing(error, job, kind))?.size;
-        if size == 0 {
-            return Ok(Bytes::new());
+    pub async fn head(
+        &self,
+        job: &str,
+        kind: Kind,
+        attempt: u32,
+        limit: u64,
+    ) -> Result<Bytes, ObjectError> {
+        let key = Self::key(job, kind, attempt)?;
+        match &self.place {
+            Place::Folder { store, .. } => {
+                let meta = store.head(&key).await;
+                let meta = meta.map_err(|error| Self::missing(error, job, kind))?;
+                if meta.size == 0 {
+                    return Ok(Bytes::new());
+                }
+                Ok(store.get_range(&key, 0..meta.size.min(limit)).await?)
+            }
+            Place::Elsewhere { store, .. } => {
+                let found = store.first(&key, limit).await?;
+                found.ok_or_else(|| absent(job, kind))
+            }
         }
-        Ok(self.store.get_range(&key, 0..size.min(limit)).await?)
     }
 
-    /// The path of an object as a file, for programs that need one.
+    /// The object as a file, for programs that need one. It stays for as long as what is returned.
     ///
     /// # Errors
     /// [`ObjectError::Missing`] if it is not there.
-    pub fn path(&self, job: &str, kind: Kind) -> Result<PathBuf, ObjectError> {
-        let key = Self::key(job, kind)?;
-        let path = self.root.join(key.as_ref());
-        if path.is_file() {
-            Ok(path)
-        } else {
-            Err(ObjectError::Missing {
-                kind,
-                job: job.to_owned(),
-            })
+    pub async fn file(
+        &self,
+        job: &str,
+        kind: Kind,
+        attempt: u32,
+    ) -> Result<ObjectFile, ObjectError> {
+        let key = Self::key(job, kind, attempt)?;
+        match &self.place {
+            Place::Folder { root, .. } => {
+                let path = root.join(key.as_ref());
+                if path.is_file() {
+                    Ok(ObjectFile::lasting(path))
+                } else {
+                    Err(absent(job, kind))
+                }
+            }
+            Place::Elsewhere { store, copies } => {
+                let name = format!("{job}-{}", kind.file_name(attempt));
+                let found = copies.of(&name, || store.get(&key)).await?;
+                found.ok_or_else(|| absent(job, kind))
+            }
         }
     }
 
     /// Ids of all jobs that have objects.
     ///
     /// # Errors
-    /// If the folder cannot be read.
-    pub fn jobs(&self) -> Result<Vec<String>, ObjectError> {
-        let entries = match std::fs::read_dir(self.root.join(JOBS)) {
+    /// If the store cannot be read.
+    pub async fn jobs(&self) -> Result<Vec<String>, ObjectError> {
+        let root = match &self.place {
+            Place::Folder { root, .. } => root.join(JOBS),
+            Place::Elsewhere { store, .. } => return store.below(&Key::from(JOBS)).await,
+        };
+        let mut entries = match tokio::fs::read_dir(root).await {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error.into()),
         };
         let mut jobs = Vec::new();
-        for entry in entries {
-            jobs.extend(entry?.file_name().into_string());
+        while let Some(entry) = entries.next_entry().await? {
+            jobs.extend(entry.file_name().into_string());
         }
         Ok(jobs)
+    }
+
+    async fn list(&self, job: &str) -> Result<Vec<ObjectMeta>, ObjectError> {
+        let prefix = Self::prefix(job)?;
+        match &self.place {
+            Place::Folder { store, .. } => Ok(store.list(Some(&prefix)).try_collect().await?),
+            Place::Elsewhere { store, .. } => store.list(&prefix).await,
+        }
     }
 
     /// What a job keeps, and since when.
@@ -241,15 +339,12 @@ impl Objects {
     /// # Errors
     /// If the store refuses.
     pub async fn of_job(&self, job: &str) -> Result<Vec<Present>, ObjectError> {
-        let listed = self.store.list(Some(&Self::prefix(job)?));
-        let metas: Vec<ObjectMeta> = listed.try_collect().await?;
+        let metas = self.list(job).await?;
         let present = metas.iter().filter_map(|meta| {
-            let name = meta.location.filename()?;
-            let kind = Kind::ALL
-                .into_iter()
-                .find(|kind| kind.file_name() == name)?;
+            let (kind, attempt) = Kind::of_file_name(meta.location.filename()?)?;
             Some(Present {
                 kind,
+                attempt,
                 modified_at: Timestamp(meta.last_modified.timestamp_millis()),
             })
         });
@@ -261,15 +356,98 @@ impl Objects {
     /// # Errors
     /// If the store refuses.
     pub async fn remove_all(&self, job: &str) -> Result<(), ObjectError> {
-        let prefix = Self::prefix(job)?;
-        let listed = self.store.list(Some(&prefix));
-        let keys: Vec<Key> = listed.map_ok(|meta| meta.location).try_collect().await?;
-        for key in keys {
-            match self.store.delete(&key).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(error.into()),
+        self.remove(job, |_| true).await
+    }
+
+    /// Removes the results of attempts before this one, once it has its own.
+    ///
+    /// # Errors
+    /// If the store refuses.
+    pub async fn remove_before(&self, job: &str, attempt: u32) -> Result<(), ObjectError> {
+        if attempt <= 1 {
+            return Ok(());
+        }
+        self.remove(job, |name| {
+            Kind::of_file_name(name).is_some_and(|(kind, of)| kind != Kind::Query && of < attempt)
+        })
+        .await
+    }
+
+    async fn remove(&self, job: &str, chosen: impl Fn(&str) -> bool) -> Result<(), ObjectError> {
+        let metas = self.list(job).await?;
+        let keys = metas.into_iter().map(|meta| meta.location);
+        let keys = keys.filter(|key| key.filename().is_some_and(&chosen));
+        match &self.place {
+            Place::Folder { store, .. } => {
+                for key in keys {
+                    match store.delete(&key).await {
+                        Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                Ok(())
+            }
+            Place::Elsewhere { store, copies } => {
+                let keys: Vec<Key> = keys.collect();
+                for key in &keys {
+                    copies.forget(&format!("{job}-{}", key.filename().unwrap_or_default()));
+                }
+                store.delete(keys).await
             }
         }
-        Ok(())
+    }
+}
+
+fn absent(job: &str, kind: Kind) -> ObjectError {
+    ObjectError::Missing {
+        kind,
+        job: job.to_owned(),
+    }
+}
+
+async fn put_file(
+    store: &Arc<dyn ObjectStore>,
+    key: &Key,
+    mut source: impl AsyncRead + Unpin + Send,
+) -> Result<u64, ObjectError> {
+    let upload = store.put_multipart(key).await?;
+    let mut writer = WriteMultipart::new_with_chunk_size(upload, CHUNK);
+    let mut buffer = vec![0_u8; CHUNK];
+    let mut total = 0_u64;
+    loop {
+        let read = match source.read(&mut buffer).await {
+            Ok(read) => read,
+            Err(error) => {
+                writer.abort().await?;
+                return Err(error.into());
+            }
+        };
+        let Some(piece) = buffer.get(..read).filter(|piece| !piece.is_empty()) else {
+            break;
+        };
+        writer.wait_for_capacity(PARTS_UNDER_WAY).await?;
+        writer.write(piece);
+        total += read as u64;
+    }
+    writer.finish().await?;
+    Ok(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_kind_and_attempt() {
+        for kind in Kind::ALL {
+            for attempt in [1, 2, 17] {
+                let expected = if kind == Kind::Query { 1 } else { attempt };
+                let found = Kind::of_file_name(&kind.file_name(attempt));
+                assert_eq!(found, Some((kind, expected)));
+            }
+        }
+        assert_eq!(Kind::Archive.file_name(1), "archive.asn");
+        assert_eq!(Kind::of_file_name("archive-x.asn"), None);
+        assert_eq!(Kind::of_file_name("notes.txt"), None);
     }
 }

@@ -19,6 +19,9 @@ mod audit_store;
 #[cfg(feature = "azure")]
 #[path = "it/azurite.rs"]
 mod azurite;
+#[cfg(feature = "azure")]
+#[path = "it/blobs.rs"]
+mod blobs;
 #[path = "it/broken_off.rs"]
 mod broken_off;
 #[path = "it/cancelling.rs"]

@@ -13,7 +13,6 @@ use elb_core::{invariants::Circumstances, text, time::Timestamp};
 use elb_engine::{
     audit::{self, AuditError, Looked},
     clock::{Clock, SystemClock},
-    objects::{ObjectError, Objects},
     repository::{RepositoryError, SqliteRepository},
 };
 use thiserror::Error;
@@ -21,6 +20,7 @@ use thiserror::Error;
 use crate::{
     lock::DataLock,
     settings::{Settings, SettingsError},
+    wiring::objects,
 };
 
 /// There are violations.
@@ -42,7 +42,7 @@ enum CheckError {
     Store(#[from] RepositoryError),
     /// The objects cannot be read.
     #[error(transparent)]
-    Objects(#[from] ObjectError),
+    Objects(#[from] objects::OpenError),
     /// Reading broke off.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -72,7 +72,8 @@ async fn look(settings: Result<Settings, SettingsError>) -> Result<u64, CheckErr
         return Err(CheckError::NoStore(data.display().to_string()));
     }
     let repository = SqliteRepository::open_read_only(&state)?;
-    let objects = Objects::in_existing_folder(&data.join("objects"))?;
+    let copies = data.join("scratch/check");
+    let objects = objects::open(&settings, data, &copies, false).await?;
     let circumstances = circumstances(&settings);
     let mut violations = 0_u64;
     let mut written = Ok(());

@@ -11,11 +11,13 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 mod azure;
+mod objects;
 mod sources;
 mod store;
 mod value;
 
 pub use azure::{AzureAuth, AzureSettings};
+pub use objects::ObjectsAddress;
 use sources::{Chosen, Sources};
 pub use store::StoreAddress;
 
@@ -67,6 +69,23 @@ pub struct Flags {
     /// azure-tables:https://ACCOUNT.table.core.windows.net[/TABLE] [default: sqlite:].
     #[arg(long, global = true, env = "ELB_STORE", value_name = "STORE")]
     store: Option<String>,
+    /// Where queries and results are kept: a folder, or az://ACCOUNT/CONTAINER for Azure Blob Storage
+    /// [default: objects under the data folder].
+    #[arg(long, global = true, env = "ELB_OBJECTS", value_name = "PLACE")]
+    objects: Option<String>,
+    /// Where Azure Blob Storage is asked, for an emulator or another cloud
+    /// [default: https://ACCOUNT.blob.core.windows.net].
+    #[arg(
+        long,
+        global = true,
+        env = "ELB_AZURE_BLOB_ENDPOINT",
+        value_name = "URL"
+    )]
+    azure_blob_endpoint: Option<String>,
+    /// How much of results in Azure is kept on this machine beside what is being read: kB, MB, GB
+    /// [default: 2GB].
+    #[arg(long, env = "ELB_OBJECTS_CACHE", value_name = "SIZE")]
+    objects_cache: Option<String>,
     /// How this server proves to Azure who it is: auto, managed-identity, workload-identity, cli,
     /// client-secret, or key [default: auto].
     #[arg(long, global = true, env = "ELB_AZURE_AUTH", value_name = "KIND")]
@@ -202,6 +221,10 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where the state is kept.
     pub store: StoreAddress,
+    /// Where the objects are kept.
+    pub objects: ObjectsAddress,
+    /// How many bytes of local copies of them are kept.
+    pub objects_cache: u64,
     /// How this server proves to Azure who it is.
     pub azure: AzureSettings,
     /// Folders with databases of others.
@@ -275,7 +298,17 @@ impl Settings {
                 .take("azure_allow_key", flags.azure_allow_key, "false")
                 .read(value::yes_no)?,
         };
-        azure.access_to(&store)?;
+        let objects = ObjectsAddress::of(
+            &sources.take("objects", flags.objects, ""),
+            &sources.take("azure_blob_endpoint", flags.azure_blob_endpoint, ""),
+        )?;
+        let objects_cache = sources.take("objects_cache", flags.objects_cache, "2GB");
+        if store.account().is_some() || objects.account().is_none() {
+            azure.access_to(&store)?;
+        }
+        if objects.account().is_some() {
+            azure.access_to_objects(&objects)?;
+        }
         let databases = sources.take("databases", flags.databases, "");
         let examples = sources.take("examples", flags.examples, "true");
         let blast_bin = sources.take("blast_bin", flags.blast_bin, "");
@@ -302,6 +335,8 @@ impl Settings {
             listen: loopback(&listen)?,
             data_dir: data_dir.read(value::folder)?,
             store,
+            objects,
+            objects_cache: objects_cache.read(value::size)?,
             azure,
             databases: folders,
             examples: examples.read(value::yes_no)?,

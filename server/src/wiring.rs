@@ -17,7 +17,6 @@ use elb_engine::{
     jobs::Jobs,
     lease::{LeaseTerms, Member},
     lifecycle::{Admission, Context},
-    objects::{ObjectError, Objects},
     repository::RepositoryError,
     service::ServiceLimits,
     toolkit::{Toolkit, ToolkitError},
@@ -33,6 +32,7 @@ use crate::{
     state::AppState,
 };
 
+pub mod objects;
 pub mod store;
 
 use store::StoreError;
@@ -51,7 +51,7 @@ pub enum StartError {
     Load(#[from] RepositoryError),
     /// The objects cannot be opened.
     #[error(transparent)]
-    Objects(#[from] ObjectError),
+    Objects(#[from] objects::OpenError),
     /// The databases cannot be looked at.
     #[error(transparent)]
     Databases(#[from] DatabaseError),
@@ -133,7 +133,7 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
         member = member.with_diary(data.join("member"));
     }
     let jobs = Jobs::load(repository, clock.clone(), member.clone()).await?;
-    let objects = Objects::in_folder(&data.join("objects"))?;
+    let objects = objects::open(settings, &data, &scratch.join("objects"), true).await?;
     let logs = JobLogs::in_folder(&data.join("logs"), clock).map_err(folder)?;
     let limits = RunLimits {
         processes: settings.jobs,

@@ -19,6 +19,9 @@ mod audit;
 #[cfg(feature = "azure")]
 #[path = "it/azure.rs"]
 mod azure;
+#[cfg(feature = "azure")]
+#[path = "it/blobs.rs"]
+mod blobs;
 #[path = "it/bulk.rs"]
 mod bulk;
 #[path = "it/check.rs"]

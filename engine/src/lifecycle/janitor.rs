@@ -99,7 +99,7 @@ async fn empty_tombstones(context: &Context) -> Result<(), Failure> {
 
 /// Removes query, results, log and work folder of every job whose row says that they are gone.
 async fn remove_leftovers(context: &Context) -> Result<(), Failure> {
-    let mut left = context.objects.jobs()?;
+    let mut left = context.objects.jobs().await?;
     left.extend(context.logs.jobs()?);
     left.extend(context.executor.left_behind().await);
     left.sort_unstable();

@@ -13,7 +13,7 @@ use tokio_util::io::ReaderStream;
 
 use super::{Caller, JobService, ServiceError, results::Fate, sam};
 use crate::{
-    objects::{Kind, ObjectError},
+    objects::{Kind, ObjectFile},
     toolkit::{self, Tool, exit},
 };
 
@@ -155,7 +155,7 @@ impl JobService {
     /// [`ServiceError::NoSuchJob`], or the object store's.
     pub async fn query_file(&self, caller: &Caller, id: &str) -> Result<Download, ServiceError> {
         self.detail(caller, id)?;
-        let (size, pieces) = self.inner.objects.get(id, Kind::Query).await?;
+        let (size, pieces) = self.inner.objects.get(id, Kind::Query, 1).await?;
         Ok(Download {
             file_name: format!("{id}-query.fasta"),
             media_type: "text/plain; charset=utf-8",
@@ -175,7 +175,7 @@ impl JobService {
         limit: u64,
     ) -> Result<String, ServiceError> {
         self.detail(caller, id)?;
-        let head = self.inner.objects.head(id, Kind::Query, limit).await?;
+        let head = self.inner.objects.head(id, Kind::Query, 1, limit).await?;
         Ok(String::from_utf8_lossy(&head).into_owned())
     }
 
@@ -200,7 +200,9 @@ impl JobService {
         let file_name = format!("{id}.{}", format.extension());
         let media_type = format.media_type();
         if format == Format::Archive {
-            let (size, pieces) = self.inner.objects.get(id, Kind::Archive).await?;
+            let attempt = detail.row.attempt;
+            let found = self.inner.objects.get(id, Kind::Archive, attempt).await;
+            let (size, pieces) = found?;
             return Ok(Download {
                 file_name,
                 media_type,
@@ -210,13 +212,14 @@ impl JobService {
         }
         self.require_database(&detail)?;
         let mut command = self.inner.toolkit.command(Tool::BlastFormatter);
-        command.arg("-archive").arg(self.archive_path(id)?);
+        let archive = self.result_file(&detail, Kind::Archive).await?;
+        command.arg("-archive").arg(archive.path());
         command.args(["-outfmt", &format.number().to_string()]);
         limit_rows(&mut command, format, detail.spec.options.max_target_seqs);
         let pieces = if format == Format::Sam {
             sam::with_one_head(&self.inner.toolkit, command, &self.inner.scratch).await?
         } else {
-            streamed(command)?
+            streamed(command, archive)?
         };
         Ok(Download {
             file_name,
@@ -224,18 +227,6 @@ impl JobService {
             size: None,
             pieces,
         })
-    }
-
-    fn archive_path(&self, id: &str) -> Result<std::path::PathBuf, ServiceError> {
-        self.inner
-            .objects
-            .path(id, Kind::Archive)
-            .map_err(|error| match error {
-                ObjectError::Missing { .. } => {
-                    ServiceError::NoResults("the results are no longer stored".to_owned())
-                }
-                other => other.into(),
-            })
     }
 
     /// Formatting reads the subjects from the database: it must be there, as it was searched.
@@ -275,9 +266,11 @@ fn limit_rows(command: &mut Command, format: Format, max_target_seqs: Option<u32
     }
 }
 
-/// The output of a process as a stream that ends in an error if the process does.
+/// The output of a process as a stream that ends in an error if the process does. What the process reads
+/// is held until then.
 fn streamed(
     mut command: Command,
+    reads: ObjectFile,
 ) -> Result<BoxStream<'static, std::io::Result<Bytes>>, ServiceError> {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| {
@@ -292,6 +285,7 @@ fn streamed(
     let reading = tokio::spawn(toolkit::read_capped(stderr, STDERR_CAP));
     let last = futures::stream::once(async move {
         let status = child.wait().await?;
+        drop(reads);
         // What it wrote to stderr only explains a failure; without it the status still tells.
         let text = reading.await.unwrap_or_default();
         if status.success() {

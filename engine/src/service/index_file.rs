@@ -110,7 +110,7 @@ impl JobService {
             ) => ServiceError::BadRequest(missing.to_string()),
             other => other,
         })?;
-        let path = self.hits_path(id)?;
+        let index_file = self.hits_file(&detail).await?;
         let (file_name, media_type) = (format!("{id}{}", file.ending()), file.media_type());
         let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(PIECES_UNDER_WAY);
         tokio::task::spawn_blocking(move || {
@@ -119,7 +119,7 @@ impl JobService {
                 let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
                 sender.blocking_send(Ok(Bytes::from(piece))).map_err(gone)
             };
-            let outcome = ResultsIndex::open(&path).and_then(|index| {
+            let outcome = ResultsIndex::open(index_file.path()).and_then(|index| {
                 file.write(&index, |text| {
                     gathered.extend_from_slice(text.as_bytes());
                     if gathered.len() < PIECE {

@@ -3,13 +3,11 @@
 //! Owns who may read which index. The index is opened for each request: it is one file, and opening
 //! it costs less than keeping thousands open.
 
-use std::path::PathBuf;
-
 use elb_core::view::JobDetail;
 
 use super::{Caller, JobService, ServiceError, download::require_results};
 use crate::{
-    objects::{Kind, ObjectError},
+    objects::{Kind, ObjectError, ObjectFile},
     results::{ResultsError, ResultsIndex},
 };
 
@@ -26,17 +24,27 @@ impl JobService {
     ) -> Result<T, ServiceError> {
         let detail = self.detail(caller, id)?;
         require_results(&detail)?;
-        let path = self.hits_path(id)?;
-        let reading = tokio::task::spawn_blocking(move || read(&ResultsIndex::open(&path)?));
+        let file = self.hits_file(&detail).await?;
+        let reading = tokio::task::spawn_blocking(move || read(&ResultsIndex::open(file.path())?));
         let outcome = reading
             .await
             .map_err(|error| ServiceError::Internal(error.to_string()))?;
         Ok(outcome?)
     }
 
-    pub(super) fn hits_path(&self, id: &str) -> Result<PathBuf, ServiceError> {
-        let path = self.inner.objects.path(id, Kind::Hits);
-        path.map_err(|error| match error {
+    pub(super) async fn hits_file(&self, detail: &JobDetail) -> Result<ObjectFile, ServiceError> {
+        self.result_file(detail, Kind::Hits).await
+    }
+
+    /// A result of the job's attempt as a file, which stays for as long as it is held.
+    pub(super) async fn result_file(
+        &self,
+        detail: &JobDetail,
+        kind: Kind,
+    ) -> Result<ObjectFile, ServiceError> {
+        let (id, attempt) = (&detail.row.id, detail.row.attempt);
+        let file = self.inner.objects.file(id, kind, attempt).await;
+        file.map_err(|error| match error {
             ObjectError::Missing { .. } => {
                 ServiceError::NoResults("the results are no longer stored".to_owned())
             }

@@ -188,7 +188,7 @@ impl JobService {
             ServiceError::Internal(format!("the query cannot be read back: {error}"))
         })?);
         crash::point(Point::BeforeQuery);
-        self.inner.objects.put(&id, Kind::Query, file).await?;
+        self.inner.objects.put(&id, Kind::Query, 1, file).await?;
         crash::point(Point::AfterQuery);
         let mut job = self.new_job(id, caller, spec, &title, &query);
         job.warnings = warnings;

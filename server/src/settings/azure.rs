@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{SettingsError, sources::Chosen, store::StoreAddress};
+use super::{ObjectsAddress, SettingsError, sources::Chosen, store::StoreAddress};
 
 /// Account and key of every emulator of Azure Storage, which are no secret
 /// (learn.microsoft.com/azure/storage/common/storage-connect-azurite).
@@ -74,13 +74,24 @@ impl AzureSettings {
     /// # Errors
     /// What does not fit together.
     pub fn access_to(&self, store: &StoreAddress) -> Result<AzureAuth, SettingsError> {
+        self.access(store.account(), store.is_emulator())
+    }
+
+    /// What is used for the objects; as [`Self::access_to`].
+    ///
+    /// # Errors
+    /// What does not fit together.
+    pub fn access_to_objects(&self, objects: &ObjectsAddress) -> Result<AzureAuth, SettingsError> {
+        self.access(objects.account(), objects.is_emulator())
+    }
+
+    fn access(&self, account: Option<&str>, emulator: bool) -> Result<AzureAuth, SettingsError> {
         let auth = self.auth.read(|text| match text {
             "key" => Ok(None),
             name if IDENTITIES.contains(&name) => Ok(Some(name.to_owned())),
             _ => Err(format!("must be {} or key", IDENTITIES.join(", "))),
         })?;
         let key = self.key.text.trim();
-        let emulator = store.is_emulator();
         match auth {
             Some(name) if name == "auto" && emulator => Ok(AzureAuth::Key(match key {
                 "" => EMULATOR_KEY.to_owned(),
@@ -90,7 +101,7 @@ impl AzureSettings {
             Some(name) => Err(SettingsError::Dangerous(format!(
                 "azure_key is set, but azure_auth is {name}, which does not use it: remove the key, or set ELB_AZURE_AUTH=key"
             ))),
-            None if key.is_empty() && store.account() == Some(EMULATOR_ACCOUNT) && emulator => {
+            None if key.is_empty() && account == Some(EMULATOR_ACCOUNT) && emulator => {
                 Ok(AzureAuth::Key(EMULATOR_KEY.to_owned()))
             }
             None if key.is_empty() => Err(SettingsError::Dangerous(

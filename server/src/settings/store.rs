@@ -115,7 +115,7 @@ impl StoreAddress {
 }
 
 /// Whether an address, with its port and what follows, is one of this machine.
-fn is_this_machine(authority: &str) -> bool {
+pub(super) fn is_this_machine(authority: &str) -> bool {
     let authority = authority.split('/').next().unwrap_or_default();
     let host = authority
         .rsplit_once(':')

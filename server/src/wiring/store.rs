@@ -79,7 +79,8 @@ pub async fn open(
     }
 }
 
-/// The credential of an identity, by its name in the settings.
+/// The credential of an identity, by its name in the settings. There is one in the process: tables and
+/// blobs share its tokens.
 ///
 /// # Errors
 /// If the environment lacks what the identity needs.
@@ -88,7 +89,19 @@ pub fn credential(
     name: &str,
     clock: Arc<dyn Clock>,
 ) -> Result<elb_engine::azure::AzureCredential, elb_engine::azure::AzureError> {
+    use std::sync::{Mutex, PoisonError};
+
     use elb_engine::azure::{AzureCredential, Identity};
+
+    static MADE: Mutex<Option<(Identity, AzureCredential)>> = Mutex::new(None);
     let identity = Identity::parse(name).unwrap_or(Identity::Auto);
-    AzureCredential::new(identity, &|name| std::env::var(name).ok(), clock)
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((of, credential)) = &*made
+        && *of == identity
+    {
+        return Ok(credential.clone());
+    }
+    let credential = AzureCredential::new(identity, &|name| std::env::var(name).ok(), clock)?;
+    *made = Some((identity, credential.clone()));
+    Ok(credential)
 }

@@ -247,6 +247,9 @@ async fn help_documents_every_setting_with_its_variable_and_default() {
         "listen",
         "data-dir",
         "store",
+        "objects",
+        "azure-blob-endpoint",
+        "objects-cache",
         "azure-auth",
         "azure-key",
         "azure-allow-key",
@@ -277,5 +280,5 @@ async fn help_documents_every_setting_with_its_variable_and_default() {
             "{name}: {out}"
         );
     }
-    assert_eq!(out.matches("[default: ").count(), 26, "{out}");
+    assert_eq!(out.matches("[default: ").count(), 29, "{out}");
 }

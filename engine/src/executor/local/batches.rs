@@ -23,8 +23,11 @@ use crate::{
 fn object_error(error: ObjectError) -> ExecutorError {
     let code = match error {
         ObjectError::Missing { .. } => ErrorCode::QueryInvalid,
-        ObjectError::BadId(_) => ErrorCode::Internal,
-        ObjectError::Store(_) | ObjectError::Io(_) => ErrorCode::TemporarilyUnavailable,
+        ObjectError::BadId(_) | ObjectError::SetUp(_) => ErrorCode::Internal,
+        ObjectError::Store(_)
+        | ObjectError::Away(_)
+        | ObjectError::Denied(_)
+        | ObjectError::Io(_) => ErrorCode::TemporarilyUnavailable,
     };
     ExecutorError::new(code, format!("the stored query cannot be read: {error}"))
 }
@@ -45,7 +48,7 @@ pub(super) async fn split(
     let processes = u32::try_from(processes).unwrap_or(u32::MAX);
     let batches = batch::plan(unit, lengths, processes);
     let (_, mut pieces) = objects
-        .get(&job.id, Kind::Query)
+        .get(&job.id, Kind::Query, job.attempt)
         .await
         .map_err(object_error)?;
     let mut splitter = BatchSplitter::new(&batches);
@@ -93,7 +96,7 @@ async fn close(open: Option<(usize, tokio::fs::File)>) -> Result<(), ExecutorErr
 /// Reads the stored query once and checks again what BLAST+ would let pass.
 async fn record_lengths(objects: &Objects, job: &Job) -> Result<Vec<u64>, ExecutorError> {
     let (_, mut pieces) = objects
-        .get(&job.id, Kind::Query)
+        .get(&job.id, Kind::Query, job.attempt)
         .await
         .map_err(object_error)?;
     let expect = Expect::Query(job.spec.program.query_molecule());

@@ -39,6 +39,10 @@ const PIECE: usize = 1 << 20;
 fn stored(error: ObjectError) -> ExecutorError {
     match error {
         ObjectError::Io(error) => disk_error("the results cannot be stored", &error),
+        ObjectError::Away(_) => ExecutorError::new(
+            ErrorCode::TemporarilyUnavailable,
+            format!("the results cannot be stored: {error}"),
+        ),
         other => {
             let message = other.to_string();
             let full = message.contains("No space left") || message.contains("StorageFull");
@@ -88,7 +92,10 @@ pub(super) async fn export(
     });
     let joined = async {
         let source = Concatenated::open(archives, pulse.clone()).await?;
-        let put = executor.objects.put(&job.id, Kind::Archive, source).await;
+        let put = executor
+            .objects
+            .put(&job.id, Kind::Archive, job.attempt, source)
+            .await;
         crash::point(Point::AfterArchive);
         put.map_err(stored)
     };
@@ -103,10 +110,13 @@ pub(super) async fn export(
     let file = tokio_util::io::InspectReader::new(file, |_| pulse.beat());
     executor
         .objects
-        .put(&job.id, Kind::Hits, file)
+        .put(&job.id, Kind::Hits, job.attempt, file)
         .await
         .map_err(stored)?;
     crash::point(Point::AfterHits);
+    if let Err(error) = executor.objects.remove_before(&job.id, job.attempt).await {
+        tracing::warn!(job = %job.id, %error, "results of an earlier attempt stay until the search is deleted");
+    }
     if let Err(error) = fs::remove_file(&index) {
         tracing::warn!(job = %job.id, %error, "the draft of the index stays until the work folder goes");
     }

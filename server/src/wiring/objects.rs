@@ -1,0 +1,90 @@
+//! Opening the objects where the settings say that they are.
+
+use std::path::Path;
+
+use elb_engine::objects::{ObjectError, Objects};
+use thiserror::Error;
+
+use crate::settings::{ObjectsAddress, Settings, SettingsError};
+
+/// The folder of the objects under the data folder.
+const OBJECTS: &str = "objects";
+
+/// Why the objects cannot be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// They are not there, or refuse.
+    #[error("the objects cannot be used: {0}")]
+    Objects(#[from] ObjectError),
+    /// How to prove who this server is makes no sense there.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// There is no such identity here.
+    #[cfg(feature = "azure")]
+    #[error(transparent)]
+    Identity(#[from] elb_engine::azure::AzureError),
+    /// This program was built without Azure.
+    #[cfg(not(feature = "azure"))]
+    #[error(
+        "this program was built without Azure (feature `azure`); the objects can only be in a folder"
+    )]
+    NoAzure,
+}
+
+/// Opens the objects. With `create`, folder or container is made if it is not there. Copies of what is
+/// elsewhere are put into `copies`, which is of this process alone.
+///
+/// # Errors
+/// What stands against it, and what to do.
+pub async fn open(
+    settings: &Settings,
+    data: &Path,
+    copies: &Path,
+    create: bool,
+) -> Result<Objects, OpenError> {
+    match &settings.objects {
+        ObjectsAddress::Folder(folder) => {
+            let folder = folder.clone().unwrap_or_else(|| data.join(OBJECTS));
+            Ok(if create {
+                Objects::in_folder(&folder)?
+            } else {
+                Objects::in_existing_folder(&folder)?
+            })
+        }
+        #[cfg(feature = "azure")]
+        ObjectsAddress::AzureBlobs {
+            endpoint,
+            account,
+            container,
+        } => {
+            use elb_engine::{
+                clock::SystemClock,
+                objects::blobs::{BlobAccess, BlobsConfig},
+            };
+
+            use crate::settings::AzureAuth;
+            let access = match settings.azure.access_to_objects(&settings.objects)? {
+                AzureAuth::Key(key) => BlobAccess::Key(key),
+                AzureAuth::Identity(name) => {
+                    let clock = std::sync::Arc::new(SystemClock);
+                    BlobAccess::Identity(super::store::credential(&name, clock)?)
+                }
+            };
+            let config = BlobsConfig {
+                account: account.clone(),
+                container: container.clone(),
+                endpoint: endpoint.clone(),
+                access,
+                create,
+                copies: copies.to_owned(),
+                copies_bytes: settings.objects_cache,
+            };
+            Ok(Objects::in_blobs(config).await?)
+        }
+        #[cfg(not(feature = "azure"))]
+        ObjectsAddress::AzureBlobs { .. } => {
+            let _ = copies;
+            Err(OpenError::NoAzure)
+        }
+    }
+}
