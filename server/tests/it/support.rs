@@ -13,7 +13,7 @@ use elb_engine::service::Caller;
 use elb_server::{
     AppState,
     lock::DataLock,
-    settings::{AzureSettings, LogFormat, Settings, StoreAddress},
+    settings::{AzureSettings, LogFormat, ObjectsAddress, Settings, StoreAddress},
     wiring::{self, Started},
 };
 use serde_json::Value;
@@ -40,6 +40,8 @@ pub fn settings(data: &Path) -> Settings {
         data_dir: data.to_owned(),
         store: StoreAddress::Sqlite(None),
         azure: AzureSettings::identity("auto"),
+        objects: ObjectsAddress::Folder(None),
+        objects_cache: 2_000_000_000,
         databases: vec![databases().to_owned()],
         examples: false,
         blast_bin: None,
