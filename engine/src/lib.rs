@@ -8,6 +8,7 @@ pub mod audit;
 #[cfg(feature = "azure")]
 pub mod azure;
 pub mod breaker;
+pub mod cache;
 pub mod clock;
 pub mod crash;
 pub mod databases;
