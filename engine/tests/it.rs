@@ -13,6 +13,9 @@ mod altered;
 #[cfg(feature = "azure")]
 #[path = "it/azurite.rs"]
 mod azurite;
+#[cfg(feature = "azure")]
+#[path = "it/blob_databases.rs"]
+mod blob_databases;
 #[path = "it/broken_off.rs"]
 mod broken_off;
 #[path = "it/cancelling.rs"]

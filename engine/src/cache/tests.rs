@@ -87,10 +87,24 @@ async fn joins(cache: &Text, value: u64) -> JoinHandle<Given> {
     let before = cache.statistics();
     let own = cache.clone();
     let call = tokio::spawn(async move { gives(&own, value).await });
-    while cache.statistics() == before {
+    until(|| cache.statistics() != before).await;
+    call
+}
+
+/// Lets the others go on until it is so.
+async fn until(so: impl Fn() -> bool) {
+    for _ in 0..10_000 {
+        if so() {
+            return;
+        }
         tokio::task::yield_now().await;
     }
-    call
+    panic!("it never came to this");
+}
+
+/// Waits until no fetch is registered.
+async fn settled(cache: &Text) {
+    until(|| cache.sizes().1 == 0).await;
 }
 
 fn fresh(given: Given) -> u64 {
@@ -260,17 +274,6 @@ async fn a_refresh_that_failed_is_told_until_one_succeeds() {
     assert_eq!(fresh(gives(&cache, 3).await), 2);
 }
 
-/// Waits until no fetch is registered.
-async fn settled(cache: &Text) {
-    for _ in 0..10_000 {
-        if cache.sizes().1 == 0 {
-            return;
-        }
-        tokio::task::yield_now().await;
-    }
-    panic!("a fetch has not ended");
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_value_older_than_may_be_given_is_waited_for() {
     let cache = keeping(Old::AtOnce(seconds(60)));
@@ -429,9 +432,7 @@ async fn fetches_are_bounded_with_those_that_were_invalidated() {
     let other = cache.get(&"other", || async { Ok(2) }).await;
     assert_eq!(other, Err(CacheError::Busy(2)));
     release.send(Ok(1)).unwrap();
-    while cache.statistics().superseded == 0 || cache.permits.available_permits() == 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| cache.permits.available_permits() > 0).await;
     let other = cache.get(&"other", || async { Ok(2) }).await;
     assert_eq!(fresh(other), 2);
     assert_eq!(cache.statistics().busy, 1);

@@ -291,7 +291,7 @@ pub struct RemoteListBody {
     /// Where they are.
     pub url: String,
     /// When they were listed; null if they could not be, and `problem` says why.
-    pub as_of: Option<i64>,
+    pub as_of: Option<String>,
     /// Why the list is missing or not newer.
     pub problem: Option<String>,
     /// By name. Empty without `as_of` does not mean that there are none.

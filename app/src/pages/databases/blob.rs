@@ -32,7 +32,7 @@ pub(super) fn BlobDatabases() -> impl IntoView {
 fn Group(list: RemoteList) -> impl IntoView {
     let problem = list.problem.map(|problem| {
         let old = list.as_of.is_some();
-        let class = if old { "box stale" } else { "box failure" };
+        let class = if old { "box warning" } else { "box failure" };
         let what = if old {
             "This list is not new: "
         } else {
