@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{molecule::Molecule, search::DatabaseTraits, time::Timestamp};
 
+mod remote;
+
+pub use remote::{Readiness, RemoteDatabase, RemoteList};
+
 /// The longest name of an own database, in characters.
 pub const MAX_NAME: usize = 64;
 /// The longest title, in characters.

@@ -6,7 +6,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -15,14 +15,17 @@ use thiserror::Error;
 use tokio::sync::{Mutex, watch};
 
 use crate::{
+    cache::WAIT,
     clock::Clock,
     toolkit::{Tool, Toolkit, ToolkitError},
 };
 
+pub mod blob;
 mod examples;
 mod make;
 mod scan;
 
+use blob::BlobDatabases;
 pub use make::UploadRequest;
 
 /// How often the folders' files are looked at.
@@ -80,6 +83,8 @@ pub struct Catalogue {
     changes: watch::Sender<u64>,
     /// One look at the folders at a time.
     scanning: Mutex<u64>,
+    /// Those in an object store, which are shown and cannot be searched here.
+    blob: OnceLock<BlobDatabases>,
 }
 
 impl Catalogue {
@@ -103,6 +108,7 @@ impl Catalogue {
             builds: RwLock::default(),
             changes: watch::channel(0).0,
             scanning: Mutex::new(0),
+            blob: OnceLock::new(),
         });
         catalogue.refresh().await;
         Ok(catalogue)
@@ -342,6 +348,18 @@ impl Catalogue {
         make::remove_uploaded(&self.config.own, name)?;
         self.refresh().await;
         Ok(())
+    }
+
+    /// Shows the databases of an object store too, and begins to read them. The first one counts.
+    pub fn attach_blob(&self, blob: BlobDatabases) {
+        let blob = self.blob.get_or_init(|| blob).clone();
+        tokio::spawn(async move { blob.list(WAIT).await });
+    }
+
+    /// The databases in an object store, if there is one.
+    #[must_use]
+    pub fn blob(&self) -> Option<&BlobDatabases> {
+        self.blob.get()
     }
 
     /// The settings.

@@ -9,6 +9,7 @@ pub mod audit_log;
 #[cfg(feature = "azure")]
 pub mod azure;
 pub mod breaker;
+pub mod cache;
 pub mod clock;
 pub mod crash;
 pub mod databases;

@@ -22,6 +22,8 @@ mod azurite;
 #[cfg(feature = "azure")]
 #[path = "it/blobs.rs"]
 mod blobs;
+#[path = "it/blob_databases.rs"]
+mod blob_databases;
 #[path = "it/broken_off.rs"]
 mod broken_off;
 #[path = "it/cancelling.rs"]

@@ -30,6 +30,8 @@ mod check;
 mod client;
 #[path = "it/databases.rs"]
 mod databases;
+#[path = "it/databases_blob.rs"]
+mod databases_blob;
 #[path = "it/deleted.rs"]
 mod deleted;
 #[path = "it/events.rs"]

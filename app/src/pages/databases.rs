@@ -8,6 +8,7 @@ use elb_core::{
 use leptos::prelude::*;
 use leptos_meta::Title;
 
+use self::blob::BlobDatabases;
 use super::parts::Problems;
 use crate::{
     components::time::When,
@@ -17,6 +18,8 @@ use crate::{
         live::BuildsLive,
     },
 };
+
+mod blob;
 
 /// The page.
 #[component]
@@ -51,6 +54,7 @@ pub fn DatabasesPage() -> impl IntoView {
         </div>
         <Builds builds=builds/>
         {list}
+        <BlobDatabases/>
         <p class="quiet">
             "Also looked for in the folders of ELB_DATABASES and BLASTDB: " {folders}
             ". A database that is put there shows up by itself."

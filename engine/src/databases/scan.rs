@@ -52,7 +52,7 @@ fn each_file(folder: &Path, depth: usize, take: &mut impl FnMut(&Path, &fs::Meta
 }
 
 /// Whether a file is part of a database (`db.nin`, `db.00.nsq`) and never the FASTA beside it.
-fn is_database_file(name: &str) -> bool {
+pub(super) fn is_database_file(name: &str) -> bool {
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
     ending.len() == 3 && ending.starts_with(['n', 'p'])
 }
@@ -148,7 +148,7 @@ fn collect(path: &Path, depth: usize, lines: &mut Vec<String>) {
 }
 
 /// What follows a database's name in its files: `nin`, or `00.nin` if it is in volumes.
-fn is_ending(rest: &str) -> bool {
+pub(super) fn is_ending(rest: &str) -> bool {
     let volume = rest.rsplit_once('.').map_or("", |(volume, _)| volume);
     is_database_file(&format!(".{rest}")) && volume.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -6,22 +6,47 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use elb_core::database::{Build, Database};
+use elb_core::database::{Build, Database, RemoteList};
+use elb_engine::cache::WAIT;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    api::{params::Params, schema::DatabaseBody},
+    api::{
+        params::Params,
+        schema::{DatabaseBody, RemoteListBody},
+    },
     error::{ApiError, ErrorBody},
     state::AppState,
 };
 
-/// What can be searched.
+/// Where a database is.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// On this machine: it can be searched.
+    Local,
+}
+
+/// A database on this machine.
+#[derive(Debug, Serialize)]
+pub struct Listed {
+    /// Always local; those of `blob` are elsewhere.
+    pub source: Source,
+    /// The database.
+    #[serde(flatten)]
+    pub database: Database,
+}
+
+/// What can be searched, and what else there is.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Databases {
-    /// By name.
+    /// Those on this machine, which can be searched, by name.
     #[schema(value_type = Vec<DatabaseBody>)]
-    pub databases: Vec<Database>,
+    pub databases: Vec<Listed>,
+    /// Those in the object store, which cannot be searched on this machine; null if none is set.
+    #[schema(value_type = Option<RemoteListBody>)]
+    pub blob: Option<RemoteList>,
 }
 
 /// What is being made.
@@ -42,8 +67,18 @@ pub struct Named {
 /// Databases
 #[utoipa::path(get, path = "/api/blast/databases", tag = "databases", responses((status = 200, body = Databases)))]
 pub async fn list(State(state): State<AppState>) -> Json<Databases> {
+    let catalogue = state.service.catalogue();
+    let blob = match catalogue.blob() {
+        Some(blob) => Some(blob.list(WAIT).await),
+        None => None,
+    };
+    let local = catalogue.list().into_iter().map(|database| Listed {
+        source: Source::Local,
+        database,
+    });
     Json(Databases {
-        databases: state.service.catalogue().list(),
+        databases: local.collect(),
+        blob,
     })
 }
 

@@ -279,6 +279,8 @@ pub struct LogBody {
 /// A database.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct DatabaseBody {
+    /// Where it is: local, on this machine.
+    pub source: String,
     /// Name in the catalogue.
     pub name: String,
     /// Title.
@@ -304,4 +306,59 @@ pub struct DatabaseBody {
     pub has_ids: bool,
     /// Why it cannot be read.
     pub problem: Option<String>,
+}
+
+/// The databases in an object store.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RemoteListBody {
+    /// Where they are.
+    pub url: String,
+    /// When they were listed; null if they could not be, and `problem` says why.
+    pub as_of: Option<String>,
+    /// Why the list is missing or not newer.
+    pub problem: Option<String>,
+    /// By name. Empty without `as_of` does not mean that there are none.
+    pub databases: Vec<RemoteDatabaseBody>,
+    /// Folders in which there is no database.
+    pub ignored: Vec<String>,
+}
+
+/// A database in an object store.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RemoteDatabaseBody {
+    /// Name of its folder and of its files.
+    pub name: String,
+    /// Title.
+    pub title: String,
+    /// nucleotide or protein.
+    pub molecule: String,
+    /// Sequences, if told.
+    pub sequences: Option<u64>,
+    /// Letters, if told.
+    pub letters: Option<u64>,
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// Bytes that a search keeps in memory, if told.
+    pub bytes_to_cache: Option<u64>,
+    /// Date of its making, if told.
+    pub updated: Option<String>,
+    /// Its files.
+    pub files: u64,
+    /// Its volumes.
+    pub volumes: u64,
+    /// The ways in which it is split for nodes, each as its number of shards.
+    pub shards: Vec<u64>,
+    /// Whether everything is there.
+    pub readiness: ReadinessBody,
+    /// What else has to be known.
+    pub notes: Vec<String>,
+}
+
+/// Whether everything is there that a search needs.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ReadinessBody {
+    /// ready or not_ready.
+    pub state: String,
+    /// What is missing.
+    pub reason: Option<String>,
 }
