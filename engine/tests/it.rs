@@ -19,11 +19,11 @@ mod audit_store;
 #[cfg(feature = "azure")]
 #[path = "it/azurite.rs"]
 mod azurite;
+#[path = "it/blob_databases.rs"]
+mod blob_databases;
 #[cfg(feature = "azure")]
 #[path = "it/blobs.rs"]
 mod blobs;
-#[path = "it/blob_databases.rs"]
-mod blob_databases;
 #[path = "it/broken_off.rs"]
 mod broken_off;
 #[path = "it/cancelling.rs"]

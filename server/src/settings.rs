@@ -17,7 +17,7 @@ mod store;
 mod value;
 
 pub use azure::{AzureAuth, AzureSettings};
-pub use objects::ObjectsAddress;
+pub use objects::{BlobFolder, ObjectsAddress};
 use sources::{Chosen, Sources};
 pub use store::StoreAddress;
 
@@ -82,6 +82,10 @@ pub struct Flags {
         value_name = "URL"
     )]
     azure_blob_endpoint: Option<String>,
+    /// Folder of BLAST databases in Azure Blob Storage, az://ACCOUNT/CONTAINER/FOLDER, which are listed
+    /// beside those of this machine [default: none].
+    #[arg(long, env = "ELB_DATABASES_BLOB", value_name = "FOLDER")]
+    databases_blob: Option<String>,
     /// How much of results in Azure is kept on this machine beside what is being read: kB, MB, GB
     /// [default: 2GB].
     #[arg(long, env = "ELB_OBJECTS_CACHE", value_name = "SIZE")]
@@ -223,6 +227,8 @@ pub struct Settings {
     pub store: StoreAddress,
     /// Where the objects are kept.
     pub objects: ObjectsAddress,
+    /// Where databases for clusters are.
+    pub databases_blob: Option<BlobFolder>,
     /// How many bytes of local copies of them are kept.
     pub objects_cache: u64,
     /// How this server proves to Azure who it is.
@@ -298,16 +304,22 @@ impl Settings {
                 .take("azure_allow_key", flags.azure_allow_key, "false")
                 .read(value::yes_no)?,
         };
-        let objects = ObjectsAddress::of(
-            &sources.take("objects", flags.objects, ""),
-            &sources.take("azure_blob_endpoint", flags.azure_blob_endpoint, ""),
+        let named = sources.take("objects", flags.objects, "");
+        let endpoint = sources.take("azure_blob_endpoint", flags.azure_blob_endpoint, "");
+        let databases_blob = BlobFolder::of(
+            &sources.take("databases_blob", flags.databases_blob, ""),
+            &endpoint,
         )?;
+        let objects = ObjectsAddress::of(&named, &endpoint, databases_blob.as_ref())?;
         let objects_cache = sources.take("objects_cache", flags.objects_cache, "2GB");
         if store.account().is_some() || objects.account().is_none() {
             azure.access_to(&store)?;
         }
         if objects.account().is_some() {
             azure.access_to_objects(&objects)?;
+        }
+        if let Some(folder) = &databases_blob {
+            azure.access_to_databases(folder)?;
         }
         let databases = sources.take("databases", flags.databases, "");
         let examples = sources.take("examples", flags.examples, "true");
@@ -336,6 +348,7 @@ impl Settings {
             data_dir: data_dir.read(value::folder)?,
             store,
             objects,
+            databases_blob,
             objects_cache: objects_cache.read(value::size)?,
             azure,
             databases: folders,

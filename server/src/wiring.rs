@@ -166,6 +166,10 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
         active_jobs: settings.max_active,
         key_life: settings.key_life,
     };
+    #[cfg(feature = "azure")]
+    if let Some(databases) = objects::databases(settings, Arc::new(SystemClock))? {
+        catalogue.attach_blob(databases);
+    }
     catalogue.keep_up();
     let service = JobService::start(context, catalogue, toolkit, limits, scratch);
     service.note_settings(&settings.in_short()).await;

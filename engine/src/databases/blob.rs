@@ -8,7 +8,9 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use elb_core::{database::RemoteList, text};
-use object_store::{ObjectStore, path::Path as Key};
+use object_store::ObjectStore;
+/// The path of an object, as the store writes it.
+pub use object_store::path::Path as Key;
 use thiserror::Error;
 
 use crate::{

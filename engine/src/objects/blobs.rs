@@ -12,7 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use object_store::{
-    BackoffConfig, ClientOptions, CredentialProvider, RetryConfig,
+    BackoffConfig, ClientOptions, CredentialProvider, ObjectStore, RetryConfig,
     azure::{AzureAccessKey, AzureAuthorizer, AzureCredential as Signature, MicrosoftAzureBuilder},
     client::{
         HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody,
@@ -65,65 +65,102 @@ pub struct BlobsConfig {
     pub copies_bytes: u64,
 }
 
+/// A container's store, with the client and the signature that it uses.
+struct Opened {
+    store: Arc<dyn ObjectStore>,
+    client: HttpClient,
+    signer: Arc<dyn CredentialProvider<Credential = Signature>>,
+}
+
+/// Sets a store up; nothing is asked yet.
+fn opened(
+    account: &str,
+    container: &str,
+    endpoint: &str,
+    access: &BlobAccess,
+) -> Result<Opened, ObjectError> {
+    if matches!(access, BlobAccess::Identity(_)) && !endpoint.starts_with("https://") {
+        return Err(ObjectError::SetUp(format!(
+            "{endpoint} is no https address, over which alone tokens are sent; an emulator needs its key (ELB_AZURE_AUTH=key)"
+        )));
+    }
+    let http = Connector::default();
+    let options = ClientOptions::new()
+        .with_connect_timeout(CONNECT)
+        .with_timeout(REQUEST)
+        .with_allow_http(endpoint.starts_with("http://"));
+    let signer: Arc<dyn CredentialProvider<Credential = Signature>> = match access {
+        BlobAccess::Identity(credential) => Arc::new(Signer(credential.clone())),
+        BlobAccess::Key(key) => {
+            let key = AzureAccessKey::try_new(key).map_err(|_| {
+                ObjectError::SetUp(
+                    "the key of the storage account (ELB_AZURE_KEY) is no base64".to_owned(),
+                )
+            })?;
+            let key = Signature::AccessKey(key);
+            Arc::new(object_store::StaticCredentialProvider::new(key))
+        }
+    };
+    let store = MicrosoftAzureBuilder::new()
+        .with_account(account)
+        .with_container_name(container)
+        .with_endpoint(endpoint.to_owned())
+        .with_credentials(Arc::clone(&signer))
+        .with_client_options(options.clone())
+        .with_retry(RetryConfig {
+            backoff: BackoffConfig {
+                init_backoff: Duration::from_millis(100),
+                max_backoff: LONGEST_WAIT,
+                base: 2.,
+            },
+            max_retries: REPEATS,
+            retry_timeout: REPEAT_FOR,
+        })
+        .with_http_connector(http.clone())
+        .build()
+        .map_err(|error| ObjectError::SetUp(error.to_string()))?;
+    let client = http.connect(&options)?;
+    Ok(Opened {
+        store: Arc::new(store),
+        client,
+        signer,
+    })
+}
+
+/// A container that is only read, such as that of the databases. Nothing is asked yet.
+///
+/// # Errors
+/// [`ObjectError::SetUp`] if what is given cannot fit together.
+pub fn to_read(
+    account: &str,
+    container: &str,
+    endpoint: &str,
+    access: &BlobAccess,
+) -> Result<Arc<dyn ObjectStore>, ObjectError> {
+    Ok(opened(account, container, endpoint, access)?.store)
+}
+
 impl Objects {
     /// Objects in a container, which is created if needed and allowed.
     ///
     /// # Errors
     /// If it cannot be reached or used: what is missing, and what to do.
     pub async fn in_blobs(config: BlobsConfig) -> Result<Self, ObjectError> {
-        if matches!(config.access, BlobAccess::Identity(_))
-            && !config.endpoint.starts_with("https://")
-        {
-            return Err(ObjectError::SetUp(format!(
-                "{} is no https address, over which alone tokens are sent; an emulator needs its key (ELB_AZURE_AUTH=key)",
-                config.endpoint
-            )));
-        }
-        let http = Connector::default();
-        let options = ClientOptions::new()
-            .with_connect_timeout(CONNECT)
-            .with_timeout(REQUEST)
-            .with_allow_http(config.endpoint.starts_with("http://"));
-        let signer: Arc<dyn CredentialProvider<Credential = Signature>> = match &config.access {
-            BlobAccess::Identity(credential) => Arc::new(Signer(credential.clone())),
-            BlobAccess::Key(key) => {
-                let key = AzureAccessKey::try_new(key).map_err(|_| {
-                    ObjectError::SetUp(
-                        "the key of the storage account (ELB_AZURE_KEY) is no base64".to_owned(),
-                    )
-                })?;
-                let key = Signature::AccessKey(key);
-                Arc::new(object_store::StaticCredentialProvider::new(key))
-            }
-        };
-        let store = MicrosoftAzureBuilder::new()
-            .with_account(&config.account)
-            .with_container_name(&config.container)
-            .with_endpoint(config.endpoint.clone())
-            .with_credentials(Arc::clone(&signer))
-            .with_client_options(options.clone())
-            .with_retry(RetryConfig {
-                backoff: BackoffConfig {
-                    init_backoff: Duration::from_millis(100),
-                    max_backoff: LONGEST_WAIT,
-                    base: 2.,
-                },
-                max_retries: REPEATS,
-                retry_timeout: REPEAT_FOR,
-            })
-            .with_http_connector(http.clone())
-            .build()
-            .map_err(|error| ObjectError::SetUp(error.to_string()))?;
-        let client = http.connect(&options)?;
+        let opened = opened(
+            &config.account,
+            &config.container,
+            &config.endpoint,
+            &config.access,
+        )?;
         Container {
             config: &config,
-            client: &client,
-            signer: &*signer,
+            client: &opened.client,
+            signer: &*opened.signer,
         }
         .ensure()
         .await?;
         Ok(Self::elsewhere(
-            Arc::new(store),
+            opened.store,
             config.copies,
             config.copies_bytes,
         ))

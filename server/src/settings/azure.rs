@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{ObjectsAddress, SettingsError, sources::Chosen, store::StoreAddress};
+use super::{BlobFolder, ObjectsAddress, SettingsError, sources::Chosen, store::StoreAddress};
 
 /// Account and key of every emulator of Azure Storage, which are no secret
 /// (learn.microsoft.com/azure/storage/common/storage-connect-azurite).
@@ -83,6 +83,14 @@ impl AzureSettings {
     /// What does not fit together.
     pub fn access_to_objects(&self, objects: &ObjectsAddress) -> Result<AzureAuth, SettingsError> {
         self.access(objects.account(), objects.is_emulator())
+    }
+
+    /// What is used for the databases; as [`Self::access_to`].
+    ///
+    /// # Errors
+    /// What does not fit together.
+    pub fn access_to_databases(&self, folder: &BlobFolder) -> Result<AzureAuth, SettingsError> {
+        self.access(Some(&folder.account), folder.is_emulator())
     }
 
     fn access(&self, account: Option<&str>, emulator: bool) -> Result<AzureAuth, SettingsError> {

@@ -22,22 +22,18 @@ pub enum ObjectsAddress {
 
 impl ObjectsAddress {
     /// Puts both settings together.
-    pub(super) fn of(objects: &Chosen, endpoint: &Chosen) -> Result<Self, SettingsError> {
+    pub(super) fn of(
+        objects: &Chosen,
+        endpoint: &Chosen,
+        databases: Option<&BlobFolder>,
+    ) -> Result<Self, SettingsError> {
         let named = objects.read(parse)?;
-        let given = endpoint.read(|text| match text.split_once("://") {
-            None if text.is_empty() => Ok(None),
-            Some(("https", rest)) if !rest.is_empty() => Ok(Some(text.to_owned())),
-            Some(("http", rest)) if is_this_machine(rest) => Ok(Some(text.to_owned())),
-            _ => Err(
-                "must begin with https://; plain http is for an emulator on this machine"
-                    .to_owned(),
-            ),
-        })?;
+        let given = endpoint_of(endpoint)?;
         match (named, given) {
-            (Err(_), Some(_)) => Err(SettingsError::Dangerous(
+            (Err(_), Some(_)) if databases.is_none() => Err(SettingsError::Dangerous(
                 "azure_blob_endpoint is set, but the objects are in a folder, which does not use it: set ELB_OBJECTS=az://ACCOUNT/CONTAINER, or remove it".to_owned(),
             )),
-            (Err(folder), None) => Ok(Self::Folder(folder)),
+            (Err(folder), _) => Ok(Self::Folder(folder)),
             (Ok((account, container)), given) => Ok(Self::AzureBlobs {
                 endpoint: given
                     .unwrap_or_else(|| format!("https://{account}.blob.core.windows.net")),
@@ -66,6 +62,72 @@ impl ObjectsAddress {
                 is_this_machine(authority)
             }
         }
+    }
+}
+
+fn endpoint_of(endpoint: &Chosen) -> Result<Option<String>, SettingsError> {
+    endpoint.read(|text| match text.split_once("://") {
+        None if text.is_empty() => Ok(None),
+        Some(("https", rest)) if !rest.is_empty() => Ok(Some(text.to_owned())),
+        Some(("http", rest)) if is_this_machine(rest) => Ok(Some(text.to_owned())),
+        _ => Err(
+            "must begin with https://; plain http is for an emulator on this machine".to_owned(),
+        ),
+    })
+}
+
+/// A folder of a container of Azure Blob Storage, such as that of the BLAST databases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobFolder {
+    /// Where requests go, without the container.
+    pub endpoint: String,
+    /// The storage account.
+    pub account: String,
+    /// The container.
+    pub container: String,
+    /// The folder in it; may be empty.
+    pub prefix: String,
+}
+
+impl BlobFolder {
+    /// Reads both settings; `None` if no folder is named.
+    pub(super) fn of(folder: &Chosen, endpoint: &Chosen) -> Result<Option<Self>, SettingsError> {
+        let given = endpoint_of(endpoint)?;
+        folder.read(|text| {
+            if text.is_empty() {
+                return Ok(None);
+            }
+            let wrong = || "must be az://ACCOUNT/CONTAINER/FOLDER".to_owned();
+            let rest = text.strip_prefix("az://").ok_or_else(wrong)?;
+            let mut parts = rest.trim_end_matches('/').splitn(3, '/');
+            let (Some(first), Some(second)) = (parts.next(), parts.next()) else {
+                return Err(wrong());
+            };
+            let (account, container) =
+                parse(&format!("az://{first}/{second}"))?.map_err(|_| wrong())?;
+            Ok(Some(Self {
+                endpoint: given
+                    .clone()
+                    .unwrap_or_else(|| format!("https://{account}.blob.core.windows.net")),
+                account,
+                container,
+                prefix: parts.next().unwrap_or_default().to_owned(),
+            }))
+        })
+    }
+
+    /// As people know it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let (account, container, prefix) = (&self.account, &self.container, &self.prefix);
+        format!("az://{account}/{container}/{prefix}")
+    }
+
+    /// Whether it is in an emulator on this machine.
+    #[must_use]
+    pub fn is_emulator(&self) -> bool {
+        let authority = self.endpoint.split_once("://").map_or("", |(_, rest)| rest);
+        is_this_machine(authority)
     }
 }
 
@@ -112,7 +174,46 @@ mod tests {
         ObjectsAddress::of(
             &chosen("objects", objects),
             &chosen("azure_blob_endpoint", endpoint),
+            None,
         )
+    }
+
+    #[test]
+    fn a_folder_of_databases_is_read_and_shares_the_endpoint() {
+        let chosen = |name, text: &str| Chosen {
+            name,
+            text: text.to_owned(),
+            from: "test".to_owned(),
+        };
+        let read = |folder: &str, endpoint: &str| {
+            BlobFolder::of(
+                &chosen("databases_blob", folder),
+                &chosen("azure_blob_endpoint", endpoint),
+            )
+        };
+        assert_eq!(read("", ""), Ok(None));
+        let folder = read("az://lab/data/blast-db/", "").unwrap().unwrap();
+        assert_eq!(folder.endpoint, "https://lab.blob.core.windows.net");
+        assert_eq!(
+            (folder.container.as_str(), folder.prefix.as_str()),
+            ("data", "blast-db")
+        );
+        assert_eq!(folder.url(), "az://lab/data/blast-db");
+        let emulator = "http://127.0.0.1:10000/devstoreaccount1";
+        let folder = read("az://devstoreaccount1/data", emulator)
+            .unwrap()
+            .unwrap();
+        assert!(folder.is_emulator());
+        // The objects may be in a folder all the same.
+        let objects = ObjectsAddress::of(
+            &chosen("objects", ""),
+            &chosen("azure_blob_endpoint", emulator),
+            Some(&folder),
+        );
+        assert_eq!(objects, Ok(ObjectsAddress::Folder(None)));
+        for wrong in ["lab/data", "az://lab", "/folder", "az://Lab/data/x"] {
+            read(wrong, "").unwrap_err();
+        }
     }
 
     #[test]

@@ -88,3 +88,38 @@ pub async fn open(
         }
     }
 }
+
+/// The databases in an object store, if the settings name one. Nothing is asked yet.
+///
+/// # Errors
+/// What does not fit together.
+#[cfg(feature = "azure")]
+pub fn databases(
+    settings: &Settings,
+    clock: std::sync::Arc<dyn elb_engine::clock::Clock>,
+) -> Result<Option<elb_engine::databases::blob::BlobDatabases>, OpenError> {
+    use elb_engine::{
+        databases::blob::{BlobDatabases, Key},
+        objects::blobs::{BlobAccess, to_read},
+    };
+
+    use crate::settings::AzureAuth;
+    let Some(folder) = &settings.databases_blob else {
+        return Ok(None);
+    };
+    let access = match settings.azure.access_to_databases(folder)? {
+        AzureAuth::Key(key) => BlobAccess::Key(key),
+        AzureAuth::Identity(name) => BlobAccess::Identity(super::store::credential(
+            &name,
+            std::sync::Arc::clone(&clock),
+        )?),
+    };
+    let store = to_read(
+        &folder.account,
+        &folder.container,
+        &folder.endpoint,
+        &access,
+    )?;
+    let prefix = Key::from(folder.prefix.as_str());
+    Ok(Some(BlobDatabases::new(store, prefix, folder.url(), clock)))
+}

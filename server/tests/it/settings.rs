@@ -253,6 +253,7 @@ async fn help_documents_every_setting_with_its_variable_and_default() {
         "azure-auth",
         "azure-key",
         "azure-allow-key",
+        "databases-blob",
         "databases",
         "examples",
         "blast-bin",
@@ -280,5 +281,5 @@ async fn help_documents_every_setting_with_its_variable_and_default() {
             "{name}: {out}"
         );
     }
-    assert_eq!(out.matches("[default: ").count(), 29, "{out}");
+    assert_eq!(out.matches("[default: ").count(), 30, "{out}");
 }

@@ -41,6 +41,7 @@ pub fn settings(data: &Path) -> Settings {
         store: StoreAddress::Sqlite(None),
         azure: AzureSettings::identity("auto"),
         objects: ObjectsAddress::Folder(None),
+        databases_blob: None,
         objects_cache: 2_000_000_000,
         databases: vec![databases().to_owned()],
         examples: false,
