@@ -6,6 +6,7 @@
 use std::{
     io::{self, Write},
     process::ExitCode,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -13,14 +14,16 @@ use elb_core::{invariants::Circumstances, text, time::Timestamp};
 use elb_engine::{
     audit::{self, AuditError, Looked},
     clock::{Clock, SystemClock},
-    repository::{RepositoryError, SqliteRepository},
 };
 use thiserror::Error;
 
 use crate::{
     lock::DataLock,
     settings::{Settings, SettingsError},
-    wiring::objects,
+    wiring::{
+        objects,
+        store::{self, StoreError},
+    },
 };
 
 /// There are violations.
@@ -34,12 +37,9 @@ enum CheckError {
     /// A setting makes no sense.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// There is no store.
-    #[error("{0} holds no state of elb-dashboard; name its data folder with --data-dir")]
-    NoStore(String),
-    /// The store cannot be read.
+    /// There is no store, or it cannot be read.
     #[error(transparent)]
-    Store(#[from] RepositoryError),
+    Store(#[from] StoreError),
     /// The objects cannot be read.
     #[error(transparent)]
     Objects(#[from] objects::OpenError),
@@ -67,18 +67,15 @@ pub async fn run(settings: Result<Settings, SettingsError>) -> ExitCode {
 async fn look(settings: Result<Settings, SettingsError>) -> Result<u64, CheckError> {
     let settings = settings?;
     let data = &settings.data_dir;
-    let state = data.join("state.sqlite");
-    if !state.is_file() {
-        return Err(CheckError::NoStore(data.display().to_string()));
-    }
-    let repository = SqliteRepository::open_read_only(&state)?;
+    let clock = Arc::new(SystemClock);
+    let repository = store::open_to_read(&settings.store, &settings.azure, data, clock).await?;
     let copies = data.join("scratch/check");
     let objects = objects::open(&settings, data, &copies, false).await?;
     let circumstances = circumstances(&settings);
     let mut violations = 0_u64;
     let mut written = Ok(());
     let mut out = io::stdout().lock();
-    let looked = audit::audit(&repository, &objects, &circumstances, |violation| {
+    let looked = audit::audit(repository.as_ref(), &objects, &circumstances, |violation| {
         violations += 1;
         if written.is_ok() {
             written = writeln!(out, "{violation}");

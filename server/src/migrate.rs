@@ -9,7 +9,7 @@ use elb_core::text;
 use elb_engine::{
     clock::SystemClock,
     migration::{self, Migrated, MigrationError, Sum},
-    repository::{Repository, RepositoryError, SqliteRepository},
+    repository::{Repository, RepositoryError},
 };
 use thiserror::Error;
 
@@ -45,9 +45,6 @@ enum MigrateError {
     /// Both are the same.
     #[error("--from and --to are the same store")]
     Same,
-    /// There is no source.
-    #[error("there is no store at {0}")]
-    NoSource(String),
     /// A server runs.
     #[error("a server uses {0}: stop it first, and start it with the other store afterwards")]
     InUse(String),
@@ -114,24 +111,20 @@ async fn opened(
     address: &StoreAddress,
     to_read: bool,
 ) -> Result<Arc<dyn Repository>, MigrateError> {
+    let data = &settings.data_dir;
     if let StoreAddress::Sqlite(path) = address {
-        let file = match path {
-            Some(path) => path.clone(),
-            None => settings.data_dir.join("state.sqlite"),
-        };
-        let folder = file.parent().unwrap_or(&settings.data_dir);
+        let file = store::file_of(path.as_deref(), data);
+        let folder = file.parent().unwrap_or(data);
         if DataLock::held_since(folder).is_some() {
             return Err(MigrateError::InUse(folder.display().to_string()));
         }
-        if to_read {
-            if !file.is_file() {
-                return Err(MigrateError::NoSource(file.display().to_string()));
-            }
-            return Ok(Arc::new(SqliteRepository::open_read_only(&file)?));
-        }
     }
     let clock = Arc::new(SystemClock);
-    Ok(store::open(address, &settings.azure, &settings.data_dir, clock).await?)
+    Ok(if to_read {
+        store::open_to_read(address, &settings.azure, data, clock).await?
+    } else {
+        store::open(address, &settings.azure, data, clock).await?
+    })
 }
 
 /// Whether a process shows signs of life in a store, watched for half of a lease's life if one is known:

@@ -74,14 +74,54 @@ impl AzureRepository {
         config: &TablesConfig,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, RepositoryError> {
-        let tables = Tables::new(config, Arc::clone(&clock)).map_err(|error| failed("", error))?;
-        let here = tables.get(keys::META, keys::META).await;
-        let described = match here {
-            Ok(Some(described)) => described,
-            // No table answers as no entity does.
-            Ok(None) => Self::describe(&tables).await?,
-            Err(error) => return Err(failed("", error)),
+        let (tables, described) = Self::described(config, &clock).await?;
+        let described = match described {
+            Some(described) => described,
+            None => Self::describe(&tables).await?,
         };
+        let writer = Writer::new(tables.clone(), Arc::clone(&clock));
+        let repository = Self::of(tables, described, writer, clock)?;
+        // Before anything is written: others look for the log of each process that they know of, also if
+        // it dies before it has told them of its first entry.
+        let rung = repository.writer.ring().await;
+        rung.map_err(|error| failed("", error))?;
+        Ok(repository)
+    }
+
+    /// Connects to a table that must be there, and writes nothing, as long as no method that writes is
+    /// called.
+    ///
+    /// # Errors
+    /// As [`Self::connect`], and [`RepositoryError::Unavailable`] if there is no such table.
+    pub async fn connect_to_read(
+        config: &TablesConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, RepositoryError> {
+        let (tables, described) = Self::described(config, &clock).await?;
+        let described = described.ok_or_else(|| {
+            let (table, endpoint) = (&config.table, &config.endpoint);
+            RepositoryError::Unavailable(format!("{endpoint} has no state in a table {table}"))
+        })?;
+        let writer = Writer::idle(tables.clone(), Arc::clone(&clock));
+        Self::of(tables, described, writer, clock)
+    }
+
+    /// The table and what it says of itself; nothing if it is not there, which answers as no entity does.
+    async fn described(
+        config: &TablesConfig,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<(Tables, Option<Entity>), RepositoryError> {
+        let tables = Tables::new(config, Arc::clone(clock)).map_err(|error| failed("", error))?;
+        let described = tables.get(keys::META, keys::META).await;
+        Ok((tables, described.map_err(|error| failed("", error))?))
+    }
+
+    fn of(
+        tables: Tables,
+        described: Entity,
+        writer: Arc<Writer>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, RepositoryError> {
         let found: i64 = described.number("Layout").unwrap_or(i64::MAX);
         if found > LAYOUT {
             return Err(RepositoryError::TooNew {
@@ -89,10 +129,6 @@ impl AzureRepository {
                 known: LAYOUT,
             });
         }
-        let writer = Writer::new(tables.clone(), Arc::clone(&clock));
-        // Before anything is written: others look for the log of each process that they know of, also if
-        // it dies before it has told them of its first entry.
-        writer.ring().await.map_err(|error| failed("", error))?;
         Ok(Self {
             writer,
             tables,

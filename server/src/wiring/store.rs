@@ -1,7 +1,15 @@
 //! Opening the store that the settings name.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
+#[cfg(feature = "azure")]
+use elb_engine::{
+    azure::tables::{Access, TablesConfig},
+    repository::AzureRepository,
+};
 use elb_engine::{
     clock::Clock,
     repository::{Repository, RepositoryError, SqliteRepository},
@@ -21,6 +29,9 @@ pub enum StoreError {
     /// It refuses, or is away.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
+    /// There is none.
+    #[error("{0} holds no state of elb-dashboard; name its data folder with --data-dir")]
+    None(String),
     /// How to prove who this server is makes no sense there.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -47,28 +58,13 @@ pub async fn open(
     clock: Arc<dyn Clock>,
 ) -> Result<Arc<dyn Repository>, StoreError> {
     match address {
-        StoreAddress::Sqlite(None) => Ok(Arc::new(SqliteRepository::open(&data.join(STATE))?)),
-        StoreAddress::Sqlite(Some(path)) => Ok(Arc::new(SqliteRepository::open(path)?)),
+        StoreAddress::Sqlite(path) => Ok(Arc::new(SqliteRepository::open(&file_of(
+            path.as_deref(),
+            data,
+        ))?)),
         #[cfg(feature = "azure")]
-        StoreAddress::AzureTables {
-            endpoint,
-            account,
-            table,
-        } => {
-            use elb_engine::{
-                azure::tables::{Access, TablesConfig},
-                repository::AzureRepository,
-            };
-            let access = match azure.access_to(address)? {
-                AzureAuth::Key(key) => Access::Key(key),
-                AzureAuth::Identity(name) => Access::Tokens(credential(&name, clock.clone())?),
-            };
-            let config = TablesConfig {
-                endpoint: endpoint.clone(),
-                account: account.clone(),
-                table: table.clone(),
-                access,
-            };
+        StoreAddress::AzureTables { .. } => {
+            let config = tables(address, azure, &clock)?;
             Ok(Arc::new(AzureRepository::connect(&config, clock).await?))
         }
         #[cfg(not(feature = "azure"))]
@@ -77,6 +73,71 @@ pub async fn open(
             Err(StoreError::NoAzure)
         }
     }
+}
+
+/// Opens a store that must be there, to read it; nothing of it is written.
+///
+/// # Errors
+/// What stands against it, and what to do.
+pub async fn open_to_read(
+    address: &StoreAddress,
+    azure: &AzureSettings,
+    data: &Path,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<dyn Repository>, StoreError> {
+    match address {
+        StoreAddress::Sqlite(path) => {
+            let file = file_of(path.as_deref(), data);
+            if !file.is_file() {
+                let folder = file.parent().unwrap_or(data).display().to_string();
+                return Err(StoreError::None(folder));
+            }
+            Ok(Arc::new(SqliteRepository::open_read_only(&file)?))
+        }
+        #[cfg(feature = "azure")]
+        StoreAddress::AzureTables { .. } => {
+            let config = tables(address, azure, &clock)?;
+            let opened = AzureRepository::connect_to_read(&config, clock).await;
+            Ok(Arc::new(opened?))
+        }
+        #[cfg(not(feature = "azure"))]
+        StoreAddress::AzureTables { .. } => {
+            let _ = (azure, clock);
+            Err(StoreError::NoAzure)
+        }
+    }
+}
+
+/// The file of an embedded store.
+#[must_use]
+pub fn file_of(path: Option<&Path>, data: &Path) -> PathBuf {
+    path.map_or_else(|| data.join(STATE), Path::to_owned)
+}
+
+#[cfg(feature = "azure")]
+fn tables(
+    address: &StoreAddress,
+    azure: &AzureSettings,
+    clock: &Arc<dyn Clock>,
+) -> Result<TablesConfig, StoreError> {
+    let StoreAddress::AzureTables {
+        endpoint,
+        account,
+        table,
+    } = address
+    else {
+        return Err(StoreError::None("a file".to_owned()));
+    };
+    let access = match azure.access_to(address)? {
+        AzureAuth::Key(key) => Access::Key(key),
+        AzureAuth::Identity(name) => Access::Tokens(credential(&name, Arc::clone(clock))?),
+    };
+    Ok(TablesConfig {
+        endpoint: endpoint.clone(),
+        account: account.clone(),
+        table: table.clone(),
+        access,
+    })
 }
 
 /// The credential of an identity, by its name in the settings. There is one in the process: tables and

@@ -39,12 +39,15 @@ const FAULTY_TOOL: &str = "blastx";
 pub struct Setting {
     folder: TempDir,
     tools: PathBuf,
+    /// Where the state is, as a setting.
+    store: String,
     /// When each server was started.
     starts: Mutex<Vec<i64>>,
 }
 
 impl Setting {
-    pub fn make() -> Self {
+    /// Folders of their own; the state is where the setting says.
+    pub fn make(store: String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let tools = folder.path().join("tools");
         fs::create_dir(&tools).unwrap();
@@ -67,12 +70,17 @@ impl Setting {
         Self {
             folder,
             tools,
+            store,
             starts: Mutex::default(),
         }
     }
 
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    pub fn store(&self) -> &str {
+        &self.store
     }
 
     pub fn starts(&self) -> Vec<i64> {
@@ -127,6 +135,10 @@ impl Setting {
         command.arg("--databases").arg(databases());
         command.arg("--blast-bin").arg(&self.tools);
         command.args(["--listen", "127.0.0.1:0", "--examples", "false"]);
+        // The undisturbed run has a store of its own.
+        if data == self.data() {
+            command.args(["--store", &self.store]);
+        }
         command.args(["--jobs", "2", "--searches", "2", "--keep-deleted", "2s"]);
         if let Some((point, passing)) = target {
             command.env("ELB_CRASH_AT", format!("{}:{passing}", point.as_str()));

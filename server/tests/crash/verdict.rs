@@ -1,6 +1,6 @@
 //! The end of the run: everything settled, then judged from outside and from the store.
 
-use std::{fmt::Write, net::SocketAddr};
+use std::{fmt::Write, net::SocketAddr, sync::Arc};
 
 use elb_core::{
     invariants::{self, Acknowledged, Circumstances, Evidence, Execution, JobEvidence, StreamSeen},
@@ -9,8 +9,12 @@ use elb_core::{
 };
 use elb_engine::{
     audit::{self, Row},
+    clock::SystemClock,
     objects::Objects,
-    repository::SqliteRepository,
+};
+use elb_server::{
+    settings::{AzureSettings, StoreAddress},
+    wiring::store,
 };
 use serde_json::Value;
 
@@ -149,10 +153,15 @@ async fn tables(server: &Running, world: &World) -> Vec<(String, Vec<u8>)> {
 
 async fn jobs(setting: &Setting) -> Vec<JobEvidence> {
     let data = setting.data();
-    let store = SqliteRepository::open_read_only(&data.join("state.sqlite")).unwrap();
+    let address = StoreAddress::parse(setting.store()).unwrap();
+    let azure = AzureSettings::identity("auto");
+    let clock = Arc::new(SystemClock);
+    let store = store::open_to_read(&address, &azure, &data, clock)
+        .await
+        .unwrap();
     let objects = Objects::in_existing_folder(&data.join("objects")).unwrap();
     let mut jobs = Vec::new();
-    let gathering = audit::each_row(&store, &objects, |row| match row {
+    let gathering = audit::each_row(store.as_ref(), &objects, |row| match row {
         Row::Job(job) => jobs.push(*job),
         Row::Unreadable(error) => panic!("{error}"),
     });

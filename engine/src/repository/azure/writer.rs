@@ -70,8 +70,17 @@ pub(super) struct Writer {
 }
 
 impl Writer {
+    /// A process that writes; its bell and its log are kept in order from now on.
     pub(super) fn new(tables: Tables, clock: Arc<dyn Clock>) -> Arc<Self> {
-        let writer = Arc::new(Self {
+        let writer = Self::idle(tables, clock);
+        tokio::spawn(ring(Arc::downgrade(&writer), Arc::clone(&writer.bell)));
+        tokio::spawn(tidy(Arc::downgrade(&writer)));
+        writer
+    }
+
+    /// A process that only reads.
+    pub(super) fn idle(tables: Tables, clock: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Self {
             id: uuid::Uuid::now_v7().simple().to_string(),
             tables,
             clock,
@@ -80,10 +89,7 @@ impl Writer {
             bell: Arc::default(),
             bell_tag: Mutex::new(Some(String::new())),
             found: PlainMutex::default(),
-        });
-        tokio::spawn(ring(Arc::downgrade(&writer), Arc::clone(&writer.bell)));
-        tokio::spawn(tidy(Arc::downgrade(&writer)));
-        writer
+        })
     }
 
     /// Jobs that are to be shown anew, because a write to them was found out late.
