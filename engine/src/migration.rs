@@ -205,6 +205,8 @@ async fn move_one(
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
     use crate::repository::SqliteRepository;
 

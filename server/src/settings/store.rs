@@ -125,6 +125,8 @@ pub(super) fn is_this_machine(authority: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     fn azure(text: &str) -> Option<(String, String, String)> {

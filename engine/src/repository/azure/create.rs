@@ -25,7 +25,7 @@ enum KeyTurn {
     /// It leads to the new job.
     Ours,
     /// It leads to a job that is there.
-    Taken(Row),
+    Taken(Box<Row>),
 }
 
 impl AzureRepository {
@@ -117,7 +117,7 @@ impl AzureRepository {
                         // A submission that met its id taken leaves a key that is not that job's.
                         && row.key == partition
                     {
-                        return Ok(KeyTurn::Taken(row));
+                        return Ok(KeyTurn::Taken(Box::new(row)));
                     }
                     Write::Replace(ours.clone(), there.etag)
                 }
