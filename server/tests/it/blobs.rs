@@ -8,11 +8,15 @@ use super::{
     support::Raw,
 };
 
-async fn text(server: &Running, path: &str) -> String {
+async fn answer(server: &Running, what: &str) -> String {
     let mut raw = Raw::connect(server.address).await;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let request = format!("{what} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     raw.send(request.as_bytes()).await;
     raw.read_all().await
+}
+
+async fn text(server: &Running, path: &str) -> String {
+    answer(server, &format!("GET {path}")).await
 }
 
 #[tokio::test]
@@ -46,12 +50,9 @@ async fn a_search_is_run_read_downloaded_and_deleted_with_its_objects_in_azure()
     assert!(csv.starts_with("HTTP/1.1 200"), "{csv}");
     // Nothing of it is in the usual folder.
     assert!(!folder.path().join("objects").exists());
+    let deleted = answer(&server, &format!("DELETE {path}")).await;
+    assert!(deleted.starts_with("HTTP/1.1 204"), "{deleted}");
     server
-        .ask(format!(
-            "DELETE {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
-        ))
-        .await;
-    server
-        .wait_until(&path, |job| job["code"] == "not_found")
+        .wait_until(&path, |job| job["code"] == "no_such_job")
         .await;
 }
