@@ -56,6 +56,15 @@ impl Moody {
         })
     }
 
+    /// Another way to the same records, as another process has it.
+    fn again(&self) -> Arc<Self> {
+        Arc::new(Self {
+            store: self.store.clone(),
+            away: AtomicBool::new(false),
+            mute: AtomicBool::new(false),
+        })
+    }
+
     fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::SeqCst);
     }
@@ -126,22 +135,22 @@ async fn while_the_log_is_away_actions_go_on_and_their_records_arrive_later_in_o
 async fn a_killed_server_invents_no_record_and_one_that_stops_stores_what_it_kept() {
     let folder = tempfile::tempdir().unwrap();
     let me = Caller::local();
-    let log = Moody::new();
-    let settings = || Settings {
+    let before_the_kill = Moody::new();
+    let log = before_the_kill.again();
+    let settings = |log: &Arc<Moody>| Settings {
         audit_log: Some(log.clone()),
         ..Settings::default()
     };
-    let engine = Engine::start_with(folder.path(), settings()).await;
+    let engine = Engine::start_with(folder.path(), settings(&before_the_kill)).await;
     let id = engine
         .submit_id(search(Program::Blastn), &genes(0, 1))
         .await;
     engine.complete(&id).await;
-    log.set_away(true);
+    before_the_kill.set_away(true);
     engine.service.delete(&me, &id).await.unwrap();
-    // As after a kill: what was in memory is gone.
+    // As after a kill: what was in memory never arrives.
     drop(engine);
-    log.set_away(false);
-    let engine = Engine::start_with(folder.path(), settings()).await;
+    let engine = Engine::start_with(folder.path(), settings(&log)).await;
     assert!(
         engine.service.detail(&me, &id).is_err(),
         "it is deleted all the same"
@@ -155,7 +164,7 @@ async fn a_killed_server_invents_no_record_and_one_that_stops_stores_what_it_kep
     engine.service.shut_down().await;
     let page = log.page(None, &AuditFilter::default(), 10).await.unwrap();
     assert_eq!(in_words(&page.records), ["restore done", "submit done"]);
-    let engine = Engine::start_with(folder.path(), settings()).await;
+    let engine = Engine::start_with(folder.path(), settings(&log)).await;
     log.set_away(true);
     engine.service.delete(&me, &id).await.unwrap();
     let begun = Instant::now();
