@@ -19,6 +19,7 @@ mod audit_store;
 #[cfg(feature = "azure")]
 #[path = "it/azurite.rs"]
 mod azurite;
+#[cfg(feature = "azure")]
 #[path = "it/blob_databases.rs"]
 mod blob_databases;
 #[cfg(feature = "azure")]
