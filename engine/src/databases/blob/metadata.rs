@@ -1,6 +1,6 @@
 //! The metadata object of a database: a small JSON document that NCBI publishes with each of its
-//! databases (`<name>-nucl-metadata.json`, `<name>-prot-metadata.json`) and that `makeblastdb` 2.13 and
-//! later writes beside its files (`<name>.njs`, `<name>.pjs`).
+//! databases (`<name>-nucl-metadata.json`, `<name>-prot-metadata.json`) and that newer releases of
+//! `makeblastdb` write beside its files (`<name>.njs`, `<name>.pjs`; 2.12 does not).
 //!
 //! Every field may be missing, and a number may be a string: only what is no JSON at all, or is of
 //! another database, is refused.

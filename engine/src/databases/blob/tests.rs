@@ -1,21 +1,10 @@
-use std::{
-    collections::VecDeque,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use elb_core::{
     database::{Readiness, RemoteDatabase},
     molecule::Molecule,
 };
-use futures::{StreamExt, stream::BoxStream};
-use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStoreExt,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, memory::InMemory,
-};
+use object_store::{ObjectStoreExt, PutPayload};
 
 use super::{
     listing::{DOCUMENTS_TIME, LIST_TIME, MAX_DOCUMENT},
@@ -23,117 +12,11 @@ use super::{
 };
 use crate::{cache::WAIT, clock::ManualClock};
 
+mod shelf;
+
+use shelf::{Fault, Shelf};
+
 const URL: &str = "az://account/container/blast-db";
-
-/// What a store does instead of what it is asked to.
-#[derive(Debug, Clone, Copy)]
-enum Fault {
-    Hangs,
-    Denies,
-    Misses,
-    /// As `object_store` words a listing that was answered with this status.
-    Answers(u16),
-}
-
-impl Fault {
-    async fn strike(self) -> object_store::Error {
-        let (path, source) = (String::new(), "no".into());
-        match self {
-            Self::Hangs => std::future::pending().await,
-            Self::Denies => object_store::Error::PermissionDenied { path, source },
-            Self::Misses => object_store::Error::NotFound { path, source },
-            Self::Answers(status) => object_store::Error::Generic {
-                store: "MicrosoftAzure",
-                source: format!(
-                    "Error performing list request: Error performing GET … - Server returned non-2xx status code: {status} Nope: <xml>"
-                )
-                .into(),
-            },
-        }
-    }
-}
-
-/// A store in memory that counts, and fails on demand.
-#[derive(Debug, Default)]
-struct Shelf {
-    inner: InMemory,
-    lists: AtomicUsize,
-    gets: AtomicUsize,
-    reading: AtomicUsize,
-    most_reading: AtomicUsize,
-    list_faults: Mutex<VecDeque<Fault>>,
-    /// What happens to each read of an object whose name has this in it.
-    get_fault: Mutex<Option<(&'static str, Fault)>>,
-}
-
-impl std::fmt::Display for Shelf {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("shelf")
-    }
-}
-
-#[async_trait::async_trait]
-impl ObjectStore for Shelf {
-    async fn put_opts(
-        &self,
-        key: &Key,
-        payload: PutPayload,
-        options: PutOptions,
-    ) -> object_store::Result<PutResult> {
-        self.inner.put_opts(key, payload, options).await
-    }
-
-    async fn put_multipart_opts(
-        &self,
-        key: &Key,
-        options: PutMultipartOptions,
-    ) -> object_store::Result<Box<dyn MultipartUpload>> {
-        self.inner.put_multipart_opts(key, options).await
-    }
-
-    async fn get_opts(&self, key: &Key, options: GetOptions) -> object_store::Result<GetResult> {
-        self.gets.fetch_add(1, Ordering::SeqCst);
-        let reading = self.reading.fetch_add(1, Ordering::SeqCst) + 1;
-        self.most_reading.fetch_max(reading, Ordering::SeqCst);
-        // Others get their turn, so that it shows how many read at once.
-        tokio::task::yield_now().await;
-        let fault = *self.get_fault.lock().unwrap();
-        let got = match fault.filter(|(name, _)| key.as_ref().contains(name)) {
-            Some((_, fault)) => Err(fault.strike().await),
-            None => self.inner.get_opts(key, options).await,
-        };
-        self.reading.fetch_sub(1, Ordering::SeqCst);
-        got
-    }
-
-    fn delete_stream(
-        &self,
-        keys: BoxStream<'static, object_store::Result<Key>>,
-    ) -> BoxStream<'static, object_store::Result<Key>> {
-        self.inner.delete_stream(keys)
-    }
-
-    fn list(&self, prefix: Option<&Key>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        self.lists.fetch_add(1, Ordering::SeqCst);
-        match self.list_faults.lock().unwrap().pop_front() {
-            Some(fault) => futures::stream::once(async move { Err(fault.strike().await) }).boxed(),
-            None => self.inner.list(prefix),
-        }
-    }
-
-    async fn list_with_delimiter(&self, prefix: Option<&Key>) -> object_store::Result<ListResult> {
-        self.inner.list_with_delimiter(prefix).await
-    }
-
-    async fn copy_opts(
-        &self,
-        from: &Key,
-        to: &Key,
-        options: CopyOptions,
-    ) -> object_store::Result<()> {
-        self.inner.copy_opts(from, to, options).await
-    }
-}
 
 struct Scene {
     shelf: Arc<Shelf>,
@@ -358,6 +241,23 @@ async fn each_volume_needs_its_files_none_may_be_left_out_and_an_alias_binds_the
         reason(&list.databases[0]),
         "2 of 10 files are missing: nr.02.psq, nr.pal"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn format_5_needs_its_list_of_identifiers_and_format_4_has_none() {
+    let scene = Scene::new();
+    scene.put_database("genes").await;
+    scene.remove("genes/genes-nucl-metadata.json").await;
+    scene.remove("genes/genes.ndb").await;
+    assert_eq!(
+        reason(&scene.one().await),
+        "1 of 4 files is missing: genes.ndb"
+    );
+    for only_in_5 in ["not", "ntf", "nto"] {
+        scene.remove(&format!("genes/genes.{only_in_5}")).await;
+    }
+    let list = scene.anew().await;
+    assert_eq!(list.databases[0].readiness, Readiness::Ready);
 }
 
 #[tokio::test(start_paused = true)]
