@@ -94,10 +94,13 @@ async fn moved(
     if source == destination {
         return Err(MigrateError::Same);
     }
+    // These settings may be for another store than either: signs of life are as far apart as there.
+    let lives =
+        [&source, &destination].map(|store| settings.lease_life.max(store.usual_lease_life()));
     let source = opened(&settings, &source, true).await?;
     let destination = opened(&settings, &destination, false).await?;
-    for (name, store) in [(from, &source), (to, &destination)] {
-        if is_alive(store.as_ref(), settings.lease_life).await? {
+    for ((name, store), life) in [(from, &source), (to, &destination)].into_iter().zip(lives) {
+        if is_alive(store.as_ref(), life).await? {
             return Err(MigrateError::InUse(name.to_owned()));
         }
     }
@@ -127,8 +130,8 @@ async fn opened(
     })
 }
 
-/// Whether a process shows signs of life in a store, watched for half of a lease's life if one is known:
-/// signs come four times in it.
+/// Whether a process shows signs of life in a store, watched for half of a lease's life: signs
+/// come four times in it.
 async fn is_alive(store: &dyn Repository, life: Duration) -> Result<bool, MigrateError> {
     let first = store.beats().await?;
     if first.is_empty() {

@@ -338,7 +338,8 @@ impl Settings {
         let keep_history = sources.take("keep_history", flags.keep_history, "never");
         let keep_audit = sources.take("keep_audit", flags.keep_audit, "365d");
         let shared = sources.take("shared", flags.shared, "false");
-        let lease_life = sources.take("lease_life", flags.lease_life, store.lease_life());
+        let usual_life = format!("{}s", store.usual_lease_life().as_secs());
+        let lease_life = sources.take("lease_life", flags.lease_life, &usual_life);
         let log = sources.take("log", flags.log, "info");
         let log_format = sources.take("log_format", flags.log_format, "text");
         let mut folders = value::folders(&databases.text);

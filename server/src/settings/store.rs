@@ -1,6 +1,6 @@
 //! Where the state is kept, as a setting.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// The table, unless the setting names one.
 const TABLE: &str = "elbdashboard";
@@ -106,11 +106,12 @@ impl StoreAddress {
 
     /// How long a server may be silent, unless the settings say otherwise. A store in Azure may be away for
     /// a minute, and searches that run are to go on meanwhile: three quarters of the life must be longer.
-    pub(super) const fn lease_life(&self) -> &'static str {
-        match self {
-            Self::Sqlite(_) => "20s",
-            Self::AzureTables { .. } => "120s",
-        }
+    #[must_use]
+    pub const fn usual_lease_life(&self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Sqlite(_) => 20,
+            Self::AzureTables { .. } => 120,
+        })
     }
 }
 

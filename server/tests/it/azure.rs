@@ -175,7 +175,19 @@ async fn a_store_moves_from_the_file_to_a_table_and_searches_go_on_there() {
     assert!(out.contains("2 moved, 0 were there"), "{out}");
     let (success, out, _) = ends(migrate(folder.path())).await;
     assert!(success && out.contains("0 moved, 2 were there"), "{out}");
-    let second = server(folder.path(), &store).await;
+    let settings = [("ELB_STORE", store.as_str()), ("ELB_LEASE_LIFE", "8s")];
+    let second = Running::start_with(folder.path(), program(), &settings).await;
+    // A table is told to be in use by the signs of life in it.
+    let mut back = program();
+    back.arg("migrate").arg("--data-dir").arg(folder.path());
+    let elsewhere = format!(
+        "sqlite:{}",
+        folder.path().join("work/other.sqlite").display()
+    );
+    back.args(["--from", &store, "--to", &elsewhere]);
+    let (status, _, err) = outcome(back).await;
+    assert_eq!(status.code(), Some(2), "{err}");
+    assert!(err.contains("stop it first"), "{err}");
     completed(&second, &id).await;
     completed(&second, &done).await;
 }
