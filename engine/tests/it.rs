@@ -43,6 +43,9 @@ mod isolation;
 mod journey;
 #[path = "it/lost.rs"]
 mod lost;
+#[cfg(feature = "azure")]
+#[path = "it/moving.rs"]
+mod moving;
 #[path = "it/outage.rs"]
 mod outage;
 #[path = "it/queries.rs"]

@@ -148,6 +148,16 @@ pub(crate) enum TableError {
     Away { reason: String },
 }
 
+impl TableError {
+    /// Whether a condition did not hold: somebody else was quicker, or an earlier try was carried out.
+    pub(crate) const fn is_overtaken(&self) -> bool {
+        matches!(
+            self,
+            Self::Exists { .. } | Self::Changed { .. } | Self::Missing { .. }
+        )
+    }
+}
+
 /// A batch that was not seen to succeed.
 #[derive(Debug)]
 pub(crate) struct BatchError {

@@ -130,11 +130,7 @@ impl AzureRepository {
             {
                 Ok(_) => return Ok(KeyTurn::Ours),
                 // Somebody else has the key by now, or the answer to an earlier try was lost.
-                Err(
-                    TableError::Exists { .. }
-                    | TableError::Changed { .. }
-                    | TableError::Missing { .. },
-                ) => {}
+                Err(error) if error.is_overtaken() => {}
                 Err(error) => return Err(failed("", error)),
             }
         }

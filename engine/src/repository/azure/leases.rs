@@ -35,9 +35,7 @@ impl AzureRepository {
             .map_err(|failed| failed.error)
         {
             Ok(_) => Ok(true),
-            Err(
-                TableError::Exists { .. } | TableError::Changed { .. } | TableError::Missing { .. },
-            ) => Ok(false),
+            Err(error) if error.is_overtaken() => Ok(false),
             Err(error) => Err(failed("", error)),
         }
     }
@@ -130,11 +128,7 @@ impl AzureRepository {
             };
             match self.set_lease(&row, lease, entry).await? {
                 Ok(stored) => return Ok(stored),
-                Err(
-                    TableError::Exists { .. }
-                    | TableError::Changed { .. }
-                    | TableError::Missing { .. },
-                ) => {}
+                Err(error) if error.is_overtaken() => {}
                 Err(error) => return Err(failed(id, error)),
             }
         }
@@ -179,11 +173,7 @@ impl AzureRepository {
                     };
                     match self.set_lease(&row, lease, None).await? {
                         Ok(_) => break,
-                        Err(
-                            TableError::Exists { .. }
-                            | TableError::Changed { .. }
-                            | TableError::Missing { .. },
-                        ) => {
+                        Err(error) if error.is_overtaken() => {
                             current = self.read(&id).await?;
                         }
                         Err(error) => return Err(failed(&id, error)),

@@ -57,11 +57,7 @@ impl AzureRepository {
                     self.forget_key(id);
                     return self.remove_remains(&partition, id).await;
                 }
-                Err(
-                    TableError::Exists { .. }
-                    | TableError::Changed { .. }
-                    | TableError::Missing { .. },
-                ) => {
+                Err(error) if error.is_overtaken() => {
                     // What an earlier round left stands in the way of the same note.
                     self.remove_remains(&partition, id).await?;
                 }
@@ -181,9 +177,7 @@ impl AzureRepository {
         {
             Ok(_) => Ok(some.len()),
             // Somebody else changed the job; the next round sees to it.
-            Err(
-                TableError::Exists { .. } | TableError::Changed { .. } | TableError::Missing { .. },
-            ) => Ok(0),
+            Err(error) if error.is_overtaken() => Ok(0),
             Err(error) => Err(failed(&job.id, error)),
         }
     }

@@ -124,11 +124,7 @@ impl AzureRepository {
             let entity = document::entity(&next)?;
             match self.replace(&row, next, entity, entry).await {
                 Ok(written) => return Ok(written),
-                Err(
-                    TableError::Changed { .. }
-                    | TableError::Missing { .. }
-                    | TableError::Exists { .. },
-                ) if races < MAX_RACES => {
+                Err(error) if error.is_overtaken() && races < MAX_RACES => {
                     races += 1;
                     self.unnote(&job.id);
                     current = self.read(&job.id).await?;
@@ -150,11 +146,9 @@ impl AzureRepository {
     /// A write that did not come to an end.
     pub(super) fn unfinished(&self, id: &str, error: TableError) -> RepositoryError {
         match error {
-            TableError::Changed { .. } | TableError::Exists { .. } | TableError::Missing { .. } => {
-                RepositoryError::Unavailable(format!(
-                    "job {id} is changed too often by others at this moment"
-                ))
-            }
+            error if error.is_overtaken() => RepositoryError::Unavailable(format!(
+                "job {id} is changed too often by others at this moment"
+            )),
             other => failed(id, other),
         }
     }
@@ -240,11 +234,7 @@ impl AzureRepository {
                     "an active job was not marked as such; it is again"
                 ),
                 // It was changed, or somebody else has marked it.
-                Err(
-                    TableError::Changed { .. }
-                    | TableError::Exists { .. }
-                    | TableError::Missing { .. },
-                ) => {}
+                Err(error) if error.is_overtaken() => {}
                 Err(error) => return Err(failed(&id, error)),
             }
             self.unnote(&id);

@@ -7,7 +7,7 @@ use elb_core::{phase::Phase, time::Timestamp};
 
 use super::{AzureRepository, MAX_RACES, failed, keys};
 use crate::{
-    azure::tables::{Entity, Range, TableError, Write},
+    azure::tables::{Entity, Range, Write},
     repository::{RepositoryError, SlotHolder, SlotRequest, SlotTurn},
 };
 
@@ -45,9 +45,7 @@ impl AzureRepository {
             .map_err(|failed| failed.error)
         {
             Ok(_) => Ok(true),
-            Err(
-                TableError::Exists { .. } | TableError::Changed { .. } | TableError::Missing { .. },
-            ) => Ok(false),
+            Err(error) if error.is_overtaken() => Ok(false),
             Err(error) => Err(failed("", error)),
         }
     }
