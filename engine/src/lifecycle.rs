@@ -102,10 +102,9 @@ impl Lifecycle {
 
     /// Takes up every job that has not ended, oldest first, and looks again at each sweep.
     pub fn resume(self: &Arc<Self>) {
-        if self.context.jobs.member().terms() == LeaseTerms::Alone {
-            // All of them at once, before any driver looks: the oldest is first whoever asks first.
-            self.line_up_all();
-        }
+        // All of them at once, before any driver looks: the oldest is first whoever asks first. The
+        // driver of a job that another process has gives its place away again.
+        self.line_up_all();
         self.sweep();
         self.spawn(|this| async move { this.sweep_again_and_again().await });
         self.spawn(|this| async move { this.clean_again_and_again().await });

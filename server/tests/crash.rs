@@ -1,6 +1,6 @@
 //! The crash harness: the program itself is killed again and again under real work, and loses nothing.
 //!
-//! A real SQLite file, real BLAST+, real searches. Each life of the server ends by SIGKILL: at a named
+//! A real SQLite file or a table of the emulator, real BLAST+, real searches. Each life of the server ends by SIGKILL: at a named
 //! point between two side effects, or at a random time. A client goes on as a client does: what was not
 //! acknowledged is sent again under the same key. In the end everything that was acknowledged must be
 //! there once and as asked, every result equal to that of an undisturbed run, and no invariant broken.
@@ -71,13 +71,33 @@ pub fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap()
 }
 
+/// One run at a time: they would be in each other's way.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_kill_loses_doubles_or_freezes_a_search() {
+    let _turn = TURN.lock().await;
+    run("sqlite:".to_owned()).await;
+}
+
+#[cfg(feature = "azure")]
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_does_one_with_the_state_in_a_table() {
+    let _turn = TURN.lock().await;
+    let url = elb_testkit::Azurite::shared().table_url();
+    run(format!(
+        "azure-tables:{url}/crash{}",
+        uuid::Uuid::new_v4().simple()
+    ))
+    .await;
+}
+
+async fn run(store: String) {
     let kills = number("ELB_CRASH_KILLS").map_or(KILLS, |kills| usize::try_from(kills).unwrap());
     let seed = number("ELB_CRASH_SEED").unwrap_or_else(|| now_ms().unsigned_abs());
     println!("{kills} kills, ELB_CRASH_SEED={seed}");
     let chance = Chance::new(seed);
-    let setting = Setting::make("sqlite:".to_owned());
+    let setting = Setting::make(store);
     let expected = kinds::undisturbed(&setting).await;
     let world = World::new(chance.clone());
     let watch = processes::Watch::over(setting.data());

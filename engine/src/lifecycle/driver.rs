@@ -85,9 +85,10 @@ pub(super) async fn drive(context: &Context, id: &str, changed: &Notify, stop: &
             Ok(Held::Others) => {
                 // Nothing of it may go on here, and nothing that runs elsewhere may be touched.
                 context.executor.let_go(id).await;
+                context.admission.leave(id);
                 return;
             }
-            Err(RepositoryError::Missing(_)) => return,
+            Err(RepositoryError::Missing(_)) => return context.admission.leave(id),
             Err(error) => {
                 tracing::warn!(job = id, %error, "the job's row cannot be read");
                 tokio::select! {

@@ -188,6 +188,7 @@ impl Setting {
     pub async fn check(&self) -> (Option<i32>, String) {
         let mut command = self.program();
         command.arg("check").arg("--data-dir").arg(self.data());
+        command.args(["--store", &self.store]);
         let output = tokio::time::timeout(PATIENCE, command.output())
             .await
             .unwrap()
