@@ -26,6 +26,7 @@ pub mod blobs;
 mod copies;
 mod remote;
 
+use crate::breaker::Breaker;
 use copies::Copies;
 pub use copies::ObjectFile;
 use remote::Remote;
@@ -140,7 +141,11 @@ enum Place {
         root: PathBuf,
     },
     /// A store elsewhere, with local copies for those who need files.
-    Elsewhere { store: Remote, copies: Arc<Copies> },
+    Elsewhere {
+        store: Remote,
+        breaker: Breaker,
+        copies: Arc<Copies>,
+    },
 }
 
 impl Objects {
@@ -174,15 +179,31 @@ impl Objects {
         }
     }
 
-    /// Objects in a store elsewhere. What needs a file gets a copy in `copies`, an empty folder of this
-    /// process alone; those that nobody uses are kept up to `copies_bytes` in all.
+    /// Objects in a store elsewhere, which `breaker` watches over. What needs a file gets a copy in
+    /// `copies`, an empty folder of this process alone; those that nobody uses are kept up to
+    /// `copies_bytes` in all.
     #[must_use]
-    pub fn elsewhere(store: Arc<dyn ObjectStore>, copies: PathBuf, copies_bytes: u64) -> Self {
+    pub fn elsewhere(
+        store: Arc<dyn ObjectStore>,
+        breaker: Breaker,
+        copies: PathBuf,
+        copies_bytes: u64,
+    ) -> Self {
         Self {
             place: Place::Elsewhere {
                 store: Remote::new(store),
+                breaker,
                 copies: Arc::new(Copies::new(copies, copies_bytes)),
             },
+        }
+    }
+
+    /// The breaker of a store elsewhere; files in a folder have none.
+    #[must_use]
+    pub fn breaker(&self) -> Option<&Breaker> {
+        match &self.place {
+            Place::Folder { .. } => None,
+            Place::Elsewhere { breaker, .. } => Some(breaker),
         }
     }
 
@@ -297,7 +318,7 @@ impl Objects {
                     Err(absent(job, kind))
                 }
             }
-            Place::Elsewhere { store, copies } => {
+            Place::Elsewhere { store, copies, .. } => {
                 let name = format!("{job}-{}", kind.file_name(attempt));
                 let found = copies.of(&name, || store.get(&key)).await?;
                 found.ok_or_else(|| absent(job, kind))
@@ -387,7 +408,7 @@ impl Objects {
                 }
                 Ok(())
             }
-            Place::Elsewhere { store, copies } => {
+            Place::Elsewhere { store, copies, .. } => {
                 let keys: Vec<Key> = keys.collect();
                 for key in &keys {
                     copies.forget(&format!("{job}-{}", key.filename().unwrap_or_default()));

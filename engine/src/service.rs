@@ -20,7 +20,7 @@ use tokio::sync::{broadcast, watch};
 use crate::{
     audit_log::{AuditTrail, in_request, request_id},
     breaker::{Breaker, BreakerReport},
-    databases::Catalogue,
+    databases::{Catalogue, blob::BlobDatabases},
     intake::{self, Intake, IntakeError},
     jobs::{ChangeError, Freshness, Jobs},
     lifecycle::{Context, Lifecycle},
@@ -38,6 +38,7 @@ mod bulk;
 mod deleted;
 mod download;
 mod index_file;
+mod load;
 mod results;
 mod sam;
 mod submit;
@@ -45,6 +46,7 @@ mod submit;
 pub use bulk::{Action, MAX_BULK};
 pub use download::{Download, Format};
 pub use index_file::IndexFile;
+pub use load::Load;
 pub use submit::{Submission, Submitted};
 
 /// The most history entries of one answer.
@@ -256,8 +258,11 @@ impl JobService {
     /// What is known of the dependencies that can be away, one report each.
     #[must_use]
     pub fn breakers(&self) -> Vec<BreakerReport> {
-        let store = self.inner.jobs.repository().breaker();
-        store.iter().map(Breaker::report).collect()
+        let inner = &self.inner;
+        let store = inner.jobs.repository().breaker();
+        let databases = inner.catalogue.blob().map(BlobDatabases::breaker);
+        let others = inner.objects.breaker().into_iter().chain(databases);
+        store.iter().chain(others).map(Breaker::report).collect()
     }
 
     /// The databases that the caller's jobs used, for the list's filter.

@@ -70,7 +70,14 @@ async fn look(settings: Result<Settings, SettingsError>) -> Result<u64, CheckErr
     let clock = Arc::new(SystemClock);
     let repository = store::open_to_read(&settings.store, &settings.azure, data, clock).await?;
     let copies = data.join("scratch/check");
-    let objects = objects::open(&settings, data, &copies, false).await?;
+    let objects = objects::open(
+        &settings,
+        data,
+        &copies,
+        &objects::Connections::default(),
+        false,
+    )
+    .await?;
     let circumstances = circumstances(&settings);
     let mut violations = 0_u64;
     let mut written = Ok(());

@@ -16,6 +16,7 @@ pub mod guard;
 pub mod health;
 pub mod limits;
 pub mod lock;
+pub mod metrics;
 pub mod migrate;
 pub mod pages;
 pub mod problems;

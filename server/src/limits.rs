@@ -36,6 +36,40 @@ pub enum Class {
     Streams,
 }
 
+impl Class {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [
+        Self::Pages,
+        Self::Reads,
+        Self::Submissions,
+        Self::Downloads,
+        Self::Streams,
+    ];
+
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pages => "pages",
+            Self::Reads => "reads",
+            Self::Submissions => "submissions",
+            Self::Downloads => "downloads",
+            Self::Streams => "streams",
+        }
+    }
+}
+
+/// The places of one kind that are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InUse {
+    /// The kind.
+    pub name: &'static str,
+    /// Requests that have a place.
+    pub taken: usize,
+    /// All places.
+    pub places: usize,
+}
+
 /// The places of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Places {
@@ -129,6 +163,19 @@ impl Limits {
         }
     }
 
+    /// How many places of each kind are taken.
+    #[must_use]
+    pub fn in_use(&self) -> [InUse; 5] {
+        Class::ALL.map(|class| {
+            let (semaphore, places) = self.of(class);
+            InUse {
+                name: class.as_str(),
+                taken: places.at_once.saturating_sub(semaphore.available_permits()),
+                places: places.at_once,
+            }
+        })
+    }
+
     async fn enter(&self, class: Class) -> Option<OwnedSemaphorePermit> {
         let (semaphore, places) = self.of(class);
         take(semaphore, 1, places.patience).await
@@ -173,6 +220,8 @@ pub fn class(method: &Method, path: &str, accept: &str) -> Option<Class> {
         return match path {
             "/search" | "/databases" if posted => Some(Class::Submissions),
             _ if path.starts_with("/pkg/") || path == "/favicon.svg" => None,
+            // Whoever watches over a busy server has to see that it is busy.
+            "/metrics" => None,
             _ => Some(Class::Pages),
         };
     };
@@ -251,6 +300,7 @@ mod tests {
             "/api/openapi.json",
             "/pkg/x/a.css",
             "/favicon.svg",
+            "/metrics",
         ] {
             assert_eq!(get(free), None, "{free}");
         }

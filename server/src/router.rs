@@ -27,7 +27,7 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{api, assets, forms, guard, health, limits, pages, state::AppState};
+use crate::{api, assets, forms, guard, health, limits, metrics, pages, state::AppState};
 
 /// The largest form without a file, in bytes.
 const SMALL_FORM: usize = 64 * 1_024;
@@ -53,6 +53,7 @@ pub fn api_routes() -> (Router<AppState>, utoipa::openapi::OpenApi) {
     let (routes, document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(health::health))
         .routes(routes!(health::ready))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(api::me::me))
         .routes(routes!(api::jobs::list::list, api::jobs::submit::submit))
         .routes(routes!(api::jobs::bulk::bulk))
@@ -79,7 +80,7 @@ fn with_busy(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi
     for (path, item) in &mut document.paths.paths {
         let operations = [&mut item.get, &mut item.post, &mut item.delete];
         for operation in operations.into_iter().flatten() {
-            if path.starts_with("/api/health") {
+            if path.starts_with("/api/health") || path == "/metrics" {
                 continue;
             }
             let busy = ResponseBuilder::new()
@@ -156,7 +157,9 @@ pub fn router(state: AppState) -> Router {
             Arc::clone(&state.limits),
             limits::limit,
         ));
-    layered(routes).with_state(state)
+    let measured = middleware::from_fn_with_state(Arc::clone(&state.metrics), metrics::measure);
+    // Outermost: what is refused, and what ends in a panic, is measured as well.
+    layered(routes).layer(measured).with_state(state)
 }
 
 /// Routes behind the guard: what every answer has, whatever made it.

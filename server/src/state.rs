@@ -10,7 +10,7 @@ use elb_engine::{JobService, service::Caller};
 use leptos::config::LeptosOptions;
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::Limits;
+use crate::{limits::Limits, metrics::Metrics};
 
 /// Shared by all requests.
 #[derive(Clone)]
@@ -25,6 +25,8 @@ pub struct AppState {
     pub data_dir: Arc<PathBuf>,
     /// How many requests of each kind are answered at once.
     pub limits: Arc<Limits>,
+    /// How long requests have taken.
+    pub metrics: Arc<Metrics>,
     /// What became of actions on many searches, until their page has shown it.
     pub notices: Arc<Notices>,
     /// Cancelled when the server stops: endless answers end with it.

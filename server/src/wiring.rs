@@ -133,7 +133,9 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
         member = member.with_diary(data.join("member"));
     }
     let jobs = Jobs::load(repository, clock.clone(), member.clone()).await?;
-    let objects = objects::open(settings, &data, &scratch.join("objects"), true).await?;
+    let connections = objects::Connections::default();
+    let copies = scratch.join("objects");
+    let objects = objects::open(settings, &data, &copies, &connections, true).await?;
     let logs = JobLogs::in_folder(&data.join("logs"), clock).map_err(folder)?;
     let limits = RunLimits {
         processes: settings.jobs,
@@ -167,7 +169,7 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
         key_life: settings.key_life,
     };
     #[cfg(feature = "azure")]
-    if let Some(databases) = objects::databases(settings, Arc::new(SystemClock))? {
+    if let Some(databases) = objects::databases(settings, &connections, Arc::new(SystemClock))? {
         catalogue.attach_blob(databases);
     }
     catalogue.keep_up();
@@ -189,6 +191,7 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
         leptos: assets::leptos_options(),
         data_dir: Arc::new(data),
         limits: Arc::default(),
+        metrics: Arc::default(),
         notices: Arc::default(),
         stopping: CancellationToken::new(),
     };

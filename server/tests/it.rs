@@ -50,6 +50,8 @@ mod limits;
 mod list;
 #[path = "it/logs.rs"]
 mod logs;
+#[path = "it/metrics.rs"]
+mod metrics;
 #[path = "it/next_attempt.rs"]
 mod next_attempt;
 #[path = "it/openapi.rs"]

@@ -14,6 +14,7 @@ pub use object_store::path::Path as Key;
 use thiserror::Error;
 
 use crate::{
+    breaker::Breaker,
     cache::{Behind, Cache, Old, Statistics, Terms},
     clock::Clock,
 };
@@ -134,6 +135,7 @@ fn status_in(text: &str) -> Option<u16> {
 /// The databases below a prefix. Clones share everything.
 #[derive(Clone)]
 pub struct BlobDatabases {
+    breaker: Breaker,
     source: Arc<Source>,
     lists: Cache<(), Arc<Found>, BlobError>,
 }
@@ -147,10 +149,12 @@ impl fmt::Debug for BlobDatabases {
 }
 
 impl BlobDatabases {
-    /// The databases below `prefix` of a store; `url` is what people know the place as. Reads nothing.
+    /// The databases below `prefix` of a store, which `breaker` watches over; `url` is what people know the
+    /// place as. Reads nothing.
     #[must_use]
     pub fn new(
         store: Arc<dyn ObjectStore>,
+        breaker: Breaker,
         prefix: Key,
         url: String,
         clock: Arc<dyn Clock>,
@@ -163,9 +167,16 @@ impl BlobDatabases {
             documents,
         };
         Self {
+            breaker,
             source: Arc::new(source),
             lists: Cache::new(LISTS, clock),
         }
+    }
+
+    /// Watches over the store.
+    #[must_use]
+    pub fn breaker(&self) -> &Breaker {
+        &self.breaker
     }
 
     /// What is there, from memory if it is known. Waits for at most `patience`: a first look goes on

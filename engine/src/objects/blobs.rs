@@ -1,28 +1,24 @@
 //! Azure Blob Storage as the store of objects.
 //!
-//! Owns the one client of the process for blobs: its time limits, how often a request is repeated, and
-//! that a wait which the service asks for is kept. The container is created at the start if that is
-//! allowed. Signs with the process's credential, or with a key where one was allowed.
+//! Owns how requests are signed (with the process's credential, or with a key where one was allowed), their
+//! time limits and how often one is repeated. The container is created at the start if that is allowed.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use object_store::{
     BackoffConfig, ClientOptions, CredentialProvider, ObjectStore, RetryConfig,
     azure::{AzureAccessKey, AzureAuthorizer, AzureCredential as Signature, MicrosoftAzureBuilder},
-    client::{
-        HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody,
-        HttpResponse, HttpService, ReqwestConnector,
-    },
+    client::{HttpClient, HttpConnector, HttpRequest, HttpRequestBody},
 };
-use thiserror::Error;
 
 use super::{ObjectError, Objects, remote::ROLE};
 use crate::azure::{AzureCredential, STORAGE_SCOPE};
+
+mod client;
+
+pub use client::BlobClient;
+use client::{LONGEST_WAIT, innermost};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -32,9 +28,6 @@ const REQUEST: Duration = Duration::from_secs(15);
 const REPEAT_FOR: Duration = Duration::from_secs(20);
 /// How often a request is repeated at most.
 const REPEATS: usize = 5;
-/// The longest wait between two tries, and the longest that the service may ask for: whoever is told to
-/// wait longer is told so at once.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// How requests are signed.
 #[derive(Debug, Clone)]
@@ -57,6 +50,8 @@ pub struct BlobsConfig {
     pub endpoint: String,
     /// How requests are signed.
     pub access: BlobAccess,
+    /// What sends them.
+    pub client: BlobClient,
     /// Whether the container is created if it is not there.
     pub create: bool,
     /// The folder of local copies: empty, and of this process alone.
@@ -78,13 +73,13 @@ fn opened(
     container: &str,
     endpoint: &str,
     access: &BlobAccess,
+    client: &BlobClient,
 ) -> Result<Opened, ObjectError> {
     if matches!(access, BlobAccess::Identity(_)) && !endpoint.starts_with("https://") {
         return Err(ObjectError::SetUp(format!(
             "{endpoint} is no https address, over which alone tokens are sent; an emulator needs its key (ELB_AZURE_AUTH=key)"
         )));
     }
-    let http = Connector::default();
     let options = ClientOptions::new()
         .with_connect_timeout(CONNECT)
         .with_timeout(REQUEST)
@@ -116,10 +111,10 @@ fn opened(
             max_retries: REPEATS,
             retry_timeout: REPEAT_FOR,
         })
-        .with_http_connector(http.clone())
+        .with_http_connector(client.clone())
         .build()
         .map_err(|error| ObjectError::SetUp(error.to_string()))?;
-    let client = http.connect(&options)?;
+    let client = client.connect(&options)?;
     Ok(Opened {
         store: Arc::new(store),
         client,
@@ -136,8 +131,9 @@ pub fn to_read(
     container: &str,
     endpoint: &str,
     access: &BlobAccess,
+    client: &BlobClient,
 ) -> Result<Arc<dyn ObjectStore>, ObjectError> {
-    Ok(opened(account, container, endpoint, access)?.store)
+    Ok(opened(account, container, endpoint, access, client)?.store)
 }
 
 impl Objects {
@@ -151,6 +147,7 @@ impl Objects {
             &config.container,
             &config.endpoint,
             &config.access,
+            &config.client,
         )?;
         Container {
             config: &config,
@@ -161,6 +158,7 @@ impl Objects {
         .await?;
         Ok(Self::elsewhere(
             opened.store,
+            config.client.breaker().clone(),
             config.copies,
             config.copies_bytes,
         ))
@@ -278,15 +276,6 @@ fn unexpected(status: u16) -> ObjectError {
     ObjectError::Away(format!("it answers {status}"))
 }
 
-/// What was wrong, without the layers around it.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
-}
-
 /// The identity gives no token.
 fn denied(error: object_store::Error) -> ObjectError {
     ObjectError::Denied(innermost(&error))
@@ -307,58 +296,5 @@ impl CredentialProvider for Signer {
             source: Box::new(error),
         })?;
         Ok(Arc::new(Signature::BearerToken(token.secret().to_owned())))
-    }
-}
-
-/// Gives everybody the same client, so that there is one pool of connections.
-#[derive(Debug, Clone, Default)]
-struct Connector {
-    client: Arc<Mutex<Option<HttpClient>>>,
-}
-
-impl HttpConnector for Connector {
-    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = &*client {
-            return Ok(client.clone());
-        }
-        let inner = ReqwestConnector::default().connect(options)?;
-        let made = HttpClient::new(Patient { inner });
-        *client = Some(made.clone());
-        Ok(made)
-    }
-}
-
-/// Keeps the wait that the service asks for before anything is repeated.
-#[derive(Debug)]
-struct Patient {
-    inner: HttpClient,
-}
-
-/// The service asks for a longer wait than anybody here can keep.
-#[derive(Debug, Error)]
-#[error("the service answers {status} and asks to wait for {seconds} s")]
-struct TooBusy {
-    status: u16,
-    seconds: u64,
-}
-
-#[async_trait]
-impl HttpService for Patient {
-    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let answer = self.inner.execute(request).await?;
-        let status = answer.status().as_u16();
-        let wait = answer.headers().get("retry-after");
-        let wait = wait.and_then(|wait| wait.to_str().ok()?.trim().parse().ok());
-        if let (429 | 503, Some(seconds)) = (status, wait) {
-            let wait = Duration::from_secs(seconds);
-            if wait > LONGEST_WAIT {
-                // Of a kind that is not repeated.
-                let error = TooBusy { status, seconds };
-                return Err(HttpError::new(HttpErrorKind::Unknown, error));
-            }
-            tokio::time::sleep(wait).await;
-        }
-        Ok(answer)
     }
 }

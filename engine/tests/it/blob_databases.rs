@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use elb_core::database::{Readiness, RemoteList};
-use elb_engine::{cache::WAIT, clock::ManualClock, databases::blob::BlobDatabases};
+use elb_engine::{
+    breaker::Breaker, cache::WAIT, clock::ManualClock, databases::blob::BlobDatabases,
+};
 use elb_testkit::{
     Azurite, Behaviour, FaultProxy,
     azurite::{ACCOUNT, KEY},
@@ -63,6 +65,7 @@ async fn world() -> World {
     let clock = ManualClock::at(0);
     let databases = BlobDatabases::new(
         store.clone(),
+        Breaker::new("shelf", Arc::new(clock.clone())),
         "blast-db".into(),
         format!("az://{ACCOUNT}/{container}/blast-db"),
         Arc::new(clock.clone()),
@@ -163,6 +166,7 @@ async fn each_refusal_of_the_service_has_its_words() {
 async fn a_container_that_is_not_there_is_missing_and_not_empty() {
     let databases = BlobDatabases::new(
         Arc::new(client(Azurite::shared().blob_url().to_owned(), "nowhere")),
+        Breaker::new("shelf", Arc::new(ManualClock::at(0))),
         "blast-db".into(),
         "az://account/nowhere/blast-db".to_owned(),
         Arc::new(ManualClock::at(0)),

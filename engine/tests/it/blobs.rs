@@ -7,9 +7,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use elb_engine::objects::{
-    Kind, ObjectError, Objects,
-    blobs::{BlobAccess, BlobsConfig},
+use elb_engine::{
+    breaker::BreakerState,
+    clock::SystemClock,
+    objects::{
+        Kind, ObjectError, Objects,
+        blobs::{BlobAccess, BlobClient, BlobsConfig},
+    },
 };
 use elb_testkit::{
     Azurite, Behaviour, FaultProxy,
@@ -33,6 +37,7 @@ fn config(endpoint: String, container: &str, copies: PathBuf) -> BlobsConfig {
         container: container.to_owned(),
         endpoint,
         access: BlobAccess::Key(KEY.to_owned()),
+        client: BlobClient::new("objects", Arc::new(SystemClock)),
         create: true,
         copies,
         copies_bytes: 1_000_000_000,
@@ -41,6 +46,16 @@ fn config(endpoint: String, container: &str, copies: PathBuf) -> BlobsConfig {
 
 fn new_name() -> String {
     format!("c{}", uuid::Uuid::new_v4().simple())
+}
+
+/// Waits until the store is asked again, which it is not for a moment after it was away.
+async fn answers_again(objects: &Objects) {
+    let answered = async {
+        while objects.of_job("a-job").await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, answered).await.unwrap();
 }
 
 async fn world() -> World {
@@ -283,6 +298,7 @@ async fn a_line_that_is_cut_in_the_middle_of_a_download_is_an_error_and_never_an
     assert!(pieces.next().await.is_none());
     // Mended, and reset once more: that part is asked for again.
     proxy.set(Behaviour::Pass);
+    answers_again(&objects).await;
     proxy.set_next_where(
         1,
         |seen| seen.method == "GET",
@@ -407,10 +423,7 @@ async fn the_container_is_created_if_that_is_allowed_and_else_it_is_said_what_is
 
 #[tokio::test]
 async fn tokens_are_never_sent_over_plain_http() {
-    use elb_engine::{
-        azure::{AzureCredential, Identity},
-        clock::SystemClock,
-    };
+    use elb_engine::azure::{AzureCredential, Identity};
     let folder = tempfile::tempdir().unwrap();
     let nothing = |_: &str| None;
     let clock = Arc::new(SystemClock);
@@ -425,4 +438,27 @@ async fn tokens_are_never_sent_over_plain_http() {
     };
     let error = Objects::in_blobs(config).await.unwrap_err();
     assert!(error.to_string().contains("no https address"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_overloaded_is_left_alone_for_a_moment() {
+    let world = world().await;
+    let breaker = world.objects.breaker().unwrap();
+    world.proxy.set(Behaviour::Answer {
+        status: 503,
+        retry_after: None,
+    });
+    let asking = || world.objects.of_job("job");
+    asking().await.unwrap_err();
+    assert_eq!(breaker.report().state, BreakerState::Open);
+    world.proxy.take_requests();
+    let begin = Instant::now();
+    let error = asking().await.unwrap_err().to_string();
+    assert!(error.contains("it answers 503"), "{error}");
+    // Whoever asks now waits for nothing: no request goes out.
+    assert!(world.proxy.take_requests().is_empty());
+    assert!(begin.elapsed() < Duration::from_secs(2));
+    world.proxy.set(Behaviour::Pass);
+    answers_again(&world.objects).await;
+    assert_eq!(breaker.report().state, BreakerState::Closed);
 }

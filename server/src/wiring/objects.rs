@@ -31,6 +31,25 @@ pub enum OpenError {
     NoAzure,
 }
 
+/// The connections to stores elsewhere: one pool, however many containers are used.
+#[derive(Debug)]
+pub struct Connections {
+    #[cfg(feature = "azure")]
+    objects: elb_engine::objects::blobs::BlobClient,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self {
+            #[cfg(feature = "azure")]
+            objects: elb_engine::objects::blobs::BlobClient::new(
+                "object storage",
+                std::sync::Arc::new(elb_engine::clock::SystemClock),
+            ),
+        }
+    }
+}
+
 /// Opens the objects. With `create`, folder or container is made if it is not there. Copies of what is
 /// elsewhere are put into `copies`, which is of this process alone.
 ///
@@ -40,6 +59,7 @@ pub async fn open(
     settings: &Settings,
     data: &Path,
     copies: &Path,
+    connections: &Connections,
     create: bool,
 ) -> Result<Objects, OpenError> {
     match &settings.objects {
@@ -75,6 +95,7 @@ pub async fn open(
                 container: container.clone(),
                 endpoint: endpoint.clone(),
                 access,
+                client: connections.objects.clone(),
                 create,
                 copies: copies.to_owned(),
                 copies_bytes: settings.objects_cache,
@@ -83,7 +104,7 @@ pub async fn open(
         }
         #[cfg(not(feature = "azure"))]
         ObjectsAddress::AzureBlobs { .. } => {
-            let _ = copies;
+            let _ = (copies, connections);
             Err(OpenError::NoAzure)
         }
     }
@@ -96,6 +117,7 @@ pub async fn open(
 #[cfg(feature = "azure")]
 pub fn databases(
     settings: &Settings,
+    connections: &Connections,
     clock: std::sync::Arc<dyn elb_engine::clock::Clock>,
 ) -> Result<Option<elb_engine::databases::blob::BlobDatabases>, OpenError> {
     use elb_engine::{
@@ -114,12 +136,23 @@ pub fn databases(
             std::sync::Arc::clone(&clock),
         )?),
     };
+    let client = connections
+        .objects
+        .beside("database storage", std::sync::Arc::clone(&clock));
     let store = to_read(
         &folder.account,
         &folder.container,
         &folder.endpoint,
         &access,
+        &client,
     )?;
     let prefix = Key::from(folder.prefix.as_str());
-    Ok(Some(BlobDatabases::new(store, prefix, folder.url(), clock)))
+    let breaker = client.breaker().clone();
+    Ok(Some(BlobDatabases::new(
+        store,
+        breaker,
+        prefix,
+        folder.url(),
+        clock,
+    )))
 }

@@ -6,6 +6,7 @@ use elb_testkit::{Azurite, Behaviour, FaultProxy};
 use serde_json::{Value, json};
 
 use super::{
+    metrics::samples,
     running::{Running, ends, outcome, program},
     support::genes,
     two_servers::{assert_sound, completed, history, running_search},
@@ -68,6 +69,18 @@ async fn outage(behaviour: Behaviour, words: &str) {
         check("store")["note"].as_str().unwrap().contains(words),
         "{ready:#}"
     );
+    let measured = samples(&server.text("/metrics").await);
+    assert_eq!(measured["elb_list_stale"], 1.0);
+    assert!(measured["elb_list_age_seconds"] > 10.0);
+    let calls = |outcome: &str| {
+        let labels = format!("dependency=\"table storage\",outcome=\"{outcome}\"");
+        measured[&format!("elb_upstream_calls_total{{{labels}}}")]
+    };
+    // A refusal is an answer; silence and overload are none, and hold the next calls back.
+    let refuses = words.contains("Contributor");
+    assert!(calls("answered") > 0.0);
+    assert_eq!(calls("failed") > 0.0, !refuses, "{measured:#?}");
+    assert_eq!(calls("held_back") > 0.0, !refuses, "{measured:#?}");
     proxy.set(Behaviour::Pass);
     server
         .wait_until("/api/blast/jobs", |list| list["stale"].is_null())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use elb_engine::{clock::SystemClock, databases::blob::BlobDatabases};
+use elb_engine::{breaker::Breaker, clock::SystemClock, databases::blob::BlobDatabases};
 use elb_server::api::schema::RemoteListBody;
 use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory};
 use serde_json::json;
@@ -15,6 +15,7 @@ const URL: &str = "az://account/container/blast-db";
 fn attach(server: &Server, store: Arc<dyn ObjectStore>) {
     let databases = BlobDatabases::new(
         store,
+        Breaker::new("shelf", Arc::new(SystemClock)),
         "blast-db".into(),
         URL.to_owned(),
         Arc::new(SystemClock),

@@ -87,16 +87,25 @@ impl Running {
         }
     }
 
-    pub async fn ask(&self, request: String) -> Value {
+    async fn body(&self, request: String) -> String {
         let mut raw = Raw::connect(self.address).await;
         raw.send(request.as_bytes()).await;
         let answer = raw.read_all().await;
-        let body = answer.split_once("\r\n\r\n").unwrap().1;
-        serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+
+    pub async fn ask(&self, request: String) -> Value {
+        let body = self.body(request).await;
+        serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"))
     }
 
     pub async fn get(&self, path: &str) -> Value {
-        self.ask(format!(
+        let body = self.text(path).await;
+        serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"))
+    }
+
+    pub async fn text(&self, path: &str) -> String {
+        self.body(format!(
             "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
         ))
         .await

@@ -10,7 +10,7 @@ use super::{
     listing::{DOCUMENTS_TIME, LIST_TIME, MAX_DOCUMENT},
     *,
 };
-use crate::{cache::WAIT, clock::ManualClock};
+use crate::{breaker::Breaker, cache::WAIT, clock::ManualClock};
 
 mod shelf;
 
@@ -30,6 +30,7 @@ impl Scene {
         let store: Arc<dyn ObjectStore> = shelf.clone();
         let databases = BlobDatabases::new(
             store,
+            Breaker::new("shelf", Arc::new(clock.clone())),
             Key::from("blast-db"),
             URL.to_owned(),
             Arc::new(clock.clone()),

@@ -1,0 +1,139 @@
+//! The HTTP client of blobs: one pool of connections, and a breaker for each thing that is reached.
+//!
+//! Owns that a wait which the service asks for is kept, and that a service which does not answer is left
+//! alone for a moment: whoever wants something of it is told why at once.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use object_store::{
+    ClientOptions,
+    client::{
+        HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
+        HttpService, ReqwestConnector,
+    },
+};
+use thiserror::Error;
+
+use crate::{breaker::Breaker, clock::Clock};
+
+/// The longest wait between two tries, and the longest that the service may ask for: whoever is told to
+/// wait longer is told so at once.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// Sends the requests to one container. Clones share connections and breaker.
+#[derive(Debug, Clone)]
+pub struct BlobClient {
+    connections: Arc<Mutex<Option<HttpClient>>>,
+    breaker: Breaker,
+}
+
+impl BlobClient {
+    /// A client with connections of its own; `dependency` is what the breaker is shown as.
+    #[must_use]
+    pub fn new(dependency: &'static str, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            connections: Arc::default(),
+            breaker: Breaker::new(dependency, clock),
+        }
+    }
+
+    /// A client for something else, over the same connections and with a breaker of its own.
+    #[must_use]
+    pub fn beside(&self, dependency: &'static str, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            connections: Arc::clone(&self.connections),
+            breaker: Breaker::new(dependency, clock),
+        }
+    }
+
+    /// Its breaker.
+    #[must_use]
+    pub fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+}
+
+impl HttpConnector for BlobClient {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        let connections = self.connections.lock();
+        let mut connections = connections.unwrap_or_else(PoisonError::into_inner);
+        let inner = match &*connections {
+            Some(made) => made.clone(),
+            None => ReqwestConnector::default().connect(options)?,
+        };
+        *connections = Some(inner.clone());
+        let breaker = self.breaker.clone();
+        Ok(HttpClient::new(Patient { inner, breaker }))
+    }
+}
+
+/// What was wrong, without the layers around it.
+pub(super) fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+/// The service asks for a longer wait than anybody here can keep.
+#[derive(Debug, Error)]
+#[error("the service answers {status} and asks to wait for {seconds} s")]
+struct TooBusy {
+    status: u16,
+    seconds: u64,
+}
+
+/// The service is left alone for a moment.
+#[derive(Debug, Error)]
+#[error("it is asked again in a moment; the last time it did not answer as it must: {0}")]
+struct HeldBack(String);
+
+/// Keeps the wait that the service asks for before anything is repeated, and asks the breaker first.
+#[derive(Debug)]
+struct Patient {
+    inner: HttpClient,
+    breaker: Breaker,
+}
+
+/// An error that is not repeated.
+fn last(error: impl std::error::Error + Send + Sync + 'static) -> HttpError {
+    HttpError::new(HttpErrorKind::Unknown, error)
+}
+
+#[async_trait]
+impl HttpService for Patient {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        self.breaker
+            .admit()
+            .map_err(|reason| last(HeldBack(reason)))?;
+        let answer = match self.inner.execute(request).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.breaker.failed(&innermost(&error), None);
+                return Err(error);
+            }
+        };
+        let status = answer.status().as_u16();
+        let wait = answer.headers().get("retry-after");
+        let wait: Option<u64> = wait.and_then(|wait| wait.to_str().ok()?.trim().parse().ok());
+        if status == 429 || status >= 500 {
+            let wait = wait.map(Duration::from_secs);
+            self.breaker.failed(&format!("it answers {status}"), wait);
+        } else {
+            self.breaker.answered();
+        }
+        if let (429 | 503, Some(seconds)) = (status, wait) {
+            let wait = Duration::from_secs(seconds);
+            if wait > LONGEST_WAIT {
+                return Err(last(TooBusy { status, seconds }));
+            }
+            tokio::time::sleep(wait).await;
+        }
+        Ok(answer)
+    }
+}
