@@ -31,8 +31,7 @@ SITE_SOURCES := Cargo.toml Cargo.lock $(wildcard core/Cargo.toml app/Cargo.toml 
 
 SETUP_STAGE := build
 run: SETUP_STAGE := run
-bench: SETUP_STAGE := run
-test setup crash: SETUP_STAGE := test
+test setup crash bench: SETUP_STAGE := test
 
 .PHONY: help run build test bench crash clean setup ready server format-check lint unit-tests size end2end
 
@@ -49,7 +48,7 @@ build: ready server size ## one self-contained program: target/release/elb-dashb
 test: ready format-check $(SITE) lint unit-tests size end2end ## every check there is, browser tests last
 
 bench: ready server ## the benchmarks
-	@$(SECTION) "benchmarks" cargo bench $(LOCKED) --package elb-engine --bench '*'
+	@$(SECTION) "benchmarks" cargo bench $(LOCKED) --package elb-engine --features azure --bench '*'
 	@$(SECTION) "start to first page" node scripts/bench-start.mjs
 
 crash: ready $(SITE) ## the long crash run: 1,000 kills, 20 and more at each named point

@@ -35,6 +35,7 @@ const MAX_CONFLICTS: u32 = 16;
 const SCAN_PAGE: usize = 1_000;
 
 pub use freshness::Freshness;
+pub use leases::Held;
 
 /// The actor of what the engine does by itself.
 pub const ENGINE: &str = "";

@@ -44,12 +44,59 @@ pub(super) async fn register(
     Ok(())
 }
 
+/// Whose a job is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Held {
+    /// Driven by this process.
+    Ours(Stored),
+    /// At its end.
+    Ended(Stored),
+    /// Driven by another one.
+    Others,
+}
+
 impl Jobs {
+    /// Whose a job is; this process takes it if it may.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn hold(&self, id: &str) -> Result<Held, RepositoryError> {
+        let mut stored = self.recent(id).await?;
+        if self.is_in_living_hands(&stored) {
+            // The row as it was seen last is good enough: the change log tells when it is given back, and
+            // a look at each job of each other process would be most of what a store is asked.
+            return Ok(Held::Others);
+        }
+        if !stored.job.phase.is_active() || stored.lease.holder != self.member.id() {
+            // Whatever ends a driver, or takes a job from another, is asked of the store itself. To go on
+            // needs no such question: the next write is refused if the row is another one by now.
+            stored = self.get(id).await?;
+        }
+        if !stored.job.phase.is_active() {
+            return Ok(Held::Ended(stored));
+        }
+        let ours = self.acquire(stored).await?;
+        Ok(ours.map_or(Held::Others, Held::Ours))
+    }
+
+    /// Whether an active row is held by another process that shows signs of life.
+    fn is_in_living_hands(&self, stored: &Stored) -> bool {
+        let LeaseTerms::Shared { life } = self.member.terms() else {
+            return false;
+        };
+        let holder = &stored.lease.holder;
+        if !stored.job.phase.is_active() || *holder == self.member.id() {
+            return false;
+        }
+        let beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
+        beats.knows(holder) && beats.still(holder, life, self.clock.elapsed()).is_none()
+    }
+
     /// The row with this process as its driver; `None` if another process drives it, or nobody has to.
     ///
     /// # Errors
     /// The store's.
-    pub async fn acquire(&self, stored: Stored) -> Result<Option<Stored>, RepositoryError> {
+    async fn acquire(&self, stored: Stored) -> Result<Option<Stored>, RepositoryError> {
         let holder = &stored.lease.holder;
         if !stored.job.phase.is_active() {
             return Ok(None);

@@ -22,7 +22,7 @@ use super::Context;
 use crate::{
     crash::{self, Point},
     executor::ExecutorError,
-    jobs::ChangeError,
+    jobs::{ChangeError, Held},
     repository::{Lease, RepositoryError, Stored},
 };
 
@@ -79,7 +79,7 @@ struct Driver<'a> {
 pub(super) async fn drive(context: &Context, id: &str, changed: &Notify, stop: &CancellationToken) {
     let mut refused = 0_u32;
     loop {
-        let stored = match held(context, id).await {
+        let stored = match context.jobs.hold(id).await {
             Ok(Held::Ours(stored)) => stored,
             Ok(Held::Ended(stored)) => return finish(context, &stored.job).await,
             Ok(Held::Others) => {
@@ -136,27 +136,6 @@ pub(super) async fn drive(context: &Context, id: &str, changed: &Notify, stop: &
             }
         }
     }
-}
-
-/// Whose a job is.
-enum Held {
-    Ours(Stored),
-    Ended(Stored),
-    Others,
-}
-
-async fn held(context: &Context, id: &str) -> Result<Held, RepositoryError> {
-    let mut stored = context.jobs.recent(id).await?;
-    if !stored.job.phase.is_active() || stored.lease.holder != context.jobs.member().id() {
-        // Whatever ends this driver, or takes a job from another, is asked of the store itself. To go on
-        // needs no such question: the next write is refused if the row is another one by now.
-        stored = context.jobs.get(id).await?;
-    }
-    if !stored.job.phase.is_active() {
-        return Ok(Held::Ended(stored));
-    }
-    let ours = context.jobs.acquire(stored).await?;
-    Ok(ours.map_or(Held::Others, Held::Ours))
 }
 
 /// The failure of a job that has waited past its deadline.

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use elb_core::{job::Job, list::ListQuery, phase::Phase, search::Program, time::Timestamp};
 use elb_engine::{
     clock::SystemClock,
-    jobs::Jobs,
+    jobs::{Held, Jobs},
     lease::{LeaseTerms, Member},
     repository::{Repository, RepositoryError, SqliteRepository},
     service::{Caller, ServiceError},
@@ -173,6 +173,8 @@ async fn a_store_of_the_first_schema_is_taken_over_with_its_searches_and_tombsto
     assert!(model.is_deleted("deleted") && model.is_emptied("deleted"));
     let queued = jobs.get("queued").await.unwrap();
     assert_eq!(queued.version, 7);
-    let ours = jobs.acquire(queued).await.unwrap().unwrap();
+    let Held::Ours(ours) = jobs.hold("queued").await.unwrap() else {
+        panic!("it is for this process to drive");
+    };
     assert_eq!(ours.lease.epoch, 1);
 }

@@ -7,7 +7,7 @@ use elb_engine::{
     azure::tables::TablesConfig,
     breaker::BreakerState,
     clock::SystemClock,
-    jobs::Jobs,
+    jobs::{Held, Jobs},
     lease::{LeaseTerms, Member},
     repository::{
         AzureRepository, Created, IdempotencyKey, Position, Repository, RepositoryError, Stored,
@@ -188,6 +188,35 @@ async fn a_start_reads_each_row_once_in_pages_of_a_thousand() {
     assert_eq!(reads.count(), 8, "one page for each partition");
     // A sign of life (two) and the end of the change log.
     assert_eq!(spent.len(), 8 + 3, "{spent:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_another_living_process_drives_is_not_asked_for() {
+    let config = fresh_table();
+    let other = open(&config).await;
+    other.beat("other").await.unwrap();
+    let job = plain_job("a", Timestamp(1_000));
+    other
+        .create(&job, None, &first_entry(&job), "other")
+        .await
+        .unwrap();
+    let proxy = FaultProxy::before(&config.endpoint).await;
+    let store = Arc::new(open(&behind(&proxy, &config)).await);
+    let (clock, life) = (Arc::new(SystemClock), Duration::from_secs(120));
+    let member = Member::new(LeaseTerms::Shared { life }, clock.clone());
+    let jobs = Jobs::load(store, clock, member).await.unwrap();
+    jobs.keep_alive(BOUND).await.unwrap();
+    proxy.take_requests();
+    assert_eq!(jobs.hold("a").await.unwrap(), Held::Others);
+    let asked = proxy.take_requests();
+    assert!(asked.iter().all(is_bell), "{asked:#?}");
+    // Given back, which the change log tells: now it is asked for, and taken.
+    other.leave("other").await.unwrap();
+    let news = tokio::time::timeout(BOUND, async {
+        while jobs.follow_others().await.unwrap().is_empty() {}
+    });
+    news.await.unwrap();
+    assert!(matches!(jobs.hold("a").await.unwrap(), Held::Ours(_)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
