@@ -177,6 +177,7 @@ async fn evidence_of(
                     Kind::Query => ObjectKind::Query,
                     Kind::Archive => ObjectKind::Archive,
                     Kind::Hits => ObjectKind::Hits,
+                    Kind::Log => ObjectKind::Log,
                 },
                 modified_at: object.modified_at,
             });

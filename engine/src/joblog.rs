@@ -161,12 +161,21 @@ impl JobLogs {
         }
     }
 
-    /// Up to `limit` lines after number `after`. A job without a log has none.
+    /// The file of a job's log; `None` if this server has none.
+    #[must_use]
+    pub fn file(&self, job: &str) -> Option<PathBuf> {
+        let path = self.path(job);
+        // One that cannot be looked at is there: whoever reads it is told why it cannot be read.
+        let there = path.try_exists().unwrap_or(true);
+        there.then_some(path)
+    }
+
+    /// Up to `limit` lines after number `after`, of the file of a log. One that is not there has none.
     ///
     /// # Errors
     /// If the file is there and cannot be read.
-    pub fn read(&self, job: &str, after: u64, limit: usize) -> std::io::Result<Vec<LogLine>> {
-        let file = match std::fs::File::open(self.path(job)) {
+    pub fn read(path: &Path, after: u64, limit: usize) -> std::io::Result<Vec<LogLine>> {
+        let file = match std::fs::File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),

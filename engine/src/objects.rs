@@ -49,17 +49,20 @@ pub enum Kind {
     Archive,
     /// The index of the hits that the result pages read.
     Hits,
+    /// The log, once the attempt has ended: kept where the server that ran it may be gone with its disk.
+    Log,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Query, Self::Archive, Self::Hits];
+    pub const ALL: [Self; 4] = [Self::Query, Self::Archive, Self::Hits, Self::Log];
 
     const fn parts(self) -> (&'static str, &'static str) {
         match self {
             Self::Query => ("query", "fasta"),
             Self::Archive => ("archive", "asn"),
             Self::Hits => ("hits", "sqlite"),
+            Self::Log => ("log", "jsonl"),
         }
     }
 
@@ -196,6 +199,12 @@ impl Objects {
                 copies: Arc::new(Copies::new(copies, copies_bytes)),
             },
         }
+    }
+
+    /// Whether they are in a store elsewhere, which outlives this server's disk.
+    #[must_use]
+    pub fn are_elsewhere(&self) -> bool {
+        matches!(self.place, Place::Elsewhere { .. })
     }
 
     /// The breaker of a store elsewhere; files in a folder have none.
@@ -389,7 +398,10 @@ impl Objects {
             return Ok(());
         }
         self.remove(job, |name| {
-            Kind::of_file_name(name).is_some_and(|(kind, of)| kind != Kind::Query && of < attempt)
+            let found = Kind::of_file_name(name);
+            found.is_some_and(|(kind, of)| {
+                matches!(kind, Kind::Archive | Kind::Hits) && of < attempt
+            })
         })
         .await
     }

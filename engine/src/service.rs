@@ -22,9 +22,10 @@ use crate::{
     breaker::{Breaker, BreakerReport},
     databases::{Catalogue, blob::BlobDatabases},
     intake::{self, Intake, IntakeError},
+    joblog::JobLogs,
     jobs::{ChangeError, Freshness, Jobs},
     lifecycle::{Context, Lifecycle},
-    objects::{ObjectError, Objects},
+    objects::{Kind, ObjectError, ObjectFile, Objects},
     read_model::Delta,
     repository::RepositoryError,
     results::ResultsError,
@@ -379,14 +380,37 @@ impl JobService {
         after: u64,
         limit: usize,
     ) -> Result<Vec<LogLine>, ServiceError> {
-        self.detail(caller, id)?;
-        let (logs, id) = (self.inner.logs.clone(), id.to_owned());
+        let detail = self.detail(caller, id)?;
         let limit = limit.clamp(1, MAX_LOG);
-        let reading = tokio::task::spawn_blocking(move || logs.read(&id, after, limit));
+        let (path, _copy) = match self.inner.logs.file(id) {
+            Some(path) => (path, None),
+            None => match self.kept_log(&detail).await? {
+                Some(copy) => (copy.path().to_owned(), Some(copy)),
+                None => return Ok(Vec::new()),
+            },
+        };
+        let reading = tokio::task::spawn_blocking(move || JobLogs::read(&path, after, limit));
         let lines = reading
             .await
             .map_err(|error| ServiceError::Internal(error.to_string()))?;
         lines.map_err(|error| ServiceError::Internal(format!("the log cannot be read: {error}")))
+    }
+
+    /// The log of the last attempt that has ended, where the objects are elsewhere: that of a search which
+    /// another server ran, or this one before it lost its disk.
+    async fn kept_log(&self, detail: &JobDetail) -> Result<Option<ObjectFile>, ServiceError> {
+        let (objects, row) = (&self.inner.objects, &detail.row);
+        if !objects.are_elsewhere() {
+            return Ok(None);
+        }
+        for attempt in (1..=detail.row.attempt).rev() {
+            match objects.file(&row.id, Kind::Log, attempt).await {
+                Ok(file) => return Ok(Some(file)),
+                Err(ObjectError::Missing { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(None)
     }
 
     /// Tells when a job's log has grown.

@@ -59,6 +59,8 @@ pub enum ObjectKind {
     Archive,
     /// The index of the hits.
     Hits,
+    /// The log.
+    Log,
 }
 
 impl ObjectKind {
@@ -69,6 +71,7 @@ impl ObjectKind {
             Self::Query => "query",
             Self::Archive => "archive",
             Self::Hits => "index of hits",
+            Self::Log => "log",
         }
     }
 

@@ -23,6 +23,7 @@ use crate::{
     crash::{self, Point},
     executor::ExecutorError,
     jobs::{ChangeError, Held},
+    objects::Kind,
     repository::{Lease, RepositoryError, Stored},
 };
 
@@ -253,6 +254,25 @@ pub(super) async fn end(context: &Context, id: &str) {
     }
 }
 
+/// Puts the log of an attempt that has ended beside its results, if they are elsewhere: other servers, and
+/// one that begins with an empty disk, read it there.
+async fn keep_log(context: &Context, job: &Job) {
+    if !context.objects.are_elsewhere() || job.phase == Phase::Deleted {
+        return;
+    }
+    let Some(path) = context.logs.file(&job.id) else {
+        return;
+    };
+    let kept = async {
+        let file = tokio::fs::File::open(path).await?;
+        let put = context.objects.put(&job.id, Kind::Log, job.attempt, file);
+        put.await.map_err(std::io::Error::other)
+    };
+    if let Err(error) = kept.await {
+        tracing::warn!(job = %job.id, %error, "the log stays on this server alone");
+    }
+}
+
 /// What remains when a job has ended: a failed one may have processes left, and the work folder is of
 /// no more use once it has completed. Query and results of a deleted one wait for the janitor.
 async fn finish(context: &Context, job: &Job) {
@@ -269,6 +289,7 @@ async fn finish(context: &Context, job: &Job) {
         tracing::warn!(job = %job.id, slot, %error, "the submit slot cannot be given back");
     }
     context.admission.leave(&job.id);
+    keep_log(context, job).await;
     let removable = matches!(job.phase, Phase::Completed | Phase::Deleted);
     if removable {
         crash::point(Point::BeforeCleanup);

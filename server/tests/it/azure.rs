@@ -107,6 +107,12 @@ async fn while_the_store_hangs_the_same_holds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn while_the_store_is_slow_the_same_holds() {
+    let slow = Behaviour::Slow(std::time::Duration::from_secs(5));
+    outage(slow, "table storage does not answer").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn while_rights_are_missing_the_role_is_named() {
     let refused = Behaviour::Answer {
         status: 403,

@@ -3,9 +3,11 @@
 use elb_testkit::{Azurite, azurite::ACCOUNT};
 
 use super::{
+    azure::fresh_store,
     fixtures::small_search,
     running::{Running, program},
     support::Raw,
+    two_servers::completed,
 };
 
 async fn answer(server: &Running, what: &str) -> String {
@@ -55,4 +57,34 @@ async fn a_search_is_run_read_downloaded_and_deleted_with_its_objects_in_azure()
     server
         .wait_until(&path, |job| job["code"] == "no_such_job")
         .await;
+}
+
+#[tokio::test]
+async fn the_log_of_a_search_outlives_the_disk_of_the_server_that_ran_it() {
+    let objects = format!("az://{ACCOUNT}/c{}", uuid::Uuid::new_v4().simple());
+    let store = fresh_store();
+    let settings = [
+        ("ELB_STORE", store.as_str()),
+        ("ELB_OBJECTS", objects.as_str()),
+        ("ELB_AZURE_BLOB_ENDPOINT", Azurite::shared().blob_url()),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let first = Running::start_with(folder.path(), program(), &settings).await;
+    let id = first.submit(&small_search()).await;
+    completed(&first, &id).await;
+    let path = format!("/api/blast/jobs/{id}/logs");
+    let log = first.get(&path).await;
+    assert!(!log["lines"].as_array().unwrap().is_empty());
+    let elsewhere = tempfile::tempdir().unwrap();
+    let second = Running::start_with(elsewhere.path(), program(), &settings).await;
+    second.wait_until(&path, |kept| *kept == log).await;
+    // The same by following.
+    let mut raw = Raw::connect(second.address).await;
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\naccept: text/event-stream\r\n\r\n"
+    );
+    raw.send(request.as_bytes()).await;
+    let followed = raw.read_all().await;
+    let lines = followed.matches("event: line").count();
+    assert_eq!(lines, log["lines"].as_array().unwrap().len(), "{followed}");
 }
