@@ -1,7 +1,8 @@
 //! What the distance to Azure Table Storage costs: against the emulator, over lines of different length.
 //!
-//! `ELB_BENCH_JOBS` (default 50000) is the largest number of jobs. The emulator answers slower than the
-//! service and from this machine: what counts is how times grow with the line and with the number of jobs.
+//! The emulator answers slower than the service, and from this machine: what counts is how times grow with
+//! the line and with the number of jobs. It looks through everything that it holds for each answer, so that
+//! large tables are made by the benchmark itself.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,6 +12,8 @@
     reason = "a benchmark"
 )]
 
+#[path = "../tests/it/many_jobs.rs"]
+mod many_jobs;
 #[path = "table.rs"]
 mod table;
 
@@ -34,25 +37,20 @@ use elb_engine::{
     clock::SystemClock,
     jobs::Jobs,
     lease::{LeaseTerms, Member},
-    repository::{AzureRepository, Created, IdempotencyKey, Kept, Lease, Repository, Stored},
+    repository::{AzureRepository, Created, IdempotencyKey, Repository, Stored},
 };
 use elb_testkit::{
     Azurite, Behaviour, FaultProxy,
     azurite::{ACCOUNT, KEY},
 };
-use futures::StreamExt;
 use table::{line, median, ms, rounds};
 
 /// Times of each operation over each line.
 const ROUNDS: u64 = 21;
 /// Round trips of the lines, in milliseconds: in this machine, to a region nearby, to one far away.
 const LINES: [u64; 3] = [0, 20, 60];
-/// Numbers of jobs, each ten times the one before.
-const SIZES: [u64; 3] = [500, 5_000, 50_000];
-/// Jobs that are made while a table of some size is measured are numbered from so many times its size.
-const FRESH: u64 = 1_000_000;
-/// Jobs that are put at once while a table is filled.
-const AT_ONCE: usize = 32;
+/// Numbers of jobs, each ten times the one before and the same in each partition.
+const SIZES: [u64; 3] = [504, 5_000, 50_000];
 
 fn job(number: u64, phase: Phase) -> Job {
     let at = Timestamp(1_700_000_000_000 + i64::try_from(number).unwrap() * 1_000);
@@ -100,26 +98,6 @@ async fn behind(proxy: &FaultProxy, config: &TablesConfig) -> AzureRepository {
         ..config.clone()
     };
     open(&config).await
-}
-
-async fn fill(store: &AzureRepository, numbers: std::ops::Range<u64>) {
-    let puts = numbers.map(|number| async move {
-        let job = job(number, Phase::Completed);
-        let kept = Kept {
-            history: vec![entry(&job, 1)],
-            keys: Vec::new(),
-            stored: Stored {
-                job,
-                version: 1,
-                lease: Lease::default(),
-            },
-        };
-        store.move_in(&kept).await.unwrap();
-    });
-    futures::stream::iter(puts)
-        .buffer_unordered(AT_ONCE)
-        .collect::<()>()
-        .await;
 }
 
 /// Times of one kind of operation, and the requests of one.
@@ -185,7 +163,8 @@ impl Line {
 }
 
 /// Submissions, transitions, pages of history over each line.
-async fn over_each_line(config: &TablesConfig, mut number: u64) {
+async fn over_each_line(config: &TablesConfig) {
+    let mut number = 0;
     let mut lines = Vec::new();
     for milliseconds in LINES {
         lines.push(Line::to(config, milliseconds).await);
@@ -252,16 +231,21 @@ async fn over_each_line(config: &TablesConfig, mut number: u64) {
     }
 }
 
-/// How long a server takes to have every row in memory, and what a list costs it then.
+/// How long a server takes to have every row in memory, and what a list costs it then. The rows are made
+/// by the test: what is measured is the server's own work and the line.
 async fn start_with(config: &TablesConfig, size: u64) {
+    let service = FaultProxy::before(&config.endpoint).await;
+    many_jobs::hold(&service, size / many_jobs::PARTITIONS);
+    let config = TablesConfig {
+        endpoint: service.instead_of(&config.endpoint),
+        ..config.clone()
+    };
     for milliseconds in LINES {
-        let over = Line::to(config, milliseconds).await;
+        let over = Line::to(&config, milliseconds).await;
         over.proxy.take_requests();
         let (clock, store) = (Arc::new(SystemClock), Arc::new(over.store));
-        let terms = LeaseTerms::Shared {
-            life: Duration::from_secs(120),
-        };
-        let member = Member::new(terms, clock.clone());
+        let life = Duration::from_secs(120);
+        let member = Member::new(LeaseTerms::Shared { life }, clock.clone());
         let begin = Instant::now();
         let jobs = Jobs::load(store, clock, member).await.unwrap();
         let time = begin.elapsed();
@@ -272,18 +256,16 @@ async fn start_with(config: &TablesConfig, size: u64) {
             ),
             &ms(time),
         );
-        if milliseconds == LINES[LINES.len() - 1] {
-            let query = ListQuery::default();
-            let now = Timestamp(1_800_000_000_000);
-            let listed = rounds(ROUNDS as usize, || {
-                black_box(jobs.model().list("local", &query, now));
-            });
-            let requests = over.proxy.take_requests().len();
-            line(
-                &format!("list: newest 50 of {size}, the same line ({requests} requests)"),
-                &ms(listed),
-            );
-        }
+        let query = ListQuery::default();
+        let now = Timestamp(1_800_000_000_000);
+        let listed = rounds(101, || {
+            black_box(jobs.model().list("local", &query, now));
+        });
+        let requests = over.proxy.take_requests().len();
+        line(
+            &format!("list: newest 50 of {size}, the same line ({requests} requests)"),
+            &ms(listed),
+        );
     }
 }
 
@@ -295,16 +277,8 @@ async fn main() {
         table: format!("bench{}", uuid::Uuid::new_v4().simple()),
         access: Access::Key(KEY.to_owned()),
     };
-    let most = std::env::var("ELB_BENCH_JOBS").map_or(SIZES[SIZES.len() - 1], |most| {
-        most.parse().expect("ELB_BENCH_JOBS is a number")
-    });
-    let filler = open(&config).await;
-    let mut there = 0;
-    for size in SIZES.into_iter().filter(|size| *size <= most) {
-        println!("filling the table up to {size} jobs");
-        fill(&filler, there..size).await;
-        there = size;
+    over_each_line(&config).await;
+    for size in SIZES {
         start_with(&config, size).await;
-        over_each_line(&config, size * FRESH).await;
     }
 }

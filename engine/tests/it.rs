@@ -44,6 +44,9 @@ mod journey;
 #[path = "it/lost.rs"]
 mod lost;
 #[cfg(feature = "azure")]
+#[path = "it/many_jobs.rs"]
+mod many_jobs;
+#[cfg(feature = "azure")]
 #[path = "it/moving.rs"]
 mod moving;
 #[path = "it/outage.rs"]

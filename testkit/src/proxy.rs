@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 mod answer;
@@ -44,6 +45,8 @@ pub enum Behaviour {
         /// Seconds of a `Retry-After` head.
         retry_after: Option<u32>,
     },
+    /// Answers with these bytes, which are a whole answer with its head; nothing reaches the service.
+    Give(Bytes),
     /// Passes the request, and cuts the connection instead of passing the answer: the client cannot
     /// know what came of it, but it did reach the service.
     LoseAnswer,
@@ -72,6 +75,9 @@ impl Seen {
 /// Which requests an exception is for.
 type Chosen = Box<dyn Fn(&Seen) -> bool + Send>;
 
+/// What the proxy knows of its own to answer.
+type Known = Box<dyn Fn(&Seen) -> Option<Bytes> + Send>;
+
 /// What is done with the next requests of a kind instead of the usual.
 struct Exception {
     left: usize,
@@ -84,6 +90,7 @@ struct Shared {
     upstream: SocketAddr,
     usual: watch::Sender<Behaviour>,
     exceptions: Mutex<Vec<Exception>>,
+    known: Mutex<Option<Known>>,
     seen: Mutex<Vec<Seen>>,
 }
 
@@ -95,12 +102,17 @@ impl Shared {
             target: target.to_owned(),
             passed: false,
         };
+        let known = || {
+            let known = held(&self.known);
+            known.as_ref().and_then(|known| known(&seen))
+        };
         let behaviour = self
             .exception(&seen)
+            .or_else(|| known().map(Behaviour::Give))
             .unwrap_or_else(|| self.usual.borrow().clone());
         seen.passed = !matches!(
             behaviour,
-            Behaviour::Answer { .. } | Behaviour::Cut | Behaviour::HalfOpen
+            Behaviour::Answer { .. } | Behaviour::Give(_) | Behaviour::Cut | Behaviour::HalfOpen
         );
         held(&self.seen).push(seen);
         behaviour
@@ -153,6 +165,7 @@ impl FaultProxy {
             upstream,
             usual: watch::Sender::new(Behaviour::Pass),
             exceptions: Mutex::default(),
+            known: Mutex::default(),
             seen: Mutex::default(),
         });
         let accepting = tokio::spawn(connection::accept(listener, Arc::clone(&shared)));
@@ -203,6 +216,12 @@ impl FaultProxy {
                 behaviour,
             });
         }
+    }
+
+    /// From now on answers by itself, with a whole answer, what `known` gives one for: a service with more
+    /// in it than an emulator can hold.
+    pub fn answer_with(&self, known: impl Fn(&Seen) -> Option<Bytes> + Send + 'static) {
+        *held(&self.shared.known) = Some(Box::new(known));
     }
 
     /// The requests that have come, in order.

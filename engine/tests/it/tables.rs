@@ -17,6 +17,7 @@ use elb_testkit::{Behaviour, FaultProxy, Seen};
 
 use super::{
     azurite::{behind, fresh_table, open, try_open},
+    many_jobs,
     support::{first_entry, plain_job},
 };
 
@@ -188,6 +189,26 @@ async fn a_start_reads_each_row_once_in_pages_of_a_thousand() {
     assert_eq!(reads.count(), 8, "one page for each partition");
     // A sign of life (two) and the end of the change log.
     assert_eq!(spent.len(), 8 + 3, "{spent:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_with_fifty_thousand_jobs_reads_pages_of_a_thousand_and_nothing_else() {
+    let config = fresh_table();
+    let proxy = FaultProxy::before(&config.endpoint).await;
+    many_jobs::hold(&proxy, 50_000 / many_jobs::PARTITIONS);
+    let reader = Arc::new(open(&behind(&proxy, &config)).await);
+    proxy.take_requests();
+    let clock = Arc::new(SystemClock);
+    let life = Duration::from_secs(120);
+    let member = Member::new(LeaseTerms::Shared { life }, clock.clone());
+    let jobs = Jobs::load(reader, clock, member).await.unwrap();
+    assert_eq!(jobs.model().totals().completed, 50_000);
+    let spent = proxy.take_requests();
+    let pages = spent.iter().filter(|seen| seen.target.contains("job%7E"));
+    // 6,250 rows in each partition.
+    assert_eq!(pages.count(), 8 * 7);
+    // A sign of life (two) and the end of the change log.
+    assert_eq!(spent.len(), 8 * 7 + 3, "{spent:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -127,6 +127,10 @@ async fn unpassed(
                 let answer = answer::to(&head, status, retry_after);
                 to_client.lock().await.write_all(&answer).await?;
             }
+            Behaviour::Give(answer) => {
+                while requests.piece().await?.is_some() {}
+                to_client.lock().await.write_all(&answer).await?;
+            }
             passing => {
                 under_way.behaviour.send_replace(passing.clone());
                 return Ok(Some((head.bytes, passing)));
