@@ -6,8 +6,10 @@
 
 pub mod audit_log;
 pub mod batch;
+pub mod cluster;
 pub mod database;
 pub mod error_code;
+pub mod exit;
 pub mod fasta;
 pub mod hits;
 pub mod invariants;

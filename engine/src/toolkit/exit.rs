@@ -1,11 +1,12 @@
-//! What the exit codes of BLAST+ mean, in words that a reader can act on.
-//!
-//! The table was measured on BLAST+ 2.12: 1 query or options, 2 database, 3 engine, 6 output, 255 formats and
-//! filters, 134/139 signals that mostly mean a full disk or damaged database files.
+//! How a BLAST+ process ended, from its exit code and its own words together.
 
 use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
 
-use elb_core::{error_code::ErrorCode, text};
+use elb_core::{
+    error_code::ErrorCode,
+    exit::{of_code, of_signal},
+    text,
+};
 use thiserror::Error;
 
 /// How much of BLAST+'s own words is shown, in characters.
@@ -32,32 +33,12 @@ impl ToolFailure {
 pub fn explain(status: ExitStatus, stderr: &str) -> ToolFailure {
     let words = own_words(stderr);
     let (code, what) = match (status.code(), status.signal()) {
-        (_, Some(signal)) => by_signal(signal),
-        (Some(code @ (134 | 137 | 139 | 141 | 143 | 153)), None) => by_signal(code - 128),
-        (Some(1), None) => by_words(
-            &words,
-            ErrorCode::OptionRejected,
-            "BLAST+ refused the query or an option (exit code 1)",
-        ),
-        (Some(2), None) => by_words(
-            &words,
-            ErrorCode::DatabaseUnreadable,
-            "BLAST+ cannot read the database (exit code 2)",
-        ),
-        (Some(4), None) => (
-            ErrorCode::OutOfMemory,
-            "BLAST+ ran out of memory (exit code 4)".to_owned(),
-        ),
-        (Some(6), None) => (
-            ErrorCode::DiskFull,
-            "BLAST+ could not write its output (exit code 6), most likely because the disk is full"
-                .to_owned(),
-        ),
-        (Some(code), None) => by_words(
-            &words,
-            ErrorCode::BlastFailed,
-            &format!("BLAST+ failed (exit code {code})"),
-        ),
+        (_, Some(signal)) => of_signal(signal),
+        (Some(code), None) if code < 128 => {
+            let (meant, what) = of_code(code);
+            (by_words(&words, meant), what)
+        }
+        (Some(code), None) => of_code(code),
         (None, None) => (
             ErrorCode::BlastFailed,
             "BLAST+ ended in an unknown way".to_owned(),
@@ -71,36 +52,11 @@ pub fn explain(status: ExitStatus, stderr: &str) -> ToolFailure {
     ToolFailure { code, message }
 }
 
-fn by_signal(signal: i32) -> (ErrorCode, String) {
-    match signal {
-        9 => (
-            ErrorCode::OutOfMemory,
-            "BLAST+ was killed (signal 9), most likely for lack of memory".to_owned(),
-        ),
-        6 => (
-            ErrorCode::DiskFull,
-            "BLAST+ gave up (signal 6), most likely because the disk is full".to_owned(),
-        ),
-        11 | 7 => (
-            ErrorCode::DatabaseUnreadable,
-            format!("BLAST+ crashed (signal {signal}), most likely on damaged database files"),
-        ),
-        25 => (
-            ErrorCode::OutputLimit,
-            "BLAST+ wrote more than is allowed (signal 25)".to_owned(),
-        ),
-        other => (
-            ErrorCode::BlastFailed,
-            format!("BLAST+ was ended from outside (signal {other})"),
-        ),
-    }
-}
-
 /// Some messages say more than their exit code.
-fn by_words(words: &str, code: ErrorCode, what: &str) -> (ErrorCode, String) {
+fn by_words(words: &str, code: ErrorCode) -> ErrorCode {
     let lower = words.to_lowercase();
     let has = |part: &str| lower.contains(part);
-    let code = if has("no space left") || has("disk full") {
+    if has("no space left") || has("disk full") {
         ErrorCode::DiskFull
     } else if has("no alias or index file found") || has("database memory map file error") {
         ErrorCode::DatabaseMissing
@@ -108,8 +64,7 @@ fn by_words(words: &str, code: ErrorCode, what: &str) -> (ErrorCode, String) {
         ErrorCode::OutOfMemory
     } else {
         code
-    };
-    (code, what.to_owned())
+    }
 }
 
 /// BLAST+'s own message without its usage text and its warnings.

@@ -1,0 +1,18 @@
+//! A search on a Kubernetes cluster: what can be seen of it, and what that means.
+//!
+//! Owns the rules by which Jobs and pods become a state, for searches that this program started and for
+//! those of the ElasticBLAST command line. Asks nobody: who looks hands over what was seen.
+
+mod indexes;
+mod pods;
+mod seen;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+pub use indexes::Indexes;
+pub use seen::{
+    BLAST_CONTAINER, ConditionSeen, ContainerSeen, ContainerState, EndSeen, JobSeen, PodPhase,
+    PodSeen, ResultsSeen, Role,
+};
+pub use verdict::{Batches, Failure, RunSeen, Verdict, verdict};

@@ -1,0 +1,47 @@
+//! The numbers of batches as an Indexed Job lists them: `1,3-5,7`.
+
+/// A set of batch numbers, as ranges in order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Indexes(Vec<(u32, u32)>);
+
+impl Indexes {
+    /// Reads the list of a Job's status; `None` if it is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut ranges: Vec<(u32, u32)> = Vec::new();
+        for part in text.split(',').filter(|part| !part.is_empty()) {
+            let (from, to) = part.split_once('-').unwrap_or((part, part));
+            let (from, to) = (from.parse().ok()?, to.parse().ok()?);
+            let after = ranges.last().is_none_or(|(_, last)| *last < from);
+            if from > to || !after {
+                return None;
+            }
+            ranges.push((from, to));
+        }
+        Some(Self(ranges))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        let counts = self
+            .0
+            .iter()
+            .map(|(from, to)| (to - from).saturating_add(1));
+        counts.fold(0, u32::saturating_add)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a batch is among them.
+    #[must_use]
+    pub fn contains(&self, index: u32) -> bool {
+        self.0
+            .iter()
+            .any(|(from, to)| (*from..=*to).contains(&index))
+    }
+}
