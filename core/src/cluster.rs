@@ -7,6 +7,7 @@ mod indexes;
 mod pods;
 mod seen;
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests;
 mod verdict;
 
