@@ -17,6 +17,8 @@ pub mod executor;
 pub mod intake;
 pub mod joblog;
 pub mod jobs;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 pub mod lease;
 pub mod lifecycle;
 pub mod migration;
