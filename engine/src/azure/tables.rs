@@ -140,9 +140,17 @@ pub(crate) enum TableError {
         "table storage refuses access ({reason}); the identity of this server needs the role {ROLE} on the storage account"
     )]
     Denied { reason: String },
+    /// The token is not accepted, a new one neither.
+    #[error(
+        "table storage does not accept the token of this server's identity ({reason}); check that the identity (ELB_AZURE_AUTH) is of the storage account's tenant and has the role {ROLE} on the account"
+    )]
+    Unaccepted { reason: String },
     /// The request is one that the service never accepts.
     #[error("table storage rejects the request ({0})")]
     Rejected(Refusal),
+    /// What is given cannot fit together.
+    #[error("{0}")]
+    SetUp(String),
     /// No answer, or not now.
     #[error("table storage does not answer: {reason}")]
     Away { reason: String },
@@ -245,6 +253,13 @@ pub(crate) struct Tables {
 impl Tables {
     /// Nothing is sent yet.
     pub(crate) fn new(config: &TablesConfig, clock: Arc<dyn Clock>) -> Result<Self, TableError> {
+        let over_tls = config.endpoint.starts_with("https://");
+        if matches!(config.access, Access::Tokens(_)) && !over_tls {
+            let endpoint = &config.endpoint;
+            return Err(TableError::SetUp(format!(
+                "{endpoint} is no https address, over which alone tokens are sent; an emulator needs its key (ELB_AZURE_AUTH=key)"
+            )));
+        }
         let transport = Transport::new().map_err(|error| TableError::Away {
             reason: error.to_string(),
         })?;
@@ -429,6 +444,21 @@ impl Tables {
         }
     }
 
+    /// Sees to it that there is a token, if tokens are used.
+    async fn token_within(&self, limit: Duration) -> Result<(), String> {
+        let Some(credential) = &self.credential else {
+            return Ok(());
+        };
+        match tokio::time::timeout(limit, credential.token(STORAGE_SCOPE)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!(
+                "the Azure identity has given no token within {} s",
+                limit.as_secs()
+            )),
+        }
+    }
+
     /// A call with its tries.
     async fn call<T, F>(&self, mut once: impl FnMut() -> F) -> Result<T, Failed>
     where
@@ -441,6 +471,15 @@ impl Tables {
         loop {
             if let Err(reason) = self.breaker.admit() {
                 let reason = format!("{reason} (not asked again for a moment)");
+                return Err(Failed {
+                    error: TableError::Away { reason },
+                    doubtful,
+                });
+            }
+            let left = CALL.saturating_sub(self.clock.elapsed().saturating_sub(begin));
+            // Not within the time of a try: an identity may take longer than that to give a token.
+            if let Err(reason) = self.token_within(left).await {
+                self.breaker.failed(&reason, None);
                 return Err(Failed {
                     error: TableError::Away { reason },
                     doubtful,
@@ -460,11 +499,13 @@ impl Tables {
             let (reason, rest) = match trouble {
                 Trouble::Unauthorised(error) => {
                     self.breaker.answered();
-                    let Some(credential) = self.credential.as_ref().filter(|_| !renewed) else {
-                        return Err(Failed { error, doubtful });
-                    };
                     // It may have been revoked: one new token, and if that is refused too, it is the rights.
-                    credential.refused(STORAGE_SCOPE, begin);
+                    let another = self.credential.as_ref().is_some_and(|credential| {
+                        !renewed && credential.refused(STORAGE_SCOPE, begin)
+                    });
+                    if !another {
+                        return Err(Failed { error, doubtful });
+                    }
                     renewed = true;
                     continue;
                 }
@@ -567,7 +608,7 @@ impl Trouble {
             409 => Self::Final(TableError::Exists { operation }),
             412 => Self::Final(TableError::Changed { operation }),
             404 => Self::Final(TableError::Missing { operation }),
-            401 => Self::Unauthorised(TableError::Denied {
+            401 => Self::Unauthorised(TableError::Unaccepted {
                 reason: refusal.to_string(),
             }),
             403 => Self::Final(TableError::Denied {

@@ -103,17 +103,30 @@ impl HttpClient for Transport {
 
 fn unheard(error: reqwest::Error) -> Error {
     let delivered = !(error.is_connect() || error.is_builder());
-    // The outer error repeats the address and says little; the innermost one says what happened.
-    let mut cause: &dyn std::error::Error = &error;
+    let cause = cause(&error);
+    let reason = match untrusted(&cause) {
+        Some(reason) => format!("its certificate is not trusted: {reason}"),
+        None if error.is_connect() => format!("no connection: {cause}"),
+        None => format!("the connection broke: {cause}"),
+    };
+    Error::new(ErrorKind::Io, Unheard { reason, delivered })
+}
+
+/// What happened: the innermost error. The outer ones repeat the address and say little.
+pub(super) fn cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    let reason = if error.is_connect() {
-        format!("no connection: {cause}")
-    } else {
-        format!("the connection broke: {cause}")
-    };
-    Error::new(ErrorKind::Io, Unheard { reason, delivered })
+    cause.to_string()
+}
+
+/// What to do, if a certificate is the trouble. rustls has no error of its own type to be found here once
+/// it has come through the layers of the client, but its words begin alike.
+pub(super) fn untrusted(cause: &str) -> Option<String> {
+    cause.starts_with("invalid peer certificate").then(|| {
+        format!("{cause}; if its authority is your organisation's own, name a file of all trusted ones in SSL_CERT_FILE")
+    })
 }
 
 fn headers_of(map: &reqwest::header::HeaderMap) -> Headers {

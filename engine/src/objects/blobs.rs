@@ -80,6 +80,10 @@ fn opened(
             "{endpoint} is no https address, over which alone tokens are sent; an emulator needs its key (ELB_AZURE_AUTH=key)"
         )));
     }
+    let client = client.renewing(match access {
+        BlobAccess::Identity(credential) => Some(credential),
+        BlobAccess::Key(_) => None,
+    });
     let options = ClientOptions::new()
         .with_connect_timeout(CONNECT)
         .with_timeout(REQUEST)

@@ -4,7 +4,10 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use azure_core::{credentials::TokenRequestOptions, time::OffsetDateTime};
+use azure_core::{
+    credentials::{TokenCredential, TokenRequestOptions},
+    time::OffsetDateTime,
+};
 use tokio::sync::Notify;
 
 use super::*;
@@ -68,6 +71,17 @@ async fn secret(credential: &AzureCredential) -> String {
     token.secret().to_owned()
 }
 
+/// Waits until the token at hand is this one.
+async fn renewed(credential: &AzureCredential, wanted: &str) {
+    let waiting = async {
+        while secret(credential).await != wanted {
+            tokio::task::yield_now().await;
+        }
+    };
+    let limit = Duration::from_secs(60);
+    tokio::time::timeout(limit, waiting).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_token_is_renewed_five_minutes_ahead_and_not_before() {
     let (clock, counting, credential) = counting();
@@ -75,7 +89,9 @@ async fn a_token_is_renewed_five_minutes_ahead_and_not_before() {
     clock.pass(Duration::from_secs(54 * 60));
     assert_eq!(secret(&credential).await, "token 1");
     clock.pass(Duration::from_secs(2 * 60));
-    assert_eq!(secret(&credential).await, "token 2");
+    // Not waited for.
+    assert_eq!(secret(&credential).await, "token 1");
+    renewed(&credential, "token 2").await;
     assert_eq!(counting.asked.load(Ordering::SeqCst), 2);
 }
 
@@ -96,17 +112,13 @@ async fn nobody_waits_for_a_renewal_while_the_old_token_is_valid() {
     secret(&credential).await;
     clock.pass(Duration::from_secs(56 * 60));
     counting.waits.store(true, Ordering::SeqCst);
-    let renewing = tokio::spawn({
-        let credential = credential.clone();
-        async move { secret(&credential).await }
-    });
     while counting.asked.load(Ordering::SeqCst) < 2 {
+        assert_eq!(secret(&credential).await, "token 1");
         tokio::task::yield_now().await;
     }
     assert_eq!(secret(&credential).await, "token 1");
     counting.go.notify_one();
-    assert_eq!(renewing.await.unwrap(), "token 2");
-    assert_eq!(secret(&credential).await, "token 2");
+    renewed(&credential, "token 2").await;
 }
 
 #[tokio::test]
@@ -117,6 +129,7 @@ async fn a_renewal_that_fails_is_no_error_until_the_token_has_expired() {
     clock.pass(Duration::from_secs(56 * 60));
     for _ in 0..20 {
         assert_eq!(secret(&credential).await, "token 1");
+        tokio::task::yield_now().await;
     }
     // Not twenty times: an identity service in trouble is given a pause.
     assert_eq!(counting.asked.load(Ordering::SeqCst), 2);
@@ -165,11 +178,46 @@ async fn a_token_that_is_refused_is_asked_for_anew_once_whoever_was_refused() {
     clock.pass(Duration::from_secs(60));
     let began = clock.elapsed();
     for _ in 0..20 {
-        credential.refused(STORAGE_SCOPE, began);
+        assert!(credential.refused(STORAGE_SCOPE, began));
     }
     assert_eq!(secret(&credential).await, "token 2");
     // Whoever had begun before it came says nothing of it.
-    credential.refused(STORAGE_SCOPE, began);
+    assert!(credential.refused(STORAGE_SCOPE, began));
     assert_eq!(secret(&credential).await, "token 2");
     assert_eq!(counting.asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn if_the_new_token_is_refused_too_there_is_a_pause_before_the_next() {
+    let (clock, counting, credential) = counting();
+    secret(&credential).await;
+    clock.pass(Duration::from_secs(60));
+    assert!(credential.refused(STORAGE_SCOPE, clock.elapsed()));
+    for _ in 0..9 {
+        assert_eq!(secret(&credential).await, "token 2");
+        clock.pass(Duration::from_secs(1));
+        assert!(!credential.refused(STORAGE_SCOPE, clock.elapsed()));
+    }
+    clock.pass(Duration::from_secs(1));
+    assert!(credential.refused(STORAGE_SCOPE, clock.elapsed()));
+    assert_eq!(secret(&credential).await, "token 3");
+    assert_eq!(counting.asked.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn a_renewal_goes_on_when_the_one_who_asked_for_it_has_gone() {
+    let (_, counting, credential) = counting();
+    counting.waits.store(true, Ordering::SeqCst);
+    tokio::select! {
+        biased;
+        _ = credential.token(STORAGE_SCOPE) => panic!("there is none yet"),
+        () = async {
+            while counting.asked.load(Ordering::SeqCst) == 0 {
+                tokio::task::yield_now().await;
+            }
+        } => {}
+    }
+    counting.go.notify_one();
+    assert_eq!(secret(&credential).await, "token 1");
+    assert_eq!(counting.asked.load(Ordering::SeqCst), 1);
 }
