@@ -420,4 +420,4 @@ fn joined(reasons: impl IntoIterator<Item = AzureError>) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use azure_core_021::{Etag, RetryOptions, TransportOptions, error::Error as SdkError};
+use azure_core_021::{Etag, HttpClient, RetryOptions, TransportOptions, error::Error as SdkError};
 use azure_data_tables::{
     IfMatchCondition,
     clients::{TableClient, TableServiceClientBuilder},
@@ -18,15 +18,18 @@ use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use self::trouble::Trouble;
 use super::{
-    bridge::Bridge,
-    credential::{AzureCredential, AzureError, STORAGE_SCOPE},
-    transport::{Refusal, Transport, Unheard},
+    credential::{AzureCredential, STORAGE_SCOPE},
+    signing::Signing,
+    transport::{Refusal, Transport},
 };
 use crate::{
     breaker::Breaker,
     clock::{Clock, chance},
 };
+
+mod trouble;
 
 /// How long one try may take. A healthy answer takes milliseconds; a slow service (5 s) is given up on
 /// rather than waited for, because a person waits behind it (ours).
@@ -263,30 +266,45 @@ impl Tables {
         let transport = Transport::new().map_err(|error| TableError::Away {
             reason: error.to_string(),
         })?;
+        Ok(Self::by_way_of(Arc::new(transport), config, clock))
+    }
+
+    fn by_way_of(
+        transport: Arc<dyn HttpClient>,
+        config: &TablesConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let location = CloudLocation::Custom {
             account: config.account.clone(),
             uri: config.endpoint.trim_end_matches('/').to_owned(),
         };
         let credentials = match &config.access {
             Access::Key(key) => StorageCredentials::access_key(config.account.clone(), key.clone()),
-            Access::Tokens(credential) => {
-                StorageCredentials::token_credential(Bridge::of(credential.clone()))
-            }
+            // Signed later.
+            Access::Tokens(_) => StorageCredentials::anonymous(),
+        };
+        let credential = match &config.access {
+            Access::Key(_) => None,
+            Access::Tokens(credential) => Some(credential.clone()),
+        };
+        let transport: Arc<dyn HttpClient> = match credential.clone() {
+            Some(credential) => Arc::new(Signing {
+                credential,
+                client: transport,
+            }),
+            None => transport,
         };
         // The client's own retries (8 in 60 s) would multiply with ours.
         let service = TableServiceClientBuilder::with_location(location, credentials)
             .retry(RetryOptions::none())
-            .transport(TransportOptions::new(Arc::new(transport)))
+            .transport(TransportOptions::new(transport))
             .build();
-        Ok(Self {
+        Self {
             table: service.table_client(&config.table),
             breaker: Breaker::new("table storage", Arc::clone(&clock)),
             clock,
-            credential: match &config.access {
-                Access::Key(_) => None,
-                Access::Tokens(credential) => Some(credential.clone()),
-            },
-        })
+            credential,
+        }
     }
 
     pub(crate) const fn breaker(&self) -> &Breaker {
@@ -551,79 +569,6 @@ fn pause(tried: u32) -> Duration {
     half + half * part / 1_000
 }
 
-/// What a failure comes to.
-enum Trouble {
-    Final(TableError),
-    /// The token is refused.
-    Unauthorised(TableError),
-    Passing {
-        reason: String,
-        rest: Option<Duration>,
-        carried_out: bool,
-    },
-}
-
-impl Trouble {
-    fn silence(reason: String) -> Self {
-        Self::Passing {
-            reason,
-            rest: None,
-            carried_out: true,
-        }
-    }
-
-    fn of(error: &SdkError) -> Self {
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-        while let Some(current) = cause {
-            if let Some(refusal) = current.downcast_ref::<Refusal>() {
-                return Self::refused(refusal);
-            }
-            if let Some(unheard) = current.downcast_ref::<Unheard>() {
-                return Self::Passing {
-                    reason: unheard.reason.clone(),
-                    rest: None,
-                    carried_out: unheard.delivered,
-                };
-            }
-            if let Some(error) = current.downcast_ref::<AzureError>() {
-                // Nothing was sent without a token.
-                return Self::Passing {
-                    reason: error.to_string(),
-                    rest: None,
-                    carried_out: false,
-                };
-            }
-            cause = current.source();
-        }
-        // An answer that cannot be read, or no token: what was sent may have been carried out.
-        Self::silence(error.to_string())
-    }
-
-    fn refused(refusal: &Refusal) -> Self {
-        let operation = refusal.operation;
-        match refusal.status {
-            409 if refusal.code.contains("TableBeingDeleted") => {
-                Self::silence("the table is being deleted".to_owned())
-            }
-            409 => Self::Final(TableError::Exists { operation }),
-            412 => Self::Final(TableError::Changed { operation }),
-            404 => Self::Final(TableError::Missing { operation }),
-            401 => Self::Unauthorised(TableError::Unaccepted {
-                reason: refusal.to_string(),
-            }),
-            403 => Self::Final(TableError::Denied {
-                reason: refusal.to_string(),
-            }),
-            408 | 429 | 500..=599 => Self::Passing {
-                reason: refusal.to_string(),
-                rest: refusal.retry_after,
-                carried_out: true,
-            },
-            _ => Self::Final(TableError::Rejected(refusal.clone())),
-        }
-    }
-}
-
 /// Without what the service adds.
 fn cleaned(mut entity: Entity) -> Entity {
     entity
@@ -631,3 +576,6 @@ fn cleaned(mut entity: Entity) -> Entity {
         .retain(|name, _| !name.contains("odata.") && name != "Timestamp");
     entity
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use azure_core_021::{
     Body, BytesStream, HttpClient, Request, Response, StatusCode,
     error::{Error, ErrorKind},
-    headers::{HeaderName, HeaderValue, Headers},
+    headers::{AUTHORIZATION, HeaderName, HeaderValue, Headers},
 };
 use bytes::Bytes;
 use thiserror::Error;
@@ -69,7 +69,10 @@ impl Transport {
             .map_err(|error| Error::new(ErrorKind::DataConversion, error))?;
         let mut outgoing = self.client.request(method, request.url().as_str());
         for (name, value) in request.headers().iter() {
-            outgoing = outgoing.header(name.as_str(), value.as_str());
+            let mut value = reqwest::header::HeaderValue::from_str(value.as_str())
+                .map_err(|error| Error::new(ErrorKind::DataConversion, error))?;
+            value.set_sensitive(*name == AUTHORIZATION);
+            outgoing = outgoing.header(name.as_str(), value);
         }
         let Body::Bytes(body) = request.body().clone() else {
             return Err(Error::message(
@@ -123,7 +126,7 @@ pub(super) fn cause(error: &reqwest::Error) -> String {
 
 /// What to do, if a certificate is the trouble. rustls has no error of its own type to be found here once
 /// it has come through the layers of the client, but its words begin alike.
-pub(super) fn untrusted(cause: &str) -> Option<String> {
+pub(crate) fn untrusted(cause: &str) -> Option<String> {
     cause.starts_with("invalid peer certificate").then(|| {
         format!("{cause}; if its authority is your organisation's own, name a file of all trusted ones in SSL_CERT_FILE")
     })

@@ -25,8 +25,7 @@ const TRIES: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
 
 /// Makes the credential of an identity.
-pub(super) type Make =
-    Box<dyn Fn() -> Result<Arc<dyn TokenCredential>, AzureError> + Send + Sync>;
+pub(super) type Make = Box<dyn Fn() -> Result<Arc<dyn TokenCredential>, AzureError> + Send + Sync>;
 
 /// Why there is no token, and how long the service asks to be left alone.
 pub(super) struct Refused {

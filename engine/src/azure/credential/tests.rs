@@ -8,19 +8,23 @@ use azure_core::{
     credentials::{TokenCredential, TokenRequestOptions},
     time::OffsetDateTime,
 };
+use elb_testkit::{
+    IdentityService,
+    identity::{CLIENT, Manner},
+};
 use tokio::sync::Notify;
 
 use super::*;
-use crate::clock::ManualClock;
+use crate::clock::{ManualClock, SystemClock};
 
 /// Gives tokens that are valid for an hour on a test's clock.
-struct Counting {
+pub(crate) struct Counting {
     clock: Arc<ManualClock>,
-    asked: AtomicUsize,
+    pub(crate) asked: AtomicUsize,
     refuses: AtomicBool,
     /// Whether it waits for `go`.
-    waits: AtomicBool,
-    go: Notify,
+    pub(crate) waits: AtomicBool,
+    pub(crate) go: Notify,
 }
 
 impl fmt::Debug for Counting {
@@ -50,7 +54,7 @@ impl TokenCredential for Counting {
     }
 }
 
-fn counting() -> (Arc<ManualClock>, Arc<Counting>, AzureCredential) {
+pub(crate) fn counting() -> (Arc<ManualClock>, Arc<Counting>, AzureCredential) {
     let clock = Arc::new(ManualClock::at(1_000_000_000));
     let counting = Arc::new(Counting {
         clock: Arc::clone(&clock),
@@ -220,4 +224,110 @@ async fn a_renewal_goes_on_when_the_one_who_asked_for_it_has_gone() {
     counting.go.notify_one();
     assert_eq!(secret(&credential).await, "token 1");
     assert_eq!(counting.asked.load(Ordering::SeqCst), 1);
+}
+
+/// Asks a stand-in instead of the one address at which every virtual machine of Azure has its service.
+#[derive(Debug)]
+struct Rerouted {
+    exchange: Exchange,
+    to: String,
+}
+
+#[async_trait::async_trait]
+impl HttpClient for Rerouted {
+    async fn execute_request(
+        &self,
+        request: &azure_core::http::Request,
+    ) -> azure_core::Result<azure_core::http::AsyncRawResponse> {
+        let mut request = request.clone();
+        let url = request.url().as_str();
+        let rest = url.strip_prefix("http://169.254.169.254").unwrap();
+        *request.url_mut() = format!("{}{rest}", self.to).parse().unwrap();
+        self.exchange.execute_request(&request).await
+    }
+}
+
+fn of_a_machine(service: &IdentityService, client_id: Option<&str>) -> AzureCredential {
+    let client: Arc<dyn HttpClient> = Arc::new(Rerouted {
+        exchange: Exchange::new().unwrap(),
+        to: service.url(),
+    });
+    let environment = |name: &str| {
+        let chosen = client_id.filter(|_| name == "AZURE_CLIENT_ID");
+        chosen.map(str::to_owned)
+    };
+    let candidate = Candidate::from(Identity::ManagedIdentity, &environment, &client).unwrap();
+    AzureCredential::of(vec![candidate], Arc::new(SystemClock))
+}
+
+#[tokio::test]
+async fn a_virtual_machine_is_asked_for_its_own_identity_or_the_one_that_is_chosen() {
+    let service = IdentityService::start().await;
+    for chosen in [None, Some(CLIENT)] {
+        let credential = of_a_machine(&service, chosen);
+        assert_eq!(secret(&credential).await, *service.given().last().unwrap());
+        let asked = service.asked().pop().unwrap();
+        assert_eq!(asked.path, "/metadata/identity/oauth2/token");
+        assert_eq!(asked.field("resource"), Some("https://storage.azure.com"));
+        assert_eq!(asked.field("client_id"), chosen);
+    }
+    let error = of_a_machine(&service, Some("another"))
+        .token(STORAGE_SCOPE)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("answers 400 invalid_request: Identity not found")
+            && error.contains("AZURE_CLIENT_ID"),
+        "{error}"
+    );
+    assert_eq!(service.asked().len(), 3, "400 is not repeated");
+}
+
+#[tokio::test]
+async fn a_service_in_trouble_is_asked_three_times_and_one_that_wants_a_rest_once() {
+    let service = IdentityService::start().await;
+    let credential = of_a_machine(&service, None);
+    let refused = async || {
+        let error = credential.token(STORAGE_SCOPE).await.unwrap_err();
+        error.to_string()
+    };
+    service.set(Manner::Refuses {
+        status: 500,
+        retry_after: None,
+    });
+    let error = refused().await;
+    assert!(
+        error.ends_with("the identity service answers 500"),
+        "{error}"
+    );
+    assert_eq!(service.asked().len(), 3);
+    service.set(Manner::Closes);
+    let error = refused().await;
+    assert!(error.contains("127.0.0.1 cannot be reached"), "{error}");
+    assert_eq!(service.asked().len(), 6);
+    service.set(Manner::Refuses {
+        status: 429,
+        retry_after: Some(30),
+    });
+    for _ in 0..10 {
+        let error = refused().await;
+        assert!(error.contains("answers 429"), "{error}");
+        assert!(error.ends_with("and asks to wait 30 s"), "{error}");
+    }
+    assert_eq!(service.asked().len(), 7);
+}
+
+#[tokio::test]
+async fn a_token_of_a_short_life_is_renewed_at_half_of_it() {
+    let service = IdentityService::start().await;
+    service.set_life(Duration::from_secs(200));
+    let credential = of_a_machine(&service, None);
+    let token = credential.token(STORAGE_SCOPE).await.unwrap();
+    for _ in 0..20 {
+        secret(&credential).await;
+    }
+    let ahead = token.expires_at.0 - token.renew_at.0;
+    assert!((98_000..=100_000).contains(&ahead), "{ahead} ms");
+    assert_eq!(service.asked().len(), 1);
 }
