@@ -12,6 +12,7 @@
 )]
 
 pub mod azurite;
+pub mod entities;
 pub mod proxy;
 
 pub use azurite::Azurite;

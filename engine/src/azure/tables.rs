@@ -28,6 +28,8 @@ use crate::{
     clock::{Clock, chance},
 };
 
+pub(crate) mod foreign;
+
 /// How long one try may take. A healthy answer takes milliseconds; a slow service (5 s) is given up on
 /// rather than waited for, because a person waits behind it (ours).
 const TRY: Duration = Duration::from_secs(4);
