@@ -253,10 +253,6 @@ async fn searches_of_the_original_are_imported_and_shown_with_where_their_result
         out.contains("1 were there") && out.contains("everything is there"),
         "{out}"
     );
-    let mut check = program();
-    check.arg("check").arg("--data-dir").arg(folder.path());
-    let (sound, out, err) = ends(check).await;
-    assert!(sound && out.contains("2 searches"), "{out}{err}");
     let server = Running::start(folder.path()).await;
     let list = server.get("/api/blast/jobs").await;
     assert_eq!(
@@ -269,6 +265,10 @@ async fn searches_of_the_original_are_imported_and_shown_with_where_their_result
     let mut page = Raw::connect(server.address).await;
     page.get("/jobs/done").await;
     page.read_until("lab/results/done/").await;
+    let mut check = program();
+    check.arg("check").arg("--data-dir").arg(folder.path());
+    let (sound, out, err) = ends(check).await;
+    assert!(sound && out.contains("2 searches"), "{out}{err}");
     // A server is there now.
     let (status, _, err) = outcome(import(&from)).await;
     assert_eq!(status.code(), Some(2), "{err}");
