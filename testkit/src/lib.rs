@@ -12,6 +12,7 @@
 )]
 
 pub mod azurite;
+pub mod entities;
 pub mod identity;
 pub mod proxy;
 pub mod tls;

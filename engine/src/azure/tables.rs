@@ -29,6 +29,7 @@ use crate::{
     clock::{Clock, chance},
 };
 
+pub(crate) mod foreign;
 mod trouble;
 
 /// How long one try may take. A healthy answer takes milliseconds; a slow service (5 s) is given up on
