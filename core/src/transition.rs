@@ -427,6 +427,11 @@ impl Job {
     }
 
     fn retry(&mut self, at: Timestamp) -> Result<(), IllegalTransition> {
+        if self.imported.is_some() {
+            return self.illegal(
+                "another system ran it, and its query is not here; submit the search anew",
+            );
+        }
         if !self.can_retry() {
             return self.illegal("only a failed or cancelled job can be tried again");
         }

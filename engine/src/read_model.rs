@@ -56,6 +56,8 @@ pub struct Tombstone {
     pub owner: String,
     /// Until when it is kept, and whether it still is.
     pub deletion: Deletion,
+    /// Whether another system ran it: an import must find the tombstone however late it comes.
+    pub imported: bool,
     /// What can be restored; `None` once nothing is left.
     pub row: Option<Arc<DeletedRow>>,
 }
@@ -151,6 +153,7 @@ impl ReadModel {
                 version: stored.version,
                 owner: stored.job.owner.clone(),
                 deletion,
+                imported: stored.job.imported.is_some(),
                 row: DeletedRow::of(&stored.job).map(Arc::new),
             };
             state.deleted.insert(id.clone(), tombstone);

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use elb_testkit::{Azurite, Behaviour, FaultProxy};
+use elb_testkit::{Azurite, Behaviour, FaultProxy, entities};
 use serde_json::{Value, json};
 
 use super::{
     metrics::samples,
     running::{Running, ends, outcome, program},
-    support::genes,
+    support::{Raw, genes},
     two_servers::{assert_sound, completed, history, running_search},
 };
 
@@ -209,4 +209,68 @@ async fn a_store_moves_from_the_file_to_a_table_and_searches_go_on_there() {
     assert!(err.contains("stop it first"), "{err}");
     completed(&second, &id).await;
     completed(&second, &done).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn searches_of_the_original_are_imported_and_shown_with_where_their_results_are() {
+    let original = Azurite::start();
+    let url = original.table_url();
+    for table in ["jobstate", "jobhistory"] {
+        entities::make_table(url, table).await;
+    }
+    let put = async |id: &str, status: &str, payload: &str| {
+        let row = json!({
+            "PartitionKey": id, "RowKey": "current", "type": "blast", "status": status, "phase": status,
+            "owner_oid": "oid", "created_at": "2026-06-01T10:00:00+00:00", "schema_version": 2,
+            "updated_at": "2026-06-01T10:30:00+00:00", "job_title": id, "program": "blastn",
+            "db": "core_nt", "storage_account": "lab", "payload_json": payload,
+        });
+        entities::put(url, "jobstate", id, "current", &row.to_string()).await;
+    };
+    put("done", "completed", "{}").await;
+    put("broken", "completed", "{").await;
+    let folder = tempfile::tempdir().unwrap();
+    let import = |from: &str| {
+        let mut command = program();
+        command.arg("import").arg("--data-dir").arg(folder.path());
+        command.args(["--from-original", from, "--to", "sqlite:"]);
+        command
+    };
+    let from = format!("azure-tables:{url}");
+    let (status, _, err) = outcome(import(&format!("{from}/jobstate"))).await;
+    assert_eq!(status.code(), Some(2), "{err}");
+    assert!(err.contains("without a table"), "{err}");
+    let (status, out, err) = outcome(import(&from)).await;
+    assert_eq!(status.code(), Some(1), "{out}{err}");
+    assert!(
+        out.contains("1 search imported") && out.contains("broken cannot be imported"),
+        "{out}"
+    );
+    put("broken", "failed", "{}").await;
+    let (status, out, err) = outcome(import(&from)).await;
+    assert_eq!(status.code(), Some(0), "{out}{err}");
+    assert!(
+        out.contains("1 were there") && out.contains("everything is there"),
+        "{out}"
+    );
+    let server = Running::start(folder.path()).await;
+    let list = server.get("/api/blast/jobs").await;
+    assert_eq!(
+        (&list["totals"]["completed"], &list["totals"]["failed"]),
+        (&json!(1), &json!(1))
+    );
+    let job = server.get("/api/blast/jobs/done").await;
+    assert_eq!(job["imported"]["results"], "lab/results/done/");
+    assert_eq!(job["can_retry"], false);
+    let mut page = Raw::connect(server.address).await;
+    page.get("/jobs/done").await;
+    page.read_until("lab/results/done/").await;
+    let mut check = program();
+    check.arg("check").arg("--data-dir").arg(folder.path());
+    let (sound, out, err) = ends(check).await;
+    assert!(sound && out.contains("2 searches"), "{out}{err}");
+    // A server is there now.
+    let (status, _, err) = outcome(import(&from)).await;
+    assert_eq!(status.code(), Some(2), "{err}");
+    assert!(err.contains("stop it first"), "{err}");
 }
