@@ -221,6 +221,24 @@ fn a_completed_job_carries_no_error_of_an_earlier_attempt() {
 }
 
 #[test]
+fn a_delete_that_is_asked_for_while_the_run_is_being_stopped_is_not_forgotten() {
+    let stopping = searching()
+        .apply(&Event::CancelAsked { delete: false }, Timestamp(3_000))
+        .unwrap();
+    // Whoever stops the run has seen this row; what he sees comes after the delete.
+    let late = stopping
+        .apply(&Event::CancelAsked { delete: true }, Timestamp(3_010))
+        .unwrap();
+    late.apply(&Event::CancelObserved, Timestamp(3_020))
+        .unwrap_err();
+    let keep_until = Timestamp(9_000);
+    let gone = late
+        .apply(&Event::CancelledAndDeleted { keep_until }, Timestamp(3_030))
+        .unwrap();
+    assert_eq!(gone.phase, Phase::Deleted);
+}
+
+#[test]
 fn a_delete_that_was_asked_for_is_not_weakened_to_a_cancel() {
     let job = searching()
         .apply(&Event::CancelAsked { delete: true }, Timestamp(3_000))
@@ -584,7 +602,8 @@ proptest! {
         }
         if job.phase.is_active() {
             job = job.apply(&Event::CancelAsked { delete: true }, Timestamp(3_000)).unwrap();
-            job = job.apply(&Event::CancelObserved, Timestamp(3_000)).unwrap();
+            let gone = Event::CancelledAndDeleted { keep_until: Timestamp(9_000) };
+            job = job.apply(&gone, Timestamp(3_000)).unwrap();
         }
         if job.phase != Phase::Deleted {
             job = job.apply(&deleted_at(3_000), Timestamp(3_000)).unwrap();
