@@ -22,6 +22,7 @@ enum ImportCommandError {
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// The original is not in a storage account.
+    #[cfg(feature = "azure")]
     #[error(
         "--from-original is \"{0}\": it must be azure-tables:https://ACCOUNT.table.core.windows.net, without a table"
     )]

@@ -116,6 +116,7 @@ impl Running {
     }
 
     /// Deletes what is at this path.
+    #[cfg(feature = "azure")]
     pub async fn delete(&self, path: &str) {
         let mut raw = Raw::connect(self.address).await;
         let request =
