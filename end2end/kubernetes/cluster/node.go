@@ -95,7 +95,9 @@ func (n *node) join(c *controlPlane) error {
 		return err
 	}
 	if _, err := fmt.Fprintln(n.orders, kubeletOrder); err != nil {
-		return fmt.Errorf("the node takes no orders any more: %w", err)
+		// Its input is closed when it has ended.
+		<-n.process.done
+		return n.process.failure()
 	}
 	processes := append(c.processes[:len(c.processes):len(c.processes)], n.process)
 	if err := await("the node", time.Now().Add(nodePatience), processes, c.api.nodeReady); err != nil {

@@ -54,8 +54,6 @@ func runNode(arguments []string) error {
 		os.Exit(0)
 	}()
 	all := &children{waiting: map[int]chan syscall.WaitStatus{}}
-	go all.reap()
-
 	containerd, err := all.start(folder, "containerd", exec.Command("containerd", "--config", containerdConfiguration(folder)))
 	if err != nil {
 		return err
@@ -64,6 +62,8 @@ func runNode(arguments []string) error {
 	if err != nil {
 		return err
 	}
+	// Not before: it would also take leave of the programs that building runs.
+	go all.reap()
 	deadline := time.Now().Add(containerdPatience)
 	for !exists(containerdSocket(folder)) {
 		if time.Now().After(deadline) {
