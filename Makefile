@@ -31,9 +31,9 @@ SITE_SOURCES := Cargo.toml Cargo.lock $(wildcard core/Cargo.toml app/Cargo.toml 
 
 SETUP_STAGE := build
 run: SETUP_STAGE := run
-test setup crash bench: SETUP_STAGE := test
+test setup crash bench cluster: SETUP_STAGE := test
 
-.PHONY: help run build test bench crash clean setup ready server format-check lint unit-tests size end2end
+.PHONY: help run build test bench crash cluster clean setup ready server format-check lint unit-tests size end2end
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -54,6 +54,9 @@ bench: ready server ## the benchmarks
 crash: ready $(SITE) ## the long crash run: 1,000 kills, 20 and more at each named point
 	@$(SECTION) "crash harness" env ELB_CRASH_KILLS=$${ELB_CRASH_KILLS:-1000} \
 		cargo test $(LOCKED) --package elb-server --test crash -- --nocapture
+
+cluster: ready ## a real Kubernetes cluster of its own, until Ctrl-C; ARGS="--control-plane-only"
+	@exec scripts/cluster.sh start $(ARGS) target/cluster
 
 clean: ## remove what was built (installed tools stay)
 	rm -rf target end2end/test-results end2end/playwright-report
@@ -86,6 +89,7 @@ format-check: ## formatting only
 lint: $(SITE) ## clippy only, warnings are errors
 	@$(SECTION) "lints" cargo clippy $(LOCKED) $(NATIVE) --all-targets -- -D warnings
 	@$(SECTION) "lints of the browser half" cargo clippy $(LOCKED) $(BROWSER) -- -D warnings
+	@$(SECTION) "lints of the test cluster" env -C end2end/kubernetes/cluster GOFLAGS= "$$(scripts/go.sh)" vet ./...
 
 unit-tests: $(SITE) ## unit and integration tests only
 	@$(SECTION) "unit and integration tests" cargo test $(LOCKED) $(NATIVE)

@@ -17,7 +17,10 @@ readonly CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/elb-dashboard/kubernetes
 # A build that nobody used for so many days is removed.
 readonly KEPT_DAYS=30
 
-# What the program is asked for its version by clients, and they warn if it says v0.0.0.
+# No debugger will read this program, and to leave out what it would read saves an eighth of the time.
+readonly COMPILER_FLAGS=all=-dwarf=false
+
+# Clients ask for the version, and warn if it is v0.0.0.
 linker_flags() {
     local package
     printf -- '-s -w'
@@ -56,13 +59,20 @@ build() {
 
 # Of the names of packages, which -v prints as it goes, only their number is shown.
 progress() {
-    awk '/^[A-Za-z0-9_.\/-]+$/ { if (++n % 100 == 0) print "           | " n " packages"; next }
-         /^go: downloading/ { if (++d % 50 == 0) print "           | " d " modules downloaded"; next }
-         { print "           | " $0 } { fflush() }' >&2
+    local line compiled=0 downloaded=0
+    while IFS= read -r line; do
+        if [[ $line == 'go: downloading '* ]]; then
+            ((++downloaded % 50)) || echo "           | $downloaded modules downloaded"
+        elif [[ $line =~ ^[A-Za-z0-9_./-]+$ ]]; then
+            ((++compiled % 100)) || echo "           | $compiled packages compiled"
+        else
+            echo "           | $line"
+        fi
+    done >&2
 }
 
 # Where it is, or will be.
-PROGRAMS=$(keyed programs "$SOURCES"/{go.mod,go.sum,main.go} <(linker_flags))
+PROGRAMS=$(keyed programs "$SOURCES"/{go.mod,go.sum,main.go} <(linker_flags) <(echo "$COMPILER_FLAGS"))
 RUNNER=$(keyed runner "$SOURCES"/cluster/go.mod "$SOURCES"/cluster/*.go "$SOURCES"/cluster/pause/*.go)
 readonly PROGRAMS RUNNER
 
@@ -77,7 +87,8 @@ ensure_built() {
             echo "  build    waiting for another build" >&2
             flock "$lock"
         fi
-        [[ -d $PROGRAMS ]] || build "$PROGRAMS" "$SOURCES" "Kubernetes $VERSION (once; takes minutes)" -ldflags "$(linker_flags)" .
+        [[ -d $PROGRAMS ]] || build "$PROGRAMS" "$SOURCES" "Kubernetes $VERSION (once; takes minutes)" \
+            -gcflags "$COMPILER_FLAGS" -ldflags "$(linker_flags)" .
         [[ -d $RUNNER ]] || build "$RUNNER" "$SOURCES/cluster" "what runs it" -ldflags '-s -w' . ./pause
         exec {lock}>&-
         find "$CACHE" -mindepth 1 -maxdepth 1 -type d -mtime "+$KEPT_DAYS" -exec rm -rf {} +

@@ -29,7 +29,15 @@ readonly RUN_PACKAGES=(
 )
 readonly TEST_PACKAGES=(
     'chromium /usr/bin/chromium'
+    # What a node of the test cluster is made of (docs/KUBERNETES.md).
+    'containerd /usr/bin/containerd'
+    'runc /usr/bin/runc'
+    'containernetworking-plugins /usr/lib/cni/bridge'
+    'iproute2 /usr/sbin/ip'
+    'busybox-static /usr/bin/busybox'
 )
+# Only where there is no Go that is new enough: it downloads one that is.
+readonly GO_PACKAGE='golang-1.19-go /usr/lib/go-1.19/bin/go'
 
 installed=0
 
@@ -204,6 +212,30 @@ npm_packages() {
     cp "$folder/package-lock.json" "$stamp"
 }
 
+# --- the test cluster -----------------------------------------------------------------------------
+
+go_compiler() {
+    local go
+    if ! scripts/go.sh --find >/dev/null; then
+        # An older Go that is there already will do to download it.
+        on_path go || debian_packages "$GO_PACKAGE"
+        install_step "a Go compiler" scripts/go.sh
+    fi
+    go=$(scripts/go.sh --find)
+    have "Go $("$go" env GOVERSION | sed 's/^go//')"
+}
+
+# Built here rather than when a test asks for it, so that it is seen where the minutes go.
+cluster_programs() {
+    if [[ -n ${KUBECONFIG:-} ]]; then
+        have "test cluster: the one of KUBECONFIG"
+    elif scripts/cluster.sh built; then
+        have "programs of the test cluster"
+    else
+        install_step "programs of the test cluster (compiled once, takes minutes)" scripts/cluster.sh build
+    fi
+}
+
 # --- what belongs to what -------------------------------------------------------------------------
 
 main() {
@@ -227,6 +259,8 @@ main() {
     else
         npm_packages scripts/tools for-tests
         npm_packages end2end for-tests
+        go_compiler
+        cluster_programs
     fi
     echo "<== setup ($stage): ok, $installed installed, $SECONDS s"
 }
