@@ -36,6 +36,14 @@ pub enum AtRestError {
     /// A server runs.
     #[error("a server uses {0}: stop it first, and start it with the other store afterwards")]
     InUse(String),
+    /// There is no place for the store.
+    #[error("the folder {folder} cannot be made: {source}")]
+    Folder {
+        /// Which.
+        folder: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -56,7 +64,7 @@ pub fn parse(option: &'static str, text: &str) -> Result<StoreAddress, AtRestErr
     })
 }
 
-/// Opens a store; one that is only read must be there, and is not written.
+/// Opens a store; one that is only read must be there, and is not written. Any other is made if need be.
 ///
 /// # Errors
 /// [`AtRestError::InUse`] if a server holds its folder, or what stands against it.
@@ -71,6 +79,13 @@ pub async fn opened(
         let folder = file.parent().unwrap_or(data);
         if DataLock::held_since(folder).is_some() {
             return Err(AtRestError::InUse(folder.display().to_string()));
+        }
+        if !to_read {
+            // Of a server that has not been started yet.
+            std::fs::create_dir_all(folder).map_err(|source| AtRestError::Folder {
+                folder: folder.display().to_string(),
+                source,
+            })?;
         }
     }
     let clock = Arc::new(SystemClock);

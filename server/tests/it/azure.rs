@@ -232,9 +232,11 @@ async fn searches_of_the_original_are_imported_and_shown_with_where_their_result
     put("done", "completed", "{}").await;
     put("broken", "completed", "{").await;
     let folder = tempfile::tempdir().unwrap();
+    // No server has been started there yet.
+    let data = folder.path().join("not/there/yet");
     let import = |from: &str| {
         let mut command = program();
-        command.arg("import").arg("--data-dir").arg(folder.path());
+        command.arg("import").arg("--data-dir").arg(&data);
         command.args(["--from-original", from, "--to", "sqlite:"]);
         command
     };
@@ -255,7 +257,7 @@ async fn searches_of_the_original_are_imported_and_shown_with_where_their_result
         out.contains("1 were there") && out.contains("everything is there"),
         "{out}"
     );
-    let server = Running::start(folder.path()).await;
+    let server = Running::start(data.as_path()).await;
     let list = server.get("/api/blast/jobs").await;
     assert_eq!(
         (&list["totals"]["completed"], &list["totals"]["failed"]),
@@ -268,7 +270,7 @@ async fn searches_of_the_original_are_imported_and_shown_with_where_their_result
     page.get("/jobs/done").await;
     page.read_until("lab/results/done/").await;
     let mut check = program();
-    check.arg("check").arg("--data-dir").arg(folder.path());
+    check.arg("check").arg("--data-dir").arg(data.as_path());
     let (sound, out, err) = ends(check).await;
     assert!(sound && out.contains("2 searches"), "{out}{err}");
     // A server is there now.
