@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing to build, run or test elb-dashboard on Debian, and nothing else.
-# Usage: scripts/setup.sh [build|run|test]   (default: run; run includes build, test includes run)
+# Usage: scripts/setup.sh [build|run|test|cluster]   (default: run; each includes the one before)
 # Safe to repeat: what is there is left alone, and a second call takes well under a second.
 # Never installs or updates a Rust toolchain: which compiler a machine has is its owner's choice.
 set -euo pipefail
@@ -29,7 +29,9 @@ readonly RUN_PACKAGES=(
 )
 readonly TEST_PACKAGES=(
     'chromium /usr/bin/chromium'
-    # What a node of the test cluster is made of (docs/KUBERNETES.md).
+)
+# What a node of the test cluster is made of (docs/KUBERNETES.md).
+readonly CLUSTER_PACKAGES=(
     'containerd /usr/bin/containerd'
     'runc /usr/bin/runc'
     'containernetworking-plugins /usr/lib/cni/bridge'
@@ -241,24 +243,27 @@ cluster_programs() {
 main() {
     local stage=${1:-run}
     case $stage in
-        build | run | test) ;;
-        *) fail "unknown stage '$stage'" "usage: scripts/setup.sh [build|run|test]" ;;
+        build | run | test | cluster) ;;
+        *) fail "unknown stage '$stage'" "usage: scripts/setup.sh [build|run|test|cluster]" ;;
     esac
     export PATH="$LOCAL_TOOLS/bin:$PATH:$HOME/.cargo/bin"
     echo "==> setup ($stage)"
 
     local packages=("${BUILD_PACKAGES[@]}")
     [[ $stage == build ]] || packages+=("${RUN_PACKAGES[@]}")
-    [[ $stage != test ]] || packages+=("${TEST_PACKAGES[@]}")
+    [[ $stage != test && $stage != cluster ]] || packages+=("${TEST_PACKAGES[@]}")
+    [[ $stage != cluster ]] || packages+=("${CLUSTER_PACKAGES[@]}")
     debian_packages "${packages[@]}"
     rust "$stage"
     rust_tools
     node_itself
-    if [[ $stage != test ]]; then
+    if [[ $stage != test && $stage != cluster ]]; then
         npm_packages scripts/tools
     else
         npm_packages scripts/tools for-tests
         npm_packages end2end for-tests
+    fi
+    if [[ $stage == cluster ]]; then
         go_compiler
         cluster_programs
     fi

@@ -227,5 +227,5 @@ impl Drop for Cluster {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "cluster"))]
 mod tests;
