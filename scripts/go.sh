@@ -28,7 +28,7 @@ done
 go=$(command -v go || true)
 if [[ -z $go ]]; then go=$DEBIAN; fi
 [[ -x $go ]] || {
-    echo "no Go compiler is on PATH: \`make setup\` installs one, or install Go $MINIMUM or later" >&2
+    echo "no Go compiler is on PATH: \`scripts/setup.sh cluster\` installs one, or install Go $MINIMUM or later" >&2
     exit 1
 }
 case $(uname -m) in

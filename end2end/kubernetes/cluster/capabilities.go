@@ -47,11 +47,11 @@ func canRunPods() error {
 	}
 	for _, program := range nodePrograms {
 		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Errorf("%w: `make setup` installs it", err)
+			return fmt.Errorf("%w: `scripts/setup.sh cluster` installs it", err)
 		}
 	}
 	if _, err := cniFolder(); err != nil {
-		return fmt.Errorf("%w: `make setup` installs them", err)
+		return fmt.Errorf("%w: `scripts/setup.sh cluster` installs them", err)
 	}
 	if len(cgroupHierarchies()) == 0 {
 		return missing("control groups", fmt.Errorf("there are none in %s", cgroups))
