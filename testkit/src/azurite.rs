@@ -93,7 +93,7 @@ impl Azurite {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("node is needed to run Azurite; `scripts/setup.sh cluster` says what is missing");
+            .expect("node is needed to run Azurite; `make setup` says what is missing");
         let alive = child.stdin.take().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let (sender, receiver) = mpsc::channel();
@@ -181,7 +181,7 @@ fn executable() -> PathBuf {
     );
     assert!(
         path.is_file(),
-        "Azurite, which this test needs, is not at {}: run `scripts/setup.sh cluster`, or name it with {EXECUTABLE}",
+        "Azurite, which this test needs, is not at {}: run `make setup`, or name it with {EXECUTABLE}",
         path.display()
     );
     path
