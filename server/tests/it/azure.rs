@@ -29,15 +29,6 @@ fn small() -> Value {
     json!({ "program": "blastn", "database": "few_genes", "query": genes(0, 1) })
 }
 
-async fn try_submit(server: &Running) -> Value {
-    let body = small().to_string();
-    let request = format!(
-        "POST /api/blast/jobs HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    server.ask(request).await
-}
-
 /// The store is away in this way while a search runs; the words that the list must then show.
 async fn outage(behaviour: Behaviour, words: &str) {
     let folder = tempfile::tempdir().unwrap();
@@ -55,7 +46,7 @@ async fn outage(behaviour: Behaviour, words: &str) {
     let list = server.wait_until("/api/blast/jobs", told).await;
     assert_eq!(list["totals"]["all"], 1, "rows are still shown");
     assert_eq!(list["jobs"][0]["id"], id.as_str());
-    let refused = try_submit(&server).await;
+    let refused = server.try_submit(&small()).await;
     assert_eq!(refused["code"], "store_unavailable", "{refused}");
     let ready = server.get("/api/health/ready").await;
     let checks = ready["checks"].as_array().unwrap();

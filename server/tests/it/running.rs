@@ -131,16 +131,36 @@ impl Running {
         self.child.kill().await.unwrap();
     }
 
-    pub async fn submit(&self, body: &Value) -> String {
+    /// Submits, and gives the answer whatever it is.
+    pub async fn try_submit(&self, body: &Value) -> Value {
         let body = body.to_string();
         let head = format!(
             "POST /api/blast/jobs HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
-        self.ask(head + &body).await["job_id"]
-            .as_str()
-            .unwrap()
-            .to_owned()
+        self.ask(head + &body).await
+    }
+
+    pub async fn submit(&self, body: &Value) -> String {
+        let answer = self.try_submit(body).await;
+        let id = answer["job_id"].as_str();
+        id.unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
+    /// Submits as a client does that is told to come back while the store does not answer.
+    pub async fn submit_again_and_again(&self, body: &Value) -> String {
+        let submitting = async {
+            loop {
+                let answer = self.try_submit(body).await;
+                if let Some(id) = answer["job_id"].as_str() {
+                    return id.to_owned();
+                }
+                assert_eq!(answer["code"], "store_unavailable", "{answer}");
+                tokio::task::yield_now().await;
+            }
+        };
+        let submitted = tokio::time::timeout(PATIENCE, submitting).await;
+        submitted.expect("the store does not come back")
     }
 
     /// Sends a signal, and does not wait for what comes of it.
