@@ -119,6 +119,7 @@ async fn tokens_are_never_sent_over_plain_http() {
     }
 }
 
+// The clock of this test is the runtime's own, which stands still until everybody waits: no wait takes time.
 #[tokio::test(start_paused = true)]
 async fn an_identity_that_is_slower_than_a_try_is_waited_for_and_one_that_is_too_slow_helps_the_next()
  {
