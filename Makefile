@@ -32,8 +32,9 @@ SITE_SOURCES := Cargo.toml Cargo.lock $(wildcard core/Cargo.toml app/Cargo.toml 
 SETUP_STAGE := build
 run: SETUP_STAGE := run
 test setup crash bench: SETUP_STAGE := test
+cluster test-cluster: SETUP_STAGE := cluster
 
-.PHONY: help run build test bench crash clean setup ready server format-check lint unit-tests size end2end
+.PHONY: help run build test bench crash cluster test-cluster clean setup ready server format-check lint unit-tests size end2end
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -54,6 +55,13 @@ bench: ready server ## the benchmarks
 crash: ready $(SITE) ## the long crash run: 1,000 kills, 20 and more at each named point
 	@$(SECTION) "crash harness" env ELB_CRASH_KILLS=$${ELB_CRASH_KILLS:-1000} \
 		cargo test $(LOCKED) --package elb-server --test crash -- --nocapture
+
+cluster: ready ## a real Kubernetes cluster of its own, until Ctrl-C; ARGS="--control-plane-only"
+	@exec scripts/cluster.sh start $(ARGS) target/cluster
+
+test-cluster: ready ## the tests that need a Kubernetes cluster
+	@$(SECTION) "lints of the test cluster" env -C end2end/kubernetes/cluster GOFLAGS= "$$(scripts/go.sh)" vet ./...
+	@$(SECTION) "tests on a cluster" cargo test $(LOCKED) --package elb-testkit --features cluster cluster
 
 clean: ## remove what was built (installed tools stay)
 	rm -rf target end2end/test-results end2end/playwright-report
@@ -84,7 +92,7 @@ format-check: ## formatting only
 	@$(SECTION) "formatting" cargo fmt --all --check
 
 lint: $(SITE) ## clippy only, warnings are errors
-	@$(SECTION) "lints" cargo clippy $(LOCKED) $(NATIVE) --all-targets -- -D warnings
+	@$(SECTION) "lints" cargo clippy $(LOCKED) $(NATIVE) --features elb-testkit/cluster --all-targets -- -D warnings
 	@$(SECTION) "lints of the browser half" cargo clippy $(LOCKED) $(BROWSER) -- -D warnings
 
 unit-tests: $(SITE) ## unit and integration tests only

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing to build, run or test elb-dashboard on Debian, and nothing else.
-# Usage: scripts/setup.sh [build|run|test]   (default: run; run includes build, test includes run)
+# Usage: scripts/setup.sh [build|run|test|cluster]   (default: run; each includes the one before)
 # Safe to repeat: what is there is left alone, and a second call takes well under a second.
 # Never installs or updates a Rust toolchain: which compiler a machine has is its owner's choice.
 set -euo pipefail
@@ -30,6 +30,16 @@ readonly RUN_PACKAGES=(
 readonly TEST_PACKAGES=(
     'chromium /usr/bin/chromium'
 )
+# What a node of the test cluster is made of (docs/KUBERNETES.md).
+readonly CLUSTER_PACKAGES=(
+    'containerd /usr/bin/containerd'
+    'runc /usr/bin/runc'
+    'containernetworking-plugins /usr/lib/cni/bridge'
+    'iproute2 /usr/sbin/ip'
+    'busybox-static /usr/bin/busybox'
+)
+# Only where there is no Go that is new enough: it downloads one that is.
+readonly GO_PACKAGE='golang-1.19-go /usr/lib/go-1.19/bin/go'
 
 installed=0
 
@@ -204,29 +214,58 @@ npm_packages() {
     cp "$folder/package-lock.json" "$stamp"
 }
 
+# --- the test cluster -----------------------------------------------------------------------------
+
+go_compiler() {
+    local go
+    if ! scripts/go.sh --find >/dev/null; then
+        # An older Go that is there already will do to download it.
+        on_path go || debian_packages "$GO_PACKAGE"
+        install_step "a Go compiler" scripts/go.sh
+    fi
+    go=$(scripts/go.sh --find)
+    have "Go $("$go" env GOVERSION | sed 's/^go//')"
+}
+
+# Built here rather than when a test asks for it, so that it is seen where the minutes go.
+cluster_programs() {
+    if [[ -n ${KUBECONFIG:-} ]]; then
+        have "test cluster: the one of KUBECONFIG"
+    elif scripts/cluster.sh built; then
+        have "programs of the test cluster"
+    else
+        install_step "programs of the test cluster (compiled once, takes minutes)" scripts/cluster.sh build
+    fi
+}
+
 # --- what belongs to what -------------------------------------------------------------------------
 
 main() {
     local stage=${1:-run}
     case $stage in
-        build | run | test) ;;
-        *) fail "unknown stage '$stage'" "usage: scripts/setup.sh [build|run|test]" ;;
+        build | run | test | cluster) ;;
+        *) fail "unknown stage '$stage'" "usage: scripts/setup.sh [build|run|test|cluster]" ;;
     esac
     export PATH="$LOCAL_TOOLS/bin:$PATH:$HOME/.cargo/bin"
     echo "==> setup ($stage)"
 
     local packages=("${BUILD_PACKAGES[@]}")
     [[ $stage == build ]] || packages+=("${RUN_PACKAGES[@]}")
-    [[ $stage != test ]] || packages+=("${TEST_PACKAGES[@]}")
+    [[ $stage != test && $stage != cluster ]] || packages+=("${TEST_PACKAGES[@]}")
+    [[ $stage != cluster ]] || packages+=("${CLUSTER_PACKAGES[@]}")
     debian_packages "${packages[@]}"
     rust "$stage"
     rust_tools
     node_itself
-    if [[ $stage != test ]]; then
+    if [[ $stage != test && $stage != cluster ]]; then
         npm_packages scripts/tools
     else
         npm_packages scripts/tools for-tests
         npm_packages end2end for-tests
+    fi
+    if [[ $stage == cluster ]]; then
+        go_compiler
+        cluster_programs
     fi
     echo "<== setup ($stage): ok, $installed installed, $SECONDS s"
 }

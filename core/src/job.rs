@@ -143,6 +143,17 @@ pub struct Deletion {
     pub removed_at: Option<Timestamp>,
 }
 
+/// Where a job comes from that another system ran and that was taken over once it had ended. Nothing of it
+/// is here but its row and its history: it cannot be run again, and its results are read there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// Its id there.
+    pub id: String,
+    /// Where its results are kept there; empty if that is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub results: String,
+}
+
 /// One search, as the store keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
@@ -219,6 +230,9 @@ pub struct Job {
     /// Digest of the submission, for replays of the same idempotency key.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub digest: String,
+    /// Present if another system ran it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
 }
 
 const fn is_zero(value: &u32) -> bool {
@@ -264,6 +278,7 @@ impl Job {
             run_id: None,
             blast_version: None,
             digest: String::new(),
+            imported: None,
         };
         let wait = Event::Wait {
             phase: Phase::Queued,
@@ -337,12 +352,13 @@ impl Job {
         self.phase.is_active() && !matches!(self.phase, Phase::Cancelling)
     }
 
-    /// Whether the pages may offer Retry.
+    /// Whether the pages may offer Retry. The query of an imported job is not here.
     #[must_use]
     pub const fn can_retry(&self) -> bool {
-        matches!(
-            self.phase,
-            Phase::Failed | Phase::BrokerUnavailable | Phase::WorkerLost | Phase::Cancelled
-        )
+        self.imported.is_none()
+            && matches!(
+                self.phase,
+                Phase::Failed | Phase::BrokerUnavailable | Phase::WorkerLost | Phase::Cancelled
+            )
     }
 }

@@ -96,7 +96,7 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// The run was seen to be gone.
+    /// The run was seen to be gone. Not of a job that is to be deleted.
     CancelObserved,
     /// The run of a job that is to be deleted was seen to be gone: it becomes a tombstone in the same
     /// write, so that nothing can come between the two.
@@ -174,7 +174,13 @@ impl Job {
                 }
                 next.hindrance = Some(text::cap(reason, MAX_NOTE));
             }
-            Event::CancelObserved => next.cancel_observed(at)?,
+            Event::CancelObserved => {
+                if next.intent == Intent::Delete {
+                    // Asked for while the run was being stopped: whoever stopped it has to look again.
+                    return next.illegal("it is to be deleted with the same write");
+                }
+                next.cancel_observed(at)?;
+            }
             Event::CancelledAndDeleted { keep_until } => {
                 if next.intent != Intent::Delete {
                     return next.illegal("nobody asked to delete it");
@@ -427,6 +433,11 @@ impl Job {
     }
 
     fn retry(&mut self, at: Timestamp) -> Result<(), IllegalTransition> {
+        if self.imported.is_some() {
+            return self.illegal(
+                "another system ran it, and its query is not here; submit the search anew",
+            );
+        }
         if !self.can_retry() {
             return self.illegal("only a failed or cancelled job can be tried again");
         }

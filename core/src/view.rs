@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error_code::{ErrorClass, JobError},
-    job::{Attempt, DatabaseFacts, Job, Outcome, Progress, QueryFacts},
+    job::{Attempt, DatabaseFacts, Imported, Job, Outcome, Progress, QueryFacts},
     phase::{Phase, Status},
     search::{Program, SearchSpec},
     step::{Step, StepRecord},
@@ -182,6 +182,9 @@ pub struct JobDetail {
     /// Version of BLAST+ that ran it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blast_version: Option<String>,
+    /// Present if another system ran it: results and query are not here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
     /// Whether the page offers Cancel.
     pub can_cancel: bool,
     /// Whether the page offers Retry.
@@ -242,6 +245,7 @@ impl JobDetail {
             outcome: job.outcome,
             command: job.command.clone(),
             blast_version: job.blast_version.clone(),
+            imported: job.imported.clone(),
             can_cancel: job.can_cancel(),
             can_retry: job.can_retry(),
         }

@@ -24,13 +24,7 @@ use std::{
 };
 
 use elb_core::{
-    job::Job,
-    list::ListQuery,
-    phase::Phase,
-    search::{Program, SearchOptions, SearchSpec},
-    time::Timestamp,
-    transition::Event,
-    view::HistoryEntry,
+    job::Job, list::ListQuery, phase::Phase, time::Timestamp, transition::Event, view::HistoryEntry,
 };
 use elb_engine::{
     azure::tables::{Access, TablesConfig},
@@ -52,26 +46,9 @@ const LINES: [u64; 3] = [0, 20, 60];
 /// Numbers of jobs, each ten times the one before and the same in each partition.
 const SIZES: [u64; 3] = [504, 5_000, 50_000];
 
-fn job(number: u64, phase: Phase) -> Job {
-    let at = Timestamp(1_700_000_000_000 + i64::try_from(number).unwrap() * 1_000);
-    let ended = (!phase.is_active()).then_some(at);
-    Job {
-        phase,
-        started_at: ended,
-        completed_at: ended,
-        ..Job::new(
-            uuid::Uuid::from_u64_pair(0x0193_0000_0000_7000, number).to_string(),
-            "local".to_owned(),
-            format!("Search number {number}"),
-            SearchSpec {
-                program: Program::Blastn,
-                task: None,
-                database: "16S".to_owned(),
-                options: SearchOptions::default(),
-            },
-            at,
-        )
-    }
+fn queued(number: u64) -> Job {
+    let id = uuid::Uuid::from_u64_pair(0x0193_0000_0000_7000, number);
+    many_jobs::job(id.to_string(), number, Phase::Queued)
 }
 
 fn entry(job: &Job, version: u64) -> HistoryEntry {
@@ -182,13 +159,13 @@ async fn over_each_line(config: &TablesConfig) {
             let preparing = Event::Enter {
                 phase: Phase::Preparing,
             };
-            let fresh = job(number, Phase::Queued);
+            let fresh = queued(number);
             let stored = line.timed(plain, line.create(&fresh, None)).await;
             line.timed(step, line.step(&stored, &preparing)).await;
             line.timed(history, line.store.history(&fresh.id, None, 50))
                 .await
                 .unwrap();
-            let other = job(number + 1, Phase::Queued);
+            let other = queued(number + 1);
             let key = IdempotencyKey {
                 owner: "local".to_owned(),
                 key: number.to_string(),

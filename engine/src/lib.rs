@@ -14,6 +14,8 @@ pub mod clock;
 pub mod crash;
 pub mod databases;
 pub mod executor;
+#[cfg(feature = "azure")]
+pub mod import;
 pub mod intake;
 pub mod joblog;
 pub mod jobs;

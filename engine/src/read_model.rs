@@ -23,6 +23,8 @@ use tokio::sync::broadcast;
 
 use crate::repository::Stored;
 
+mod counts;
+
 /// How many changes a reader of the stream may lag behind before it must ask for a snapshot.
 pub const DELTA_RING: usize = 1_024;
 
@@ -56,6 +58,8 @@ pub struct Tombstone {
     pub owner: String,
     /// Until when it is kept, and whether it still is.
     pub deletion: Deletion,
+    /// Whether another system ran it: an import must find the tombstone however late it comes.
+    pub imported: bool,
     /// What can be restored; `None` once nothing is left.
     pub row: Option<Arc<DeletedRow>>,
 }
@@ -151,6 +155,7 @@ impl ReadModel {
                 version: stored.version,
                 owner: stored.job.owner.clone(),
                 deletion,
+                imported: stored.job.imported.is_some(),
                 row: DeletedRow::of(&stored.job).map(Arc::new),
             };
             state.deleted.insert(id.clone(), tombstone);
@@ -362,35 +367,6 @@ impl ReadModel {
     #[must_use]
     pub fn active_count(&self) -> usize {
         self.read().active.len()
-    }
-
-    /// How many jobs of everyone there are of each status.
-    #[must_use]
-    pub fn totals(&self) -> Totals {
-        let mut all = Totals::default();
-        for counted in self.read().totals.values() {
-            all.merge(counted);
-        }
-        all
-    }
-
-    /// How many active jobs there are in each phase that is not an end.
-    #[must_use]
-    pub fn phases(&self) -> Vec<(Phase, u64)> {
-        let open = Phase::ALL.into_iter().filter(|phase| phase.is_active());
-        let mut counted: Vec<(Phase, u64)> = open.map(|phase| (phase, 0)).collect();
-        for (_, _, phase, _) in self.line() {
-            if let Some((_, count)) = counted.iter_mut().find(|(known, _)| *known == phase) {
-                *count += 1;
-            }
-        }
-        counted
-    }
-
-    /// How many follow the changes.
-    #[must_use]
-    pub fn readers(&self) -> usize {
-        self.deltas.receiver_count()
     }
 
     /// Whether a job is not at its end.

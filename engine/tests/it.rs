@@ -37,6 +37,9 @@ mod databases;
 mod faults;
 #[path = "it/golden.rs"]
 mod golden;
+#[cfg(feature = "azure")]
+#[path = "it/importing.rs"]
+mod importing;
 #[path = "it/isolation.rs"]
 mod isolation;
 #[path = "it/journey.rs"]

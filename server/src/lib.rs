@@ -9,11 +9,13 @@
 
 pub mod api;
 pub mod assets;
+pub mod at_rest;
 pub mod check;
 pub mod error;
 pub mod forms;
 pub mod guard;
 pub mod health;
+pub mod import;
 pub mod limits;
 pub mod lock;
 pub mod metrics;

@@ -7,7 +7,7 @@ use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
 use elb_server::{
-    AppState, check, migrate, router,
+    AppState, check, import, migrate, router,
     settings::{Command, Flags, LogFormat, Settings},
     wiring::{self, Started},
 };
@@ -43,6 +43,7 @@ async fn program() -> ExitCode {
     match command {
         Some(Command::Check) => return check::run(settings).await,
         Some(Command::Migrate { from, to }) => return migrate::run(settings, &from, &to).await,
+        Some(Command::Import(wanted)) => return import::run(settings, &wanted).await,
         None => {}
     }
     let settings = match settings {

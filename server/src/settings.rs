@@ -5,7 +5,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use elb_engine::retention::Retention;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -42,6 +42,33 @@ pub enum Command {
         #[arg(long, value_name = "STORE")]
         to: String,
     },
+    /// Take over the searches of the original dashboard, with their histories, into a store.
+    ///
+    /// Reads the tables jobstate and jobhistory of its storage account and changes nothing there; queries and
+    /// results stay where they are. Nothing in the destination is overwritten: what is there already is told,
+    /// and a run that was broken off is completed by starting it again. No server may run on the destination.
+    /// Searches that the original still has under way are left out and listed, and so is every row that
+    /// cannot be read. The exit code is 0 if everything is there afterwards, 1 if not, 2 if a store cannot be
+    /// used.
+    Import(Import),
+}
+
+/// What is imported, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Import {
+    /// The original's storage account: azure-tables:https://ACCOUNT.table.core.windows.net.
+    #[arg(long, value_name = "ACCOUNT")]
+    pub from_original: String,
+    /// The store that is written; as for --store.
+    #[arg(long, value_name = "STORE")]
+    pub to: String,
+    /// Leave each search with the object id of who submitted it. Otherwise all are given to the one user
+    /// whom a server without sign-in has.
+    #[arg(long)]
+    pub keep_owners: bool,
+    /// Take over searches that the original has not ended as lost. Only once the original is stopped for good.
+    #[arg(long)]
+    pub unfinished_as_lost: bool,
 }
 
 /// The browser control plane for BLAST searches.

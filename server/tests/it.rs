@@ -44,6 +44,9 @@ mod full_disk;
 mod guard;
 #[path = "it/history.rs"]
 mod history;
+#[cfg(feature = "azure")]
+#[path = "it/identity.rs"]
+mod identity;
 #[path = "it/limits.rs"]
 mod limits;
 #[path = "it/list.rs"]

@@ -5,12 +5,15 @@
 //! its [`Azurite`] is dropped, and by itself when the test process is gone, even if that was killed.
 
 use std::{
+    ffi::OsString,
     io::{BufRead, BufReader},
     path::PathBuf,
     process::{Child, ChildStdin, Command, Stdio},
     sync::{OnceLock, mpsc},
     time::{Duration, Instant},
 };
+
+use crate::Authority;
 
 /// The only account of an emulator that was told of no other.
 pub const ACCOUNT: &str = "devstoreaccount1";
@@ -42,6 +45,39 @@ impl Azurite {
     /// If it is not installed, or does not come up.
     #[must_use]
     pub fn start() -> Self {
+        Self::started(&[])
+    }
+
+    /// One that is served over TLS and takes tokens, as well as keys: it looks at their audience, issuer
+    /// and times, and at no signature.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[must_use]
+    pub fn over_tls(authority: &Authority) -> Self {
+        // Read when it starts, and not needed any more when it listens.
+        let folder = tempfile::tempdir().unwrap();
+        let (certificate, key) = authority.service_files_in(folder.path());
+        Self::started(&[
+            "--oauth".into(),
+            "basic".into(),
+            "--cert".into(),
+            certificate.into(),
+            "--key".into(),
+            key.into(),
+        ])
+    }
+
+    /// One of [`Self::over_tls`] that all tests of the process share, with their shared authority.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn shared_over_tls() -> &'static Self {
+        static SHARED: OnceLock<Azurite> = OnceLock::new();
+        SHARED.get_or_init(|| Self::over_tls(Authority::shared()))
+    }
+
+    fn started(more: &[OsString]) -> Self {
         let began = Instant::now();
         let mut child = Command::new("node")
             .arg("--require")
@@ -53,6 +89,7 @@ impl Azurite {
             .args(["--blobPort", "0", "--queuePort", "0", "--tablePort", "0"])
             .args(["--inMemoryPersistence", "--silent", "--skipApiVersionCheck"])
             .args(["--disableProductStyleUrl", "--disableTelemetry"])
+            .args(more)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -105,13 +142,13 @@ impl Azurite {
         SHARED.get_or_init(Self::start)
     }
 
-    /// Where blobs are served: `http://127.0.0.1:PORT/devstoreaccount1`.
+    /// Where blobs are served, with or without TLS: `http://127.0.0.1:PORT/devstoreaccount1`.
     #[must_use]
     pub fn blob_url(&self) -> &str {
         &self.blob
     }
 
-    /// Where tables are served: `http://127.0.0.1:PORT/devstoreaccount1`.
+    /// Where tables are served, with or without TLS: `http://127.0.0.1:PORT/devstoreaccount1`.
     #[must_use]
     pub fn table_url(&self) -> &str {
         &self.table

@@ -1,5 +1,5 @@
-//! What tests of more than one crate need: an emulator of Azure Storage, and a proxy that fails on
-//! demand.
+//! What tests of more than one crate need: an emulator of Azure Storage, a Kubernetes cluster, a stand-in
+//! for the services that give tokens, TLS, and a proxy that fails on demand.
 //!
 //! Only ever a development dependency. Whatever goes wrong in here ends the test with a message that
 //! says what to do, so nothing returns an error.
@@ -12,7 +12,14 @@
 )]
 
 pub mod azurite;
+pub mod cluster;
+pub mod entities;
+pub mod identity;
 pub mod proxy;
+pub mod tls;
 
 pub use azurite::Azurite;
+pub use cluster::Cluster;
+pub use identity::IdentityService;
 pub use proxy::{Behaviour, FaultProxy, Seen};
+pub use tls::Authority;

@@ -16,7 +16,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 mod answer;
 mod connection;
-mod frame;
+pub(crate) mod frame;
 #[cfg(test)]
 mod tests;
 
@@ -59,6 +59,8 @@ pub struct Seen {
     pub method: String,
     /// Path and query as sent, for example `/devstoreaccount1/$batch`.
     pub target: String,
+    /// What goes after `Bearer` in its `authorization`, if it has that.
+    pub token: Option<String>,
     /// Whether the service was given it.
     pub passed: bool,
 }
@@ -96,10 +98,11 @@ struct Shared {
 
 impl Shared {
     /// What is to be done with a request that has come, which is noted.
-    fn judge(&self, method: &str, target: &str) -> Behaviour {
+    fn judge(&self, head: &frame::Head) -> Behaviour {
         let mut seen = Seen {
-            method: method.to_owned(),
-            target: target.to_owned(),
+            method: head.method.clone(),
+            target: head.target.clone(),
+            token: head.token.clone(),
             passed: false,
         };
         let known = || {

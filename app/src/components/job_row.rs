@@ -36,12 +36,17 @@ pub fn JobTableRow(
     let href = format!("/jobs/{}", row.id);
     let choose = format!("Choose {}", row.title);
     let active = row.phase.is_active();
-    let query = format!(
-        "{}, {} {}",
-        text::counted(row.query_records, "sequence", "sequences"),
-        text::count(row.query_letters),
-        row.program.query_molecule().unit()
-    );
+    let query = if row.query_records == 0 {
+        // Only of an imported search.
+        "query not kept here".to_owned()
+    } else {
+        format!(
+            "{}, {} {}",
+            text::counted(row.query_records, "sequence", "sequences"),
+            text::count(row.query_letters),
+            row.program.query_molecule().unit()
+        )
+    };
     let queued_since =
         (row.started_at.is_none() && row.completed_at.is_none()).then_some(row.created_at);
     let running_since = row.started_at.filter(|_| row.completed_at.is_none());

@@ -42,6 +42,9 @@ pub fn JobPage() -> impl IntoView {
     let completed = row.phase == Phase::Completed;
     let results = completed.then(|| view! { <ResultsPart detail=detail.clone()/> });
     let active = row.phase.is_active();
+    // What would be run here is not what was run elsewhere.
+    let command = detail.imported.is_none();
+    let command = command.then(|| view! { <Command detail=detail.clone()/> });
     view! {
         <Title text=row.title.clone()/>
         <div class="page-head">
@@ -75,7 +78,7 @@ pub fn JobPage() -> impl IntoView {
             <JobStatus state=detail.state() now=now/>
         </section>
         {results}
-        <Command detail=detail.clone()/>
+        {command}
         <LogPart id=id.clone() active=active open=!completed/>
         <HistoryPart id=id.clone()/>
         <DeleteDialog/>
@@ -125,17 +128,32 @@ fn Facts(detail: JobDetail) -> impl IntoView {
     let unit = row.program.query_molecule().unit();
     let database = &detail.database_facts;
     let task = spec.task().map(|task| format!(", task {}", task.as_str()));
+    let imported = detail.imported.is_some();
     let query = format!(
         "{}, {} {unit}",
         text::counted(detail.query.records, "sequence", "sequences"),
         text::count(detail.query.letters),
     );
+    let query = if imported {
+        Either::Left(
+            view! { "not kept here, " <span class="id">{detail.query.first_id.clone()}</span> },
+        )
+    } else {
+        Either::Right(view! {
+            {query} ", first " <span class="id">{detail.query.first_id.clone()}</span> " "
+            <a href=format!("/api/blast/jobs/{}/query", row.id) download="">"FASTA"</a>
+        })
+    };
     let size = format!(
         "{}, {} {}",
         text::counted(database.sequences, "sequence", "sequences"),
         text::count(database.letters),
         row.program.database_molecule().unit()
     );
+    let known = !imported || database.sequences > 0;
+    let size = known.then(|| {
+        view! { ", " {size} ", version " <span class="id">{database.version.clone()}</span> }
+    });
     let options = chosen_options(spec);
     let options = if options.is_empty() {
         "all at their defaults".to_owned()
@@ -153,14 +171,10 @@ fn Facts(detail: JobDetail) -> impl IntoView {
             <dt>"Program"</dt>
             <dd>{row.program.as_str()} {task}</dd>
             <dt>"Query"</dt>
-            <dd>
-                {query} ", first " <span class="id">{detail.query.first_id.clone()}</span> " "
-                <a href=format!("/api/blast/jobs/{}/query", row.id) download="">"FASTA"</a>
-            </dd>
+            <dd>{query}</dd>
             <dt>"Database"</dt>
             <dd>
-                {database.title.clone()} " (" <span class="id">{row.database.clone()}</span> "), " {size}
-                ", version " <span class="id">{database.version.clone()}</span>
+                {database.title.clone()} " (" <span class="id">{row.database.clone()}</span> ")" {size}
             </dd>
             <dt>"Options"</dt>
             <dd>{options}</dd>

@@ -13,7 +13,9 @@ pub fn ends_are_final(job: &JobEvidence) -> Vec<Violation> {
     let id = &job.job.id;
     let mut found = Vec::new();
     let mut before_delete: Option<Phase> = None;
-    for pair in job.history.windows(2) {
+    // What another system did before the import kept its rules, not these.
+    let imported = job.job.imported.is_some();
+    for pair in job.history.windows(2).filter(|_| !imported) {
         let [earlier, later] = pair else { continue };
         if earlier.phase != Phase::Deleted && later.phase == Phase::Deleted {
             // One that was to be deleted once stopped is seen to be stopped in the same write.
@@ -107,7 +109,7 @@ fn row_against_history(job: &JobEvidence) -> Vec<String> {
     }
     let end = job
         .end_of(row.attempt)
-        .filter(|_| job.knows_begin_of(row.attempt));
+        .filter(|_| job.knows_begin_of(row.attempt) && row.imported.is_none());
     if let (Some(completed), Some(end)) = (row.completed_at, end)
         && completed != end.at
     {
@@ -122,6 +124,12 @@ fn row_against_history(job: &JobEvidence) -> Vec<String> {
 fn row_against_itself(job: &JobEvidence) -> Vec<String> {
     let mut found = Vec::new();
     let row = &job.job;
+    if row.imported.is_some() && row.phase.is_active() {
+        found.push(format!(
+            "another system ran it, and it is {} here",
+            row.phase.as_str()
+        ));
+    }
     if row.completed_at.is_some() == row.phase.is_active() {
         let has = if row.phase.is_active() {
             "has"
@@ -150,7 +158,9 @@ fn row_against_itself(job: &JobEvidence) -> Vec<String> {
             job.phase_kept().as_str()
         ));
     }
-    if row.outcome.is_some() != (job.phase_kept() == Phase::Completed) && known {
+    // What another system found is counted there.
+    let found_here = job.phase_kept() == Phase::Completed && row.imported.is_none();
+    if row.outcome.is_some() != found_here && known {
         let has = if row.outcome.is_some() {
             "has"
         } else {

@@ -82,7 +82,8 @@ pub fn nothing_is_removed_early(
                 "it was to be kept until {until} and was removed at {removed}"
             ));
         }
-    } else if job.job.phase != Phase::Deleted || deletion.is_some() {
+    } else if job.job.imported.is_none() && (job.job.phase != Phase::Deleted || deletion.is_some())
+    {
         found.extend(missing_objects(job));
     }
     found

@@ -1,8 +1,8 @@
 //! The identity of this process at Azure, and its tokens.
 //!
-//! Owns which identity is used and when a token is renewed: ahead of time, by one at a time, while all
-//! others go on with the one at hand. A token that is still valid is never waited for, and no token is
-//! written to a log.
+//! Owns which identity is used and when a token is renewed: ahead of time, one renewal at a time, while
+//! all go on with the one at hand. A renewal is a task of its own, which no impatient caller breaks off. A
+//! token that is still valid is never waited for, and no token is written to a log.
 
 use std::{
     collections::HashMap,
@@ -11,31 +11,38 @@ use std::{
     time::Duration,
 };
 
-use azure_core::credentials::{AccessToken, Secret, TokenCredential};
-use azure_identity::{
-    AzureCliCredential, ClientSecretCredential, ManagedIdentityCredential,
-    ManagedIdentityCredentialOptions, UserAssignedId, WorkloadIdentityCredential,
-    WorkloadIdentityCredentialOptions,
-};
+use azure_core::{credentials::AccessToken, http::HttpClient};
 use elb_core::time::Timestamp;
 use thiserror::Error;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard},
+    task::JoinHandle,
+};
 
+use self::{
+    candidate::{Candidate, Refused},
+    exchange::Exchange,
+};
 use crate::clock::Clock;
+
+mod candidate;
+mod exchange;
 
 /// What tokens for tables and blobs are asked for
 /// (learn.microsoft.com/azure/storage/blobs/authorize-access-azure-active-directory).
 pub const STORAGE_SCOPE: &str = "https://storage.azure.com/.default";
 
 /// A token is renewed so long before it expires. Tokens live an hour and more; five minutes are what
-/// Azure's own libraries leave, and cover an identity service that is away for a while.
+/// Azure's own libraries leave, and cover an identity service that is away for a while. One that lives
+/// shorter than twice that, as a service may give that keeps its tokens too, is renewed at half its life.
 const AHEAD: Duration = Duration::from_secs(300);
 /// How long one identity may take to give a token. Azure's command line needs seconds to start.
 const LIMIT: Duration = Duration::from_secs(20);
 /// The same while it is only tried whether it is there: outside Azure nothing answers at the address of
 /// managed identities.
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
-/// How long a renewal that failed is not tried again while the old token is still valid.
+/// How long a renewal that failed is not tried again while the old token is still valid; and how long
+/// after a token was asked for anew because one was refused that is not done again.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// Which identity is used.
@@ -116,6 +123,8 @@ pub struct Token {
     secret: Arc<str>,
     /// When it was asked for, on the clock that no one sets.
     asked_at: Duration,
+    /// From when on another one is asked for.
+    renew_at: Timestamp,
     /// When it expires.
     pub expires_at: Timestamp,
 }
@@ -136,39 +145,6 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Makes the credential of an identity.
-type Make = Box<dyn Fn() -> Result<Arc<dyn TokenCredential>, AzureError> + Send + Sync>;
-
-/// An identity that may be there.
-struct Candidate {
-    identity: Identity,
-    make: Make,
-    /// Made anew when one of its tokens is refused: it keeps tokens itself and would give the same again.
-    credential: RwLock<Arc<dyn TokenCredential>>,
-}
-
-impl fmt::Debug for Candidate {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.identity.as_str())
-    }
-}
-
-impl Candidate {
-    fn new(identity: Identity, make: Make) -> Result<Self, AzureError> {
-        let credential = RwLock::new(make()?);
-        Ok(Self {
-            identity,
-            make,
-            credential,
-        })
-    }
-
-    fn credential(&self) -> Arc<dyn TokenCredential> {
-        let credential = self.credential.read();
-        Arc::clone(&credential.unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
 /// The one credential of the process; copies share everything.
 #[derive(Clone)]
 pub struct AzureCredential {
@@ -178,17 +154,33 @@ pub struct AzureCredential {
 struct Inner {
     clock: Arc<dyn Clock>,
     candidates: Vec<Candidate>,
-    tokens: RwLock<HashMap<String, Token>>,
+    tokens: RwLock<Tokens>,
     /// Held by whoever renews.
-    renewing: Mutex<Renewing>,
+    renewing: Arc<Mutex<Renewing>>,
+}
+
+#[derive(Debug, Default)]
+struct Tokens {
+    by_scope: HashMap<String, Token>,
+    /// When one was last thrown away because a service refused it, on the clock that no one sets.
+    thrown_away: Option<Duration>,
 }
 
 #[derive(Debug, Default)]
 struct Renewing {
     /// Which candidate gave the last token.
     chosen: Option<usize>,
-    /// When the last renewal failed, on the clock that no one sets, and why.
-    failed: Option<(Duration, AzureError)>,
+    failed: Option<Failure>,
+}
+
+/// The last renewal, if it failed.
+#[derive(Debug)]
+struct Failure {
+    /// When, on the clock that no one sets.
+    at: Duration,
+    error: AzureError,
+    /// How long the identity service asks to be left alone.
+    rest: Duration,
 }
 
 impl fmt::Debug for AzureCredential {
@@ -209,8 +201,14 @@ impl AzureCredential {
         environment: &dyn Fn(&str) -> Option<String>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, AzureError> {
+        let client = Exchange::new().map_err(|error| AzureError::Unusable {
+            identity: identity.as_str(),
+            why: error.to_string(),
+        })?;
+        let client: Arc<dyn HttpClient> = Arc::new(client);
+        let made = |identity| Candidate::from(identity, environment, &client);
         let candidates = if identity == Identity::Auto {
-            let tried = Identity::TRIED.map(|identity| candidate(identity, environment));
+            let tried = Identity::TRIED.map(made);
             let (found, missing): (Vec<_>, Vec<_>) = tried.into_iter().partition(Result::is_ok);
             if found.is_empty() {
                 let reasons = missing.into_iter().filter_map(Result::err);
@@ -218,7 +216,7 @@ impl AzureCredential {
             }
             found.into_iter().flatten().collect()
         } else {
-            vec![candidate(identity, environment)?]
+            vec![made(identity)?]
         };
         Ok(Self::of(candidates, clock))
     }
@@ -229,7 +227,7 @@ impl AzureCredential {
                 clock,
                 candidates,
                 tokens: RwLock::default(),
-                renewing: Mutex::default(),
+                renewing: Arc::default(),
             }),
         }
     }
@@ -241,117 +239,135 @@ impl AzureCredential {
     pub async fn token(&self, scope: &str) -> Result<Token, AzureError> {
         match self.at_hand(scope) {
             Some((token, true)) => Ok(token),
-            Some((token, false)) => match self.inner.renewing.try_lock() {
-                // Another one is at it.
-                Err(_) => Ok(token),
-                Ok(renewing) => match self.renew(renewing, scope).await {
-                    Ok(token) => Ok(token),
-                    Err(error) => {
-                        tracing::warn!(%error, "the Azure token cannot be renewed yet; the old one is still valid");
-                        Ok(token)
-                    }
-                },
-            },
+            Some((token, false)) => {
+                // If it is held, another one is at it.
+                if let Ok(renewing) = Arc::clone(&self.inner.renewing).try_lock_owned() {
+                    self.renewal(renewing, scope);
+                }
+                Ok(token)
+            }
             None => {
                 let began = self.inner.clock.elapsed();
-                let renewing = self.inner.renewing.lock().await;
-                match &renewing.failed {
-                    // The one that we waited for.
-                    Some((at, error)) if *at >= began => Err(error.clone()),
-                    _ => self.renew(renewing, scope).await,
+                let renewing = Arc::clone(&self.inner.renewing).lock_owned().await;
+                if let Some(failed) = &renewing.failed {
+                    let since = self.inner.clock.elapsed().saturating_sub(failed.at);
+                    // The one that we waited for; or it would be as the service asks us not to.
+                    if failed.at >= began || since < failed.rest {
+                        return Err(failed.error.clone());
+                    }
                 }
+                let renewal = self.renewal(renewing, scope).await;
+                renewal.unwrap_or_else(|error| Err(AzureError::None(error.to_string())))
             }
         }
     }
 
+    /// The time on the clock that [`Self::refused`] compares with.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.inner.clock.elapsed()
+    }
+
     /// A service refuses the token of a call that began at `began`, although it has not expired. The next
-    /// one is asked for anew, unless that has happened since.
-    pub fn refused(&self, scope: &str, began: Duration) {
-        let mut tokens = self
-            .inner
-            .tokens
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        let old = tokens
+    /// one is asked for anew, unless that has happened since. Whether there is another token to try with:
+    /// there is none if one that was asked for just now for this reason is refused too.
+    pub fn refused(&self, scope: &str, began: Duration) -> bool {
+        let now = self.inner.clock.elapsed();
+        let tokens = self.inner.tokens.write();
+        let mut tokens = tokens.unwrap_or_else(PoisonError::into_inner);
+        let newer = tokens
+            .by_scope
             .get(scope)
-            .is_some_and(|token| token.asked_at < began);
-        if !old {
-            return;
+            .is_none_or(|token| token.asked_at >= began);
+        if newer {
+            return true;
         }
-        tokens.remove(scope);
-        for candidate in &self.inner.candidates {
-            match (candidate.make)() {
-                Ok(fresh) => {
-                    let mut current = candidate
-                        .credential
-                        .write()
-                        .unwrap_or_else(PoisonError::into_inner);
-                    *current = fresh;
-                }
-                Err(error) => tracing::warn!(%error, "the Azure credential cannot be made anew"),
-            }
+        let just_now = |at: Duration| now.saturating_sub(at) < PAUSE;
+        if tokens.thrown_away.is_some_and(just_now) {
+            return false;
         }
+        tokens.thrown_away = Some(now);
+        tokens.by_scope.remove(scope);
+        true
     }
 
     /// The token at hand, if it is valid; and whether it need not be renewed yet.
     fn at_hand(&self, scope: &str) -> Option<(Token, bool)> {
         let tokens = self.inner.tokens.read();
         let tokens = tokens.unwrap_or_else(PoisonError::into_inner);
-        let token = tokens.get(scope)?.clone();
+        let token = tokens.by_scope.get(scope)?.clone();
         let now = self.inner.clock.now();
-        let ahead = i64::try_from(AHEAD.as_millis()).unwrap_or(i64::MAX);
         (token.expires_at > now).then(|| {
-            let fresh = token.expires_at > now.plus_ms(ahead);
+            let fresh = token.renew_at > now;
             (token, fresh)
         })
     }
 
+    /// Begins a renewal, which goes on whether or not it is waited for.
+    fn renewal(
+        &self,
+        renewing: OwnedMutexGuard<Renewing>,
+        scope: &str,
+    ) -> JoinHandle<Result<Token, AzureError>> {
+        let (credential, scope) = (self.clone(), scope.to_owned());
+        tokio::spawn(async move { credential.renew(renewing, &scope).await })
+    }
+
     async fn renew(
         &self,
-        mut renewing: MutexGuard<'_, Renewing>,
+        mut renewing: OwnedMutexGuard<Renewing>,
         scope: &str,
     ) -> Result<Token, AzureError> {
         let now = self.inner.clock.elapsed();
-        let failed_at = renewing.failed.as_ref().map(|(at, _)| *at);
-        let paused = failed_at.is_some_and(|failed| now.saturating_sub(failed) < PAUSE);
-        match self.at_hand(scope) {
+        let paused = renewing
+            .failed
+            .as_ref()
+            .is_some_and(|failed| now.saturating_sub(failed.at) < failed.rest.max(PAUSE));
+        let old = match self.at_hand(scope) {
             // Somebody renewed it while we waited.
             Some((token, true)) => return Ok(token),
             Some((token, false)) if paused => return Ok(token),
-            _ => {}
-        }
+            old => old.is_some(),
+        };
         match self.ask(&mut renewing.chosen, scope).await {
             Ok(token) => {
                 renewing.failed = None;
                 let tokens = self.inner.tokens.write();
                 tokens
                     .unwrap_or_else(PoisonError::into_inner)
+                    .by_scope
                     .insert(scope.to_owned(), token.clone());
                 Ok(token)
             }
-            Err(error) => {
-                renewing.failed = Some((self.inner.clock.elapsed(), error.clone()));
+            Err(Refused { error, rest }) => {
+                if old {
+                    tracing::warn!(%error, "the Azure token cannot be renewed yet; the old one is still valid");
+                }
+                renewing.failed = Some(Failure {
+                    at: self.inner.clock.elapsed(),
+                    error: error.clone(),
+                    rest: rest.unwrap_or_default(),
+                });
                 Err(error)
             }
         }
     }
 
     /// Asks the identity that gave a token before, else each until one does.
-    async fn ask(&self, chosen: &mut Option<usize>, scope: &str) -> Result<Token, AzureError> {
+    async fn ask(&self, chosen: &mut Option<usize>, scope: &str) -> Result<Token, Refused> {
         let candidates = &self.inner.candidates;
         if let Some(candidate) = chosen.and_then(|chosen| candidates.get(chosen)) {
-            return self.given_by(candidate, scope, LIMIT).await;
+            return self.given_by(candidate, scope, LIMIT, true).await;
         }
         if let [only] = candidates.as_slice() {
-            return self.given_by(only, scope, LIMIT).await;
+            return self.given_by(only, scope, LIMIT, true).await;
         }
         let mut reasons = Vec::new();
         for (number, candidate) in candidates.iter().enumerate() {
-            let limit = match candidate.identity {
-                Identity::ManagedIdentity => PROBE_LIMIT,
-                _ => LIMIT,
+            let (limit, again) = match candidate.identity {
+                Identity::ManagedIdentity => (PROBE_LIMIT, false),
+                _ => (LIMIT, true),
             };
-            match self.given_by(candidate, scope, limit).await {
+            match self.given_by(candidate, scope, limit, again).await {
                 Ok(token) => {
                     tracing::info!(
                         identity = candidate.identity.as_str(),
@@ -360,10 +376,13 @@ impl AzureCredential {
                     *chosen = Some(number);
                     return Ok(token);
                 }
-                Err(error) => reasons.push(error),
+                Err(refused) => reasons.push(refused.error),
             }
         }
-        Err(AzureError::None(joined(reasons)))
+        Err(Refused {
+            error: AzureError::None(joined(reasons)),
+            rest: None,
+        })
     }
 
     async fn given_by(
@@ -371,27 +390,27 @@ impl AzureCredential {
         candidate: &Candidate,
         scope: &str,
         limit: Duration,
-    ) -> Result<Token, AzureError> {
-        let identity = candidate.identity.as_str();
-        let scopes = [scope];
+        again: bool,
+    ) -> Result<Token, Refused> {
         let asked_at = self.inner.clock.elapsed();
-        let credential = candidate.credential();
-        let asking = credential.get_token(&scopes, None);
-        match tokio::time::timeout(limit, asking).await {
-            Ok(Ok(AccessToken { token, expires_on })) => Ok(Token {
-                secret: token.secret().into(),
-                asked_at,
-                expires_at: Timestamp(expires_on.unix_timestamp().saturating_mul(1_000)),
-            }),
-            Ok(Err(error)) => Err(AzureError::NoToken {
-                identity,
-                why: error.to_string(),
-            }),
-            Err(_) => Err(AzureError::NoToken {
-                identity,
-                why: format!("it does not answer within {} s", limit.as_secs()),
-            }),
+        let AccessToken { token, expires_on } = candidate.ask(scope, limit, again).await?;
+        let now = self.inner.clock.now();
+        let expires_at = Timestamp(expires_on.unix_timestamp().saturating_mul(1_000));
+        let life = expires_at.0.saturating_sub(now.0);
+        if life <= 0 {
+            let error = AzureError::NoToken {
+                identity: candidate.identity.as_str(),
+                why: "it gives one that has expired already; check this machine's clock".to_owned(),
+            };
+            return Err(Refused { error, rest: None });
         }
+        let ahead = i64::try_from(AHEAD.as_millis()).unwrap_or(i64::MAX);
+        Ok(Token {
+            secret: token.secret().into(),
+            asked_at,
+            renew_at: Timestamp(expires_at.0 - ahead.min(life / 2)),
+            expires_at,
+        })
     }
 }
 
@@ -400,68 +419,5 @@ fn joined(reasons: impl IntoIterator<Item = AzureError>) -> String {
     reasons.join("; ")
 }
 
-/// An identity set up from the environment.
-fn candidate(
-    identity: Identity,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<Candidate, AzureError> {
-    let name = identity.as_str();
-    let needed = |variable: &str| {
-        let value = environment(variable).filter(|value| !value.is_empty());
-        value.ok_or_else(|| AzureError::Unusable {
-            identity: name,
-            why: format!("{variable} is not set"),
-        })
-    };
-    let unusable = move |error: azure_core::Error| AzureError::Unusable {
-        identity: name,
-        why: error.to_string(),
-    };
-    let make: Make = match identity {
-        Identity::WorkloadIdentity => {
-            let (client, tenant) = (needed("AZURE_CLIENT_ID")?, needed("AZURE_TENANT_ID")?);
-            let file = needed("AZURE_FEDERATED_TOKEN_FILE")?;
-            Box::new(move || {
-                let options = WorkloadIdentityCredentialOptions {
-                    client_id: Some(client.clone()),
-                    tenant_id: Some(tenant.clone()),
-                    token_file_path: Some(file.clone().into()),
-                    ..Default::default()
-                };
-                let made = WorkloadIdentityCredential::new(Some(options));
-                Ok(made.map_err(unusable)?)
-            })
-        }
-        Identity::ClientSecret => {
-            let secret = needed("AZURE_CLIENT_SECRET")?;
-            let (tenant, client) = (needed("AZURE_TENANT_ID")?, needed("AZURE_CLIENT_ID")?);
-            Box::new(move || {
-                let secret = Secret::new(secret.clone());
-                let made = ClientSecretCredential::new(&tenant, client.clone(), secret, None);
-                Ok(made.map_err(unusable)?)
-            })
-        }
-        Identity::ManagedIdentity => {
-            let chosen = needed("AZURE_CLIENT_ID").ok();
-            Box::new(move || {
-                let options = ManagedIdentityCredentialOptions {
-                    user_assigned_id: chosen.clone().map(UserAssignedId::ClientId),
-                    ..Default::default()
-                };
-                let made = ManagedIdentityCredential::new(Some(options));
-                Ok(made.map_err(unusable)?)
-            })
-        }
-        Identity::Cli => Box::new(move || Ok(AzureCliCredential::new(None).map_err(unusable)?)),
-        Identity::Auto => {
-            return Err(AzureError::Unusable {
-                identity: name,
-                why: "it stands for the others".to_owned(),
-            });
-        }
-    };
-    Candidate::new(identity, make)
-}
-
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use azure_core_021::{Etag, RetryOptions, TransportOptions, error::Error as SdkError};
+use azure_core_021::{Etag, HttpClient, RetryOptions, TransportOptions, error::Error as SdkError};
 use azure_data_tables::{
     IfMatchCondition,
     clients::{TableClient, TableServiceClientBuilder},
@@ -18,15 +18,19 @@ use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use self::trouble::Trouble;
 use super::{
-    bridge::Bridge,
-    credential::{AzureCredential, AzureError, STORAGE_SCOPE},
-    transport::{Refusal, Transport, Unheard},
+    credential::{AzureCredential, STORAGE_SCOPE},
+    signing::Signing,
+    transport::{Refusal, Transport},
 };
 use crate::{
     breaker::Breaker,
     clock::{Clock, chance},
 };
+
+pub(crate) mod foreign;
+mod trouble;
 
 /// How long one try may take. A healthy answer takes milliseconds; a slow service (5 s) is given up on
 /// rather than waited for, because a person waits behind it (ours).
@@ -140,9 +144,17 @@ pub(crate) enum TableError {
         "table storage refuses access ({reason}); the identity of this server needs the role {ROLE} on the storage account"
     )]
     Denied { reason: String },
+    /// The token is not accepted, a new one neither.
+    #[error(
+        "table storage does not accept the token of this server's identity ({reason}); check that the identity (ELB_AZURE_AUTH) is of the storage account's tenant and has the role {ROLE} on the account"
+    )]
+    Unaccepted { reason: String },
     /// The request is one that the service never accepts.
     #[error("table storage rejects the request ({0})")]
     Rejected(Refusal),
+    /// What is given cannot fit together.
+    #[error("{0}")]
+    SetUp(String),
     /// No answer, or not now.
     #[error("table storage does not answer: {reason}")]
     Away { reason: String },
@@ -245,33 +257,55 @@ pub(crate) struct Tables {
 impl Tables {
     /// Nothing is sent yet.
     pub(crate) fn new(config: &TablesConfig, clock: Arc<dyn Clock>) -> Result<Self, TableError> {
+        let over_tls = config.endpoint.starts_with("https://");
+        if matches!(config.access, Access::Tokens(_)) && !over_tls {
+            let endpoint = &config.endpoint;
+            return Err(TableError::SetUp(format!(
+                "{endpoint} is no https address, over which alone tokens are sent; an emulator needs its key (ELB_AZURE_AUTH=key)"
+            )));
+        }
         let transport = Transport::new().map_err(|error| TableError::Away {
             reason: error.to_string(),
         })?;
+        Ok(Self::by_way_of(Arc::new(transport), config, clock))
+    }
+
+    fn by_way_of(
+        transport: Arc<dyn HttpClient>,
+        config: &TablesConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let location = CloudLocation::Custom {
             account: config.account.clone(),
             uri: config.endpoint.trim_end_matches('/').to_owned(),
         };
         let credentials = match &config.access {
             Access::Key(key) => StorageCredentials::access_key(config.account.clone(), key.clone()),
-            Access::Tokens(credential) => {
-                StorageCredentials::token_credential(Bridge::of(credential.clone()))
-            }
+            // Signed later.
+            Access::Tokens(_) => StorageCredentials::anonymous(),
+        };
+        let credential = match &config.access {
+            Access::Key(_) => None,
+            Access::Tokens(credential) => Some(credential.clone()),
+        };
+        let transport: Arc<dyn HttpClient> = match credential.clone() {
+            Some(credential) => Arc::new(Signing {
+                credential,
+                client: transport,
+            }),
+            None => transport,
         };
         // The client's own retries (8 in 60 s) would multiply with ours.
         let service = TableServiceClientBuilder::with_location(location, credentials)
             .retry(RetryOptions::none())
-            .transport(TransportOptions::new(Arc::new(transport)))
+            .transport(TransportOptions::new(transport))
             .build();
-        Ok(Self {
+        Self {
             table: service.table_client(&config.table),
             breaker: Breaker::new("table storage", Arc::clone(&clock)),
             clock,
-            credential: match &config.access {
-                Access::Key(_) => None,
-                Access::Tokens(credential) => Some(credential.clone()),
-            },
-        })
+            credential,
+        }
     }
 
     pub(crate) const fn breaker(&self) -> &Breaker {
@@ -429,6 +463,21 @@ impl Tables {
         }
     }
 
+    /// Sees to it that there is a token, if tokens are used.
+    async fn token_within(&self, limit: Duration) -> Result<(), String> {
+        let Some(credential) = &self.credential else {
+            return Ok(());
+        };
+        match tokio::time::timeout(limit, credential.token(STORAGE_SCOPE)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!(
+                "the Azure identity has given no token within {} s",
+                limit.as_secs()
+            )),
+        }
+    }
+
     /// A call with its tries.
     async fn call<T, F>(&self, mut once: impl FnMut() -> F) -> Result<T, Failed>
     where
@@ -441,6 +490,15 @@ impl Tables {
         loop {
             if let Err(reason) = self.breaker.admit() {
                 let reason = format!("{reason} (not asked again for a moment)");
+                return Err(Failed {
+                    error: TableError::Away { reason },
+                    doubtful,
+                });
+            }
+            let left = CALL.saturating_sub(self.clock.elapsed().saturating_sub(begin));
+            // Not within the time of a try: an identity may take longer than that to give a token.
+            if let Err(reason) = self.token_within(left).await {
+                self.breaker.failed(&reason, None);
                 return Err(Failed {
                     error: TableError::Away { reason },
                     doubtful,
@@ -460,11 +518,13 @@ impl Tables {
             let (reason, rest) = match trouble {
                 Trouble::Unauthorised(error) => {
                     self.breaker.answered();
-                    let Some(credential) = self.credential.as_ref().filter(|_| !renewed) else {
-                        return Err(Failed { error, doubtful });
-                    };
                     // It may have been revoked: one new token, and if that is refused too, it is the rights.
-                    credential.refused(STORAGE_SCOPE, begin);
+                    let another = self.credential.as_ref().is_some_and(|credential| {
+                        !renewed && credential.refused(STORAGE_SCOPE, begin)
+                    });
+                    if !another {
+                        return Err(Failed { error, doubtful });
+                    }
                     renewed = true;
                     continue;
                 }
@@ -510,79 +570,6 @@ fn pause(tried: u32) -> Duration {
     half + half * part / 1_000
 }
 
-/// What a failure comes to.
-enum Trouble {
-    Final(TableError),
-    /// The token is refused.
-    Unauthorised(TableError),
-    Passing {
-        reason: String,
-        rest: Option<Duration>,
-        carried_out: bool,
-    },
-}
-
-impl Trouble {
-    fn silence(reason: String) -> Self {
-        Self::Passing {
-            reason,
-            rest: None,
-            carried_out: true,
-        }
-    }
-
-    fn of(error: &SdkError) -> Self {
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-        while let Some(current) = cause {
-            if let Some(refusal) = current.downcast_ref::<Refusal>() {
-                return Self::refused(refusal);
-            }
-            if let Some(unheard) = current.downcast_ref::<Unheard>() {
-                return Self::Passing {
-                    reason: unheard.reason.clone(),
-                    rest: None,
-                    carried_out: unheard.delivered,
-                };
-            }
-            if let Some(error) = current.downcast_ref::<AzureError>() {
-                // Nothing was sent without a token.
-                return Self::Passing {
-                    reason: error.to_string(),
-                    rest: None,
-                    carried_out: false,
-                };
-            }
-            cause = current.source();
-        }
-        // An answer that cannot be read, or no token: what was sent may have been carried out.
-        Self::silence(error.to_string())
-    }
-
-    fn refused(refusal: &Refusal) -> Self {
-        let operation = refusal.operation;
-        match refusal.status {
-            409 if refusal.code.contains("TableBeingDeleted") => {
-                Self::silence("the table is being deleted".to_owned())
-            }
-            409 => Self::Final(TableError::Exists { operation }),
-            412 => Self::Final(TableError::Changed { operation }),
-            404 => Self::Final(TableError::Missing { operation }),
-            401 => Self::Unauthorised(TableError::Denied {
-                reason: refusal.to_string(),
-            }),
-            403 => Self::Final(TableError::Denied {
-                reason: refusal.to_string(),
-            }),
-            408 | 429 | 500..=599 => Self::Passing {
-                reason: refusal.to_string(),
-                rest: refusal.retry_after,
-                carried_out: true,
-            },
-            _ => Self::Final(TableError::Rejected(refusal.clone())),
-        }
-    }
-}
-
 /// Without what the service adds.
 fn cleaned(mut entity: Entity) -> Entity {
     entity
@@ -590,3 +577,6 @@ fn cleaned(mut entity: Entity) -> Entity {
         .retain(|name, _| !name.contains("odata.") && name != "Timestamp");
     entity
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use azure_core_021::{
     Body, BytesStream, HttpClient, Request, Response, StatusCode,
     error::{Error, ErrorKind},
-    headers::{HeaderName, HeaderValue, Headers},
+    headers::{AUTHORIZATION, HeaderName, HeaderValue, Headers},
 };
 use bytes::Bytes;
 use thiserror::Error;
@@ -69,7 +69,10 @@ impl Transport {
             .map_err(|error| Error::new(ErrorKind::DataConversion, error))?;
         let mut outgoing = self.client.request(method, request.url().as_str());
         for (name, value) in request.headers().iter() {
-            outgoing = outgoing.header(name.as_str(), value.as_str());
+            let mut value = reqwest::header::HeaderValue::from_str(value.as_str())
+                .map_err(|error| Error::new(ErrorKind::DataConversion, error))?;
+            value.set_sensitive(*name == AUTHORIZATION);
+            outgoing = outgoing.header(name.as_str(), value);
         }
         let Body::Bytes(body) = request.body().clone() else {
             return Err(Error::message(
@@ -103,17 +106,30 @@ impl HttpClient for Transport {
 
 fn unheard(error: reqwest::Error) -> Error {
     let delivered = !(error.is_connect() || error.is_builder());
-    // The outer error repeats the address and says little; the innermost one says what happened.
-    let mut cause: &dyn std::error::Error = &error;
+    let cause = cause(&error);
+    let reason = match untrusted(&cause) {
+        Some(reason) => format!("its certificate is not trusted: {reason}"),
+        None if error.is_connect() => format!("no connection: {cause}"),
+        None => format!("the connection broke: {cause}"),
+    };
+    Error::new(ErrorKind::Io, Unheard { reason, delivered })
+}
+
+/// What happened: the innermost error. The outer ones repeat the address and say little.
+pub(super) fn cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    let reason = if error.is_connect() {
-        format!("no connection: {cause}")
-    } else {
-        format!("the connection broke: {cause}")
-    };
-    Error::new(ErrorKind::Io, Unheard { reason, delivered })
+    cause.to_string()
+}
+
+/// What to do, if a certificate is the trouble. rustls has no error of its own type to be found here once
+/// it has come through the layers of the client, but its words begin alike.
+pub(crate) fn untrusted(cause: &str) -> Option<String> {
+    cause.starts_with("invalid peer certificate").then(|| {
+        format!("{cause}; if its authority is your organisation's own, name a file of all trusted ones in SSL_CERT_FILE")
+    })
 }
 
 fn headers_of(map: &reqwest::header::HeaderMap) -> Headers {

@@ -153,7 +153,8 @@ async fn forget(context: &Context) -> Result<(), Failure> {
             .deletion
             .removed_at
             .is_some_and(|removed| removed <= then);
-        if !old {
+        // The next import would bring it back.
+        if !old || tombstone.imported {
             continue;
         }
         match context.jobs.forget(&id, tombstone.version).await {

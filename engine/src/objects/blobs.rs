@@ -13,7 +13,7 @@ use object_store::{
 };
 
 use super::{ObjectError, Objects, remote::ROLE};
-use crate::azure::{AzureCredential, STORAGE_SCOPE};
+use crate::azure::{AzureCredential, STORAGE_SCOPE, untrusted};
 
 mod client;
 
@@ -80,6 +80,10 @@ fn opened(
             "{endpoint} is no https address, over which alone tokens are sent; an emulator needs its key (ELB_AZURE_AUTH=key)"
         )));
     }
+    let client = client.renewing(match access {
+        BlobAccess::Identity(credential) => Some(credential),
+        BlobAccess::Key(_) => None,
+    });
     let options = ClientOptions::new()
         .with_connect_timeout(CONNECT)
         .with_timeout(REQUEST)
@@ -260,10 +264,11 @@ impl Container<'_> {
             .map_err(|error| wrong(&error.to_string()))?;
         let answer = self.client.execute(request).await;
         let answer = answer.map_err(|error| {
-            ObjectError::Away(format!(
-                "{endpoint} cannot be reached: {}",
-                innermost(&error)
-            ))
+            let cause = innermost(&error);
+            ObjectError::Away(match untrusted(&cause) {
+                Some(reason) => format!("{endpoint} is not trusted: {reason}"),
+                None => format!("{endpoint} cannot be reached: {cause}"),
+            })
         })?;
         Ok(answer.status().as_u16())
     }

@@ -225,7 +225,9 @@ impl AzureRepository {
 /// A failure that no race explains.
 fn failed(id: &str, error: TableError) -> RepositoryError {
     match error {
-        TableError::Denied { .. } => RepositoryError::Denied(error.to_string()),
+        TableError::Denied { .. } | TableError::Unaccepted { .. } => {
+            RepositoryError::Denied(error.to_string())
+        }
         TableError::Missing { .. } if id.is_empty() => {
             RepositoryError::Unavailable("its table is not there".to_owned())
         }

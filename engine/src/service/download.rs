@@ -248,6 +248,14 @@ pub(super) fn require_results(detail: &JobDetail) -> Result<(), ServiceError> {
     if detail.outcome.is_some() && detail.row.phase == elb_core::phase::Phase::Completed {
         return Ok(());
     }
+    if let Some(imported) = &detail.imported {
+        return Err(ServiceError::NoResults(match imported.results.as_str() {
+            "" => "this search was imported: its results are where it was run".to_owned(),
+            place => {
+                format!("this search was imported: its results are where it was run, in {place}")
+            }
+        }));
+    }
     let label = detail.row.phase.label().to_lowercase();
     Err(ServiceError::NoResults(format!(
         "there are no results yet: the search is {label}"

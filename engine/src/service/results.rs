@@ -55,6 +55,9 @@ impl JobService {
     /// What has become of the database since the search, if it is not as it was.
     #[must_use]
     pub fn database_note(&self, detail: &JobDetail) -> Option<String> {
+        if detail.imported.is_some() {
+            return None;
+        }
         let name = &detail.row.database;
         match self.fate_of_database(detail) {
             Fate::Same => None,

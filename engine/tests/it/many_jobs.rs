@@ -21,14 +21,16 @@ pub const PAGE: u64 = 1_000;
 /// When the first of them was created, in milliseconds.
 const BEGIN: i64 = 1_700_000_000_000;
 
-fn job(partition: u64, number: u64) -> Job {
+/// A search of this id and phase; what has ended did so at once.
+pub fn job(id: String, number: u64, phase: Phase) -> Job {
     let at = Timestamp(BEGIN + i64::try_from(number).unwrap() * 1_000);
+    let ended = (!phase.is_active()).then_some(at);
     Job {
-        phase: Phase::Completed,
-        started_at: Some(at),
-        completed_at: Some(at),
+        phase,
+        started_at: ended,
+        completed_at: ended,
         ..Job::new(
-            format!("many-{partition}-{number}"),
+            id,
             "local".to_owned(),
             format!("Search number {number}"),
             SearchSpec {
@@ -46,7 +48,8 @@ fn job(partition: u64, number: u64) -> Job {
 fn rows(partition: u64, from: u64, to: u64) -> String {
     let mut text = String::from("{\"odata.metadata\":\"\",\"value\":[");
     for number in (from..to).rev() {
-        let job = job(partition, number);
+        let id = format!("many-{partition}-{number}");
+        let job = job(id, number, Phase::Completed);
         let created = job.created_at.0;
         let row = i128::from(i64::MAX) - i128::from(created);
         let document = serde_json::to_string(&job).unwrap();

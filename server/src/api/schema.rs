@@ -154,6 +154,11 @@ pub struct JobBody {
     pub command: Vec<String>,
     /// Version of BLAST+.
     pub blast_version: Option<String>,
+    /// Present if another system ran it (`import`): `id`, its id there, and `results`, where its results
+    /// are kept there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub imported: Option<serde_json::Value>,
     /// Whether it can be cancelled.
     pub can_cancel: bool,
     /// Whether it can be tried again.

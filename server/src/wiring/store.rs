@@ -114,8 +114,12 @@ pub fn file_of(path: Option<&Path>, data: &Path) -> PathBuf {
     path.map_or_else(|| data.join(STATE), Path::to_owned)
 }
 
+/// How the table of an address in Azure is reached.
+///
+/// # Errors
+/// If the settings do not say who asks.
 #[cfg(feature = "azure")]
-fn tables(
+pub fn tables(
     address: &StoreAddress,
     azure: &AzureSettings,
     clock: &Arc<dyn Clock>,

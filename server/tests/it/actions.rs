@@ -113,6 +113,10 @@ async fn a_running_search_is_cancelled_tried_again_and_deleted() {
     let again = server.post(&format!("{job}/retry")).await;
     assert_eq!(again.status, StatusCode::ACCEPTED);
     assert_eq!(again.json()["attempt"], 2);
+    // One that only waits could be gone before the answer is.
+    server
+        .wait_until(&id, |job| job.row.phase == Phase::Running)
+        .await;
     let deleted = server.delete(&id).await;
     assert_eq!(
         deleted.status,

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use elb_testkit::{Azurite, Behaviour, FaultProxy};
+use elb_testkit::{Azurite, Behaviour, FaultProxy, entities};
 use serde_json::{Value, json};
 
 use super::{
     metrics::samples,
     running::{Running, ends, outcome, program},
-    support::genes,
+    support::{Raw, genes},
     two_servers::{assert_sound, completed, history, running_search},
 };
 
@@ -29,15 +29,6 @@ fn small() -> Value {
     json!({ "program": "blastn", "database": "few_genes", "query": genes(0, 1) })
 }
 
-async fn try_submit(server: &Running) -> Value {
-    let body = small().to_string();
-    let request = format!(
-        "POST /api/blast/jobs HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    server.ask(request).await
-}
-
 /// The store is away in this way while a search runs; the words that the list must then show.
 async fn outage(behaviour: Behaviour, words: &str) {
     let folder = tempfile::tempdir().unwrap();
@@ -46,14 +37,16 @@ async fn outage(behaviour: Behaviour, words: &str) {
     let server = server(folder.path(), &store).await;
     let id = running_search(&server).await;
     proxy.set(behaviour);
-    let list = server
-        .wait_until("/api/blast/jobs", |list| list["stale"].is_string())
-        .await;
-    let reason = list["stale"].as_str().unwrap();
-    assert!(reason.contains(words), "{reason}");
+    // At first it may say no more than that the store takes long.
+    let told = |list: &Value| {
+        list["stale"]
+            .as_str()
+            .is_some_and(|why| why.contains(words))
+    };
+    let list = server.wait_until("/api/blast/jobs", told).await;
     assert_eq!(list["totals"]["all"], 1, "rows are still shown");
     assert_eq!(list["jobs"][0]["id"], id.as_str());
-    let refused = try_submit(&server).await;
+    let refused = server.try_submit(&small()).await;
     assert_eq!(refused["code"], "store_unavailable", "{refused}");
     let ready = server.get("/api/health/ready").await;
     let checks = ready["checks"].as_array().unwrap();
@@ -209,4 +202,70 @@ async fn a_store_moves_from_the_file_to_a_table_and_searches_go_on_there() {
     assert!(err.contains("stop it first"), "{err}");
     completed(&second, &id).await;
     completed(&second, &done).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn searches_of_the_original_are_imported_and_shown_with_where_their_results_are() {
+    let original = Azurite::start();
+    let url = original.table_url();
+    for table in ["jobstate", "jobhistory"] {
+        entities::make_table(url, table).await;
+    }
+    let put = async |id: &str, status: &str, payload: &str| {
+        let row = json!({
+            "PartitionKey": id, "RowKey": "current", "type": "blast", "status": status, "phase": status,
+            "owner_oid": "oid", "created_at": "2026-06-01T10:00:00+00:00", "schema_version": 2,
+            "updated_at": "2026-06-01T10:30:00+00:00", "job_title": id, "program": "blastn",
+            "db": "core_nt", "storage_account": "lab", "payload_json": payload,
+        });
+        entities::put(url, "jobstate", id, "current", &row.to_string()).await;
+    };
+    put("done", "completed", "{}").await;
+    put("broken", "completed", "{").await;
+    let folder = tempfile::tempdir().unwrap();
+    // No server has been started there yet.
+    let data = folder.path().join("not/there/yet");
+    let import = |from: &str| {
+        let mut command = program();
+        command.arg("import").arg("--data-dir").arg(&data);
+        command.args(["--from-original", from, "--to", "sqlite:"]);
+        command
+    };
+    let from = format!("azure-tables:{url}");
+    let (status, _, err) = outcome(import(&format!("{from}/jobstate"))).await;
+    assert_eq!(status.code(), Some(2), "{err}");
+    assert!(err.contains("without a table"), "{err}");
+    let (status, out, err) = outcome(import(&from)).await;
+    assert_eq!(status.code(), Some(1), "{out}{err}");
+    assert!(
+        out.contains("1 search imported") && out.contains("broken cannot be imported"),
+        "{out}"
+    );
+    put("broken", "failed", "{}").await;
+    let (status, out, err) = outcome(import(&from)).await;
+    assert_eq!(status.code(), Some(0), "{out}{err}");
+    assert!(
+        out.contains("1 were there") && out.contains("everything is there"),
+        "{out}"
+    );
+    let server = Running::start(data.as_path()).await;
+    let list = server.get("/api/blast/jobs").await;
+    assert_eq!(
+        (&list["totals"]["completed"], &list["totals"]["failed"]),
+        (&json!(1), &json!(1))
+    );
+    let job = server.get("/api/blast/jobs/done").await;
+    assert_eq!(job["imported"]["results"], "lab/results/done/");
+    assert_eq!(job["can_retry"], false);
+    let mut page = Raw::connect(server.address).await;
+    page.get("/jobs/done").await;
+    page.read_until("lab/results/done/").await;
+    let mut check = program();
+    check.arg("check").arg("--data-dir").arg(data.as_path());
+    let (sound, out, err) = ends(check).await;
+    assert!(sound && out.contains("2 searches"), "{out}{err}");
+    // A server is there now.
+    let (status, _, err) = outcome(import(&from)).await;
+    assert_eq!(status.code(), Some(2), "{err}");
+    assert!(err.contains("stop it first"), "{err}");
 }

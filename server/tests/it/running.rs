@@ -1,7 +1,6 @@
 //! The program as a process of its own.
 
 use std::{
-    collections::VecDeque,
     net::SocketAddr,
     path::Path,
     process::{ExitStatus, Stdio},
@@ -31,15 +30,15 @@ pub fn program() -> Command {
     command
 }
 
-/// Lines of the log that are kept for whoever has to understand a failure.
+/// Lines of the log that are shown to whoever has to understand a failure.
 const LOG_LINES: usize = 30;
 
 /// The server as a process of its own.
 pub struct Running {
     child: Child,
     pub address: SocketAddr,
-    /// The last lines that it logged.
-    log: Arc<Mutex<VecDeque<String>>>,
+    /// What it logged.
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Running {
@@ -58,6 +57,7 @@ impl Running {
         command.envs(settings.iter().copied());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut before = Vec::new();
         let address = loop {
             let line = lines
                 .next_line()
@@ -67,17 +67,14 @@ impl Running {
             if let Some(address) = line.strip_prefix("listening on http://") {
                 break address.trim().parse().unwrap();
             }
+            before.push(line);
         };
         // Read on, so that the program never waits for its reader.
-        let log: Arc<Mutex<VecDeque<String>>> = Arc::default();
-        let last = Arc::clone(&log);
+        let log = Arc::new(Mutex::new(before));
+        let all = Arc::clone(&log);
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
-                let mut last = last.lock().unwrap();
-                if last.len() == LOG_LINES {
-                    last.pop_front();
-                }
-                last.push_back(line);
+                all.lock().unwrap().push(line);
             }
         });
         Self {
@@ -119,6 +116,7 @@ impl Running {
     }
 
     /// Deletes what is at this path.
+    #[cfg(feature = "azure")]
     pub async fn delete(&self, path: &str) {
         let mut raw = Raw::connect(self.address).await;
         let request =
@@ -133,16 +131,36 @@ impl Running {
         self.child.kill().await.unwrap();
     }
 
-    pub async fn submit(&self, body: &Value) -> String {
+    /// Submits, and gives the answer whatever it is.
+    pub async fn try_submit(&self, body: &Value) -> Value {
         let body = body.to_string();
         let head = format!(
             "POST /api/blast/jobs HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
-        self.ask(head + &body).await["job_id"]
-            .as_str()
-            .unwrap()
-            .to_owned()
+        self.ask(head + &body).await
+    }
+
+    pub async fn submit(&self, body: &Value) -> String {
+        let answer = self.try_submit(body).await;
+        let id = answer["job_id"].as_str();
+        id.unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
+    /// Submits as a client does that is told to come back while the store does not answer.
+    pub async fn submit_again_and_again(&self, body: &Value) -> String {
+        let submitting = async {
+            loop {
+                let answer = self.try_submit(body).await;
+                if let Some(id) = answer["job_id"].as_str() {
+                    return id.to_owned();
+                }
+                assert_eq!(answer["code"], "store_unavailable", "{answer}");
+                tokio::task::yield_now().await;
+            }
+        };
+        let submitted = tokio::time::timeout(PATIENCE, submitting).await;
+        submitted.expect("the store does not come back")
     }
 
     /// Sends a signal, and does not wait for what comes of it.
@@ -164,9 +182,16 @@ impl Running {
             Ok(answer) => answer,
             Err(_) => {
                 let now = self.get(path).await;
-                panic!("{path} stays at {now:#}\n{:#?}", self.log.lock().unwrap())
+                let log = self.log();
+                let last = log.len().saturating_sub(LOG_LINES);
+                panic!("{path} stays at {now:#}\n{:#?}", &log[last..])
             }
         }
+    }
+
+    /// All lines that it has logged.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
     }
 
     pub fn id(&self) -> u32 {

@@ -113,9 +113,12 @@ async fn pause_one(store: &str) {
         entry["note"] == "taken over from another server process, which has fallen silent"
     }));
     one.signal(Signal::CONT);
-    // It takes part again, and sees the same.
+    // It takes part again, and sees the same. What it had asked the store has come too late, for which it may
+    // take the store to be away for a moment.
     let again = one
-        .submit(&json!({ "program": "blastn", "database": "few_genes", "query": genes(0, 1) }))
+        .submit_again_and_again(
+            &json!({ "program": "blastn", "database": "few_genes", "query": genes(0, 1) }),
+        )
         .await;
     completed(&one, &again).await;
     completed(&one, &id).await;

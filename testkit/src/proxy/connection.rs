@@ -115,7 +115,7 @@ async fn unpassed(
     to_client: &Mutex<OwnedWriteHalf>,
 ) -> io::Result<Option<(Bytes, Behaviour)>> {
     while let Some(head) = requests.head().await? {
-        let behaviour = shared.judge(&head.method, &head.target);
+        let behaviour = shared.judge(&head);
         match behaviour {
             Behaviour::Cut => return Err(io::ErrorKind::ConnectionAborted.into()),
             Behaviour::HalfOpen => while requests.piece().await?.is_some() {},

@@ -13,11 +13,13 @@ const MAX_HEAD: usize = 64 * 1_024;
 
 /// The head of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Head {
+pub(crate) struct Head {
     pub method: String,
     pub target: String,
     /// Whether the client would rather have JSON than XML.
     pub wants_json: bool,
+    /// What goes after `Bearer` in `authorization`.
+    pub token: Option<String>,
     body: Body,
     /// As it was sent.
     pub bytes: Bytes,
@@ -46,7 +48,7 @@ enum At {
 
 /// The requests of one connection.
 #[derive(Debug)]
-pub(super) struct Requests<R> {
+pub(crate) struct Requests<R> {
     reader: R,
     buffer: BytesMut,
     at: Option<At>,
@@ -167,7 +169,7 @@ fn parse(bytes: Bytes) -> io::Result<Head> {
     else {
         return Err(nonsense("no request line of HTTP/1.1"));
     };
-    let (mut body, mut wants_json) = (Body::Length(0), false);
+    let (mut body, mut wants_json, mut token) = (Body::Length(0), false, None);
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
         let value = value.trim();
         match name.to_ascii_lowercase().as_str() {
@@ -176,6 +178,7 @@ fn parse(bytes: Bytes) -> io::Result<Head> {
                 body = Body::Length(length);
             }
             "transfer-encoding" if value.eq_ignore_ascii_case("chunked") => body = Body::Chunked,
+            "authorization" => token = value.strip_prefix("Bearer ").map(str::to_owned),
             "accept" => wants_json = value.contains("json"),
             _ => {}
         }
@@ -184,6 +187,7 @@ fn parse(bytes: Bytes) -> io::Result<Head> {
         method: method.to_owned(),
         target: target.to_owned(),
         wants_json,
+        token,
         body,
         bytes: bytes.clone(),
     })

@@ -9,7 +9,7 @@ use elb_core::{
     view::JobDetail,
 };
 use elb_engine::service::ServiceError;
-use leptos::prelude::*;
+use leptos::{either::Either, prelude::*};
 
 use crate::data::{address_query, page_context, set_status, status_of};
 
@@ -27,6 +27,18 @@ use downloads::Downloads;
 /// Everything that was found.
 #[component]
 pub fn ResultsPart(detail: JobDetail) -> impl IntoView {
+    if let Some(imported) = detail.imported {
+        let place = imported.results;
+        return Either::Left(view! {
+            <section id="results" aria-labelledby="results-title">
+                <h2 id="results-title">"Results"</h2>
+                <p class="box" role="note">
+                    "This search was imported. Its results are where it was run, in the storage of the original dashboard: "
+                    <span class="id">{place}</span>
+                </p>
+            </section>
+        });
+    }
     let id = detail.row.id.clone();
     let note = page_context().service.database_note(&detail);
     let note = note.map(|note| view! { <p class="box warning" role="note">{note}</p> });
@@ -54,14 +66,14 @@ pub fn ResultsPart(detail: JobDetail) -> impl IntoView {
             .into_any()
         }
     };
-    view! {
+    Either::Right(view! {
         <section id="results" aria-labelledby="results-title">
             <h2 id="results-title">"Results"</h2>
             {note}
             {body}
             <Downloads id=id program=program/>
         </section>
-    }
+    })
 }
 
 async fn show(

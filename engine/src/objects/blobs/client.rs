@@ -1,7 +1,8 @@
 //! The HTTP client of blobs: one pool of connections, and a breaker for each thing that is reached.
 //!
-//! Owns that a wait which the service asks for is kept, and that a service which does not answer is left
-//! alone for a moment: whoever wants something of it is told why at once.
+//! Owns that a wait which the service asks for is kept, that a service which does not answer is left alone
+//! for a moment (whoever wants something of it is told why at once), and that what was refused because of
+//! its token is sent once more with a new one.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -16,9 +17,14 @@ use object_store::{
         HttpService, ReqwestConnector,
     },
 };
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use thiserror::Error;
 
-use crate::{breaker::Breaker, clock::Clock};
+use crate::{
+    azure::{AzureCredential, STORAGE_SCOPE},
+    breaker::Breaker,
+    clock::Clock,
+};
 
 /// The longest wait between two tries, and the longest that the service may ask for: whoever is told to
 /// wait longer is told so at once.
@@ -29,6 +35,8 @@ pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 pub struct BlobClient {
     connections: Arc<Mutex<Option<HttpClient>>>,
     breaker: Breaker,
+    /// Whose tokens are renewed when one is refused.
+    credential: Option<AzureCredential>,
 }
 
 impl BlobClient {
@@ -38,6 +46,7 @@ impl BlobClient {
         Self {
             connections: Arc::default(),
             breaker: Breaker::new(dependency, clock),
+            credential: None,
         }
     }
 
@@ -47,6 +56,15 @@ impl BlobClient {
         Self {
             connections: Arc::clone(&self.connections),
             breaker: Breaker::new(dependency, clock),
+            credential: None,
+        }
+    }
+
+    /// The same, for requests that have this credential's tokens.
+    pub(super) fn renewing(&self, credential: Option<&AzureCredential>) -> Self {
+        Self {
+            credential: credential.cloned(),
+            ..self.clone()
         }
     }
 
@@ -66,8 +84,11 @@ impl HttpConnector for BlobClient {
             None => ReqwestConnector::default().connect(options)?,
         };
         *connections = Some(inner.clone());
-        let breaker = self.breaker.clone();
-        Ok(HttpClient::new(Patient { inner, breaker }))
+        Ok(HttpClient::new(Patient {
+            inner,
+            breaker: self.breaker.clone(),
+            credential: self.credential.clone(),
+        }))
     }
 }
 
@@ -98,6 +119,28 @@ struct HeldBack(String);
 struct Patient {
     inner: HttpClient,
     breaker: Breaker,
+    credential: Option<AzureCredential>,
+}
+
+impl Patient {
+    /// Sends a request, and once more with a new token if that of the first was refused.
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let Some(credential) = &self.credential else {
+            return self.inner.execute(request).await;
+        };
+        let began = credential.elapsed();
+        let mut again = request.clone();
+        let answer = self.inner.execute(request).await?;
+        if answer.status().as_u16() != 401 || !credential.refused(STORAGE_SCOPE, began) {
+            return Ok(answer);
+        }
+        let token = credential.token(STORAGE_SCOPE).await.map_err(last)?;
+        let bearer = HeaderValue::from_str(&format!("Bearer {}", token.secret()));
+        let mut bearer = bearer.map_err(last)?;
+        bearer.set_sensitive(true);
+        again.headers_mut().insert(AUTHORIZATION, bearer);
+        self.inner.execute(again).await
+    }
 }
 
 /// An error that is not repeated.
@@ -111,7 +154,7 @@ impl HttpService for Patient {
         self.breaker
             .admit()
             .map_err(|reason| last(HeldBack(reason)))?;
-        let answer = match self.inner.execute(request).await {
+        let answer = match self.send(request).await {
             Ok(answer) => answer,
             Err(error) => {
                 self.breaker.failed(&innermost(&error), None);

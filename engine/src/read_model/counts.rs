@@ -1,0 +1,36 @@
+//! What is in the list, in numbers, for those who watch over a server.
+
+use elb_core::{list::Totals, phase::Phase};
+
+use super::ReadModel;
+
+impl ReadModel {
+    /// How many jobs of everyone there are of each status.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let mut all = Totals::default();
+        for counted in self.read().totals.values() {
+            all.merge(counted);
+        }
+        all
+    }
+
+    /// How many active jobs there are in each phase that is not an end.
+    #[must_use]
+    pub fn phases(&self) -> Vec<(Phase, u64)> {
+        let open = Phase::ALL.into_iter().filter(|phase| phase.is_active());
+        let mut counted: Vec<(Phase, u64)> = open.map(|phase| (phase, 0)).collect();
+        for (_, _, phase, _) in self.line() {
+            if let Some((_, count)) = counted.iter_mut().find(|(known, _)| *known == phase) {
+                *count += 1;
+            }
+        }
+        counted
+    }
+
+    /// How many follow the changes.
+    #[must_use]
+    pub fn readers(&self) -> usize {
+        self.deltas.receiver_count()
+    }
+}
