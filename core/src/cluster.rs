@@ -10,6 +10,7 @@ mod seen;
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests;
 mod verdict;
+mod view;
 
 pub use indexes::Indexes;
 pub use seen::{
@@ -17,3 +18,4 @@ pub use seen::{
     PodSeen, ResultsSeen, Role,
 };
 pub use verdict::{Batches, Failure, RunSeen, Verdict, verdict};
+pub use view::{Health, PlaceView, PodView, RunView};

@@ -4,6 +4,8 @@
 //! or without readable results, a mark of failure, pods at work, pods that are held up, a Job that is held
 //! back, nothing at all. Total: whatever was seen has a state, and the same was seen gives the same state.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     pods::HeldUp,
     seen::{ConditionSeen, JobSeen, PodSeen, ResultsSeen, Role},
@@ -40,7 +42,7 @@ pub struct RunSeen<'a> {
 }
 
 /// Batches of a search.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Batches {
     /// Done.
     pub done: u32,
