@@ -11,6 +11,7 @@ pub mod azure;
 pub mod breaker;
 pub mod cache;
 pub mod clock;
+pub mod clusters;
 pub mod crash;
 pub mod databases;
 pub mod executor;

@@ -19,6 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     audit_log::AuditTrail,
+    clusters::Clusters,
     executor::Executor,
     joblog::JobLogs,
     jobs::{ChangeError, Jobs},
@@ -45,6 +46,8 @@ pub struct Context {
     pub jobs: Arc<Jobs>,
     /// Runs the searches.
     pub executor: Arc<dyn Executor>,
+    /// The clusters that are watched, if there are any.
+    pub clusters: Option<Arc<dyn Clusters>>,
     /// Whose turn it is.
     pub admission: Admission,
     /// Query, archive, hits.
@@ -93,6 +96,12 @@ impl Lifecycle {
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
         })
+    }
+
+    /// The clusters that are watched, if there are any.
+    #[must_use]
+    pub fn clusters(&self) -> Option<&Arc<dyn Clusters>> {
+        self.context.clusters.as_ref()
     }
 
     fn generation(&self) -> Arc<Generation> {

@@ -36,6 +36,7 @@ use crate::{
 mod actions;
 mod audit_log;
 mod bulk;
+mod clusters;
 mod deleted;
 mod download;
 mod index_file;

@@ -154,6 +154,7 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
     let context = Context {
         jobs: Arc::new(jobs),
         executor: Arc::new(executor),
+        clusters: None,
         admission: Admission::new(settings.searches),
         objects,
         logs,

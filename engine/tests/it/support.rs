@@ -244,6 +244,7 @@ impl Engine {
         let context = Context {
             jobs: Arc::new(jobs),
             executor,
+            clusters: None,
             admission: Admission::new(settings.places),
             objects,
             logs,

@@ -1,0 +1,39 @@
+//! The port to clusters: what is seen of them, without asking anybody.
+//!
+//! Owns the contract: every answer comes from memory, also when a cluster is away, and says how old it is.
+//! Whoever watches them stands behind it.
+
+use std::path::PathBuf;
+
+use elb_core::cluster::PlaceView;
+use tokio::sync::watch;
+
+/// Where a cluster is, as the settings name it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ClusterAddress {
+    /// A context of the kubeconfig; `None` is the cluster that this program itself runs in.
+    pub context: Option<String>,
+    /// The namespace; `None` is the context's own, or `default`.
+    pub namespace: Option<String>,
+    /// The kubeconfig; `None` looks where `kubectl` does: `KUBECONFIG`, then `~/.kube/config`.
+    pub kubeconfig: Option<PathBuf>,
+}
+
+/// The name of the cluster that this program itself runs in, where others have that of their context.
+pub const IN_CLUSTER: &str = "in-cluster";
+
+impl ClusterAddress {
+    /// The cluster's name on pages and in the API.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.context.as_deref().unwrap_or(IN_CLUSTER)
+    }
+}
+
+/// Clusters, as they are seen now.
+pub trait Clusters: Send + Sync {
+    /// Each namespace that is watched, in the order of the settings, with its searches.
+    fn places(&self) -> Vec<PlaceView>;
+    /// Goes up whenever [`Self::places`] has something else to say.
+    fn revision(&self) -> watch::Receiver<u64>;
+}
