@@ -20,6 +20,13 @@ pub const LIST_IDLE: Duration = Duration::from_secs(14);
 pub const LIST_ACTIVE: Duration = Duration::from_secs(5);
 /// Any page while its event stream is live: a slow conditional check (ours).
 pub const WHILE_LIVE: Duration = Duration::from_secs(60);
+/// How old a copy of a cluster's objects may be where they cannot be watched and something is under way (S0).
+pub const CLUSTER_COPY_LIFE: Duration = Duration::from_secs(3);
+/// How often a cluster that cannot be watched is asked while nothing is under way on it (S0, S1).
+pub const CLUSTER_IDLE: Duration = Duration::from_secs(20);
+/// How often a cluster that is watched is asked whether it is there: a connection that was lost without a word
+/// is noticed within this time and that of one answer (ours).
+pub const CLUSTER_BEAT: Duration = Duration::from_secs(15);
 /// How often the server looks at every active job, besides each event (S2).
 pub const RECONCILE_SWEEP: Duration = Duration::from_secs(60);
 /// Silence before `worker_lost` is considered (S2).

@@ -1,8 +1,15 @@
 //! Kubernetes clusters: what runs there, as this program sees it.
 //!
-//! Owns the objects' reduction to what a state depends on. What they mean is decided by
-//! [`elb_core::cluster`].
+//! Owns the watches, the objects' reduction to what a state depends on, and what is told of a cluster that
+//! cannot be seen. What objects mean is decided by [`elb_core::cluster`]. Changes nothing on a cluster.
 
+mod connect;
 mod objects;
+mod place;
+mod shelf;
+mod snapshot;
+mod trouble;
+mod watching;
 
 pub use objects::{Facts, JobObject, PROGRAMS, PodObject, RUN_LABEL};
+pub use snapshot::ClusterSnapshot;

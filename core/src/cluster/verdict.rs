@@ -173,6 +173,15 @@ pub fn verdict(run: &RunSeen<'_>) -> Verdict {
     Verdict::Lost
 }
 
+impl RunSeen<'_> {
+    /// How far the search is, whatever its state.
+    #[must_use]
+    pub fn batches(&self) -> Batches {
+        let blast: Vec<&JobSeen> = self.of_role(Role::Blast).collect();
+        count(&blast)
+    }
+}
+
 /// How much of somebody else's words is shown, in characters.
 const MAX_WORDS: usize = 1_200;
 
@@ -241,6 +250,7 @@ fn given_up<'a>(jobs: &[&'a JobSeen]) -> Option<(&'a JobSeen, &'a ConditionSeen)
     jobs.iter().find_map(|job| Some((*job, job.failure()?)))
 }
 
+/// Batches of Jobs that search.
 fn count(blast: &[&JobSeen]) -> Batches {
     let mut batches = Batches::default();
     for job in blast {

@@ -4,7 +4,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Batches;
+use super::{
+    Batches, Verdict,
+    seen::{BLAST_CONTAINER, ContainerState, PodPhase, PodSeen},
+};
 use crate::{phase::Phase, time::Timestamp};
 
 /// Whether a namespace of a cluster can be seen. Each is something else to do about.
@@ -115,7 +118,8 @@ pub struct PodView {
     pub batch: Option<u32>,
     /// The node that it is on.
     pub node: Option<String>,
-    /// What it does, in a word or two: `waiting`, `staging`, `searching`, `done`, `failed`, `lost`.
+    /// What it does, in a word or two: `waiting`, `staging`, `searching`, `ending`, `done`,
+    /// `failed`, `lost`.
     pub state: String,
     /// Why, if that is not plain.
     pub note: Option<String>,
@@ -125,4 +129,82 @@ pub struct PodView {
     pub finished_at: Option<Timestamp>,
     /// How often a container of it was started again.
     pub restarts: u32,
+}
+
+impl PodView {
+    /// A pod as it is shown.
+    #[must_use]
+    pub fn of(pod: &PodSeen) -> Self {
+        let (state, note) = state(pod);
+        let blast = pod
+            .containers
+            .iter()
+            .find(|container| container.name == BLAST_CONTAINER);
+        let (started_at, finished_at) = match blast.map(|container| &container.state) {
+            Some(ContainerState::Running { since }) => (*since, None),
+            Some(ContainerState::Ended(end)) => (end.started_at, end.finished_at),
+            Some(ContainerState::Waiting { .. }) | None => (None, None),
+        };
+        let restarts = pod.containers.iter().map(|container| container.restarts);
+        Self {
+            name: pod.name.clone(),
+            batch: pod.index,
+            node: pod.node.clone(),
+            state: state.to_owned(),
+            note,
+            started_at,
+            finished_at,
+            restarts: restarts.fold(0, u32::saturating_add),
+        }
+    }
+}
+
+/// What a pod does, and why.
+fn state(pod: &PodSeen) -> (&'static str, Option<String>) {
+    let failure = || pod.failure().map(|(_, words)| words);
+    match pod.phase {
+        PodPhase::Succeeded => ("done", None),
+        PodPhase::Failed => ("failed", failure()),
+        PodPhase::Unknown => ("lost", Some("its node is not heard".to_owned())),
+        PodPhase::Pending | PodPhase::Running => {
+            // A container that was started again tells how it ended the time before.
+            if pod.deleting {
+                return ("ending", failure());
+            }
+            if let Some(held_up) = pod.held_up() {
+                return ("waiting", Some(held_up.reason));
+            }
+            if pod.is_searching() {
+                return ("searching", failure());
+            }
+            if pod.is_staging() {
+                return ("staging", failure());
+            }
+            ("waiting", failure())
+        }
+    }
+}
+
+impl Verdict {
+    /// Why a search is where it is, where that is not plain.
+    #[must_use]
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            Self::HeldUp { reason, .. } => Some(reason.clone()),
+            Self::Failed(failure) => Some(failure.message.clone()),
+            Self::Suspended => Some("held back until it may begin".to_owned()),
+            Self::ResultsPending(_) => Some(
+                "every batch is done; nothing says yet that the results can be read".to_owned(),
+            ),
+            Self::Lost => Some(
+                "nothing of it is on the cluster any more, and nothing says how it ended"
+                    .to_owned(),
+            ),
+            Self::Unseen
+            | Self::Accepted
+            | Self::Staging
+            | Self::Searching(_)
+            | Self::Completed(_) => None,
+        }
+    }
 }

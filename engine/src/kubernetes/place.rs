@@ -1,0 +1,449 @@
+//! One namespace of one cluster, as it is seen: its objects, and whether they are as they are now.
+//!
+//! Owns what was seen last, which stays when the cluster goes away, and the health that is told of it.
+//! Never asks the cluster: those who watch write here, everybody else reads.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use elb_core::{
+    cluster::{
+        ContainerState, Health, JobSeen, PlaceView, PodPhase, PodSeen, PodView, ResultsSeen, Role,
+        RunSeen, RunView, verdict,
+    },
+    time::Timestamp,
+};
+use tokio::sync::watch;
+
+use super::{
+    JobObject, PodObject,
+    shelf::{Kept, Shelf},
+    trouble::Trouble,
+};
+use crate::{clock::Clock, clusters::ClusterAddress};
+
+/// What is heard of one kind of object.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) enum Feed {
+    /// Nothing yet.
+    #[default]
+    Waiting,
+    /// Each change arrives by itself.
+    Live,
+    /// It is asked for again and again, for this reason.
+    Listed(String),
+    /// Nothing can be had.
+    Away(Trouble),
+}
+
+/// The kind of object that an event is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum About {
+    Job,
+    Pod,
+}
+
+/// What the cluster says of its own accord: what no status of an object tells.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Warnings {
+    /// The last one about each object.
+    pub last: HashMap<(About, String), String>,
+    /// Whether machines are being added.
+    pub scaling: bool,
+}
+
+#[derive(Debug)]
+struct Inner {
+    namespace: String,
+    version: Option<String>,
+    jobs: Shelf<JobObject>,
+    pods: Shelf<PodObject>,
+    warnings: Warnings,
+    jobs_feed: Feed,
+    pods_feed: Feed,
+    /// Why the cluster as a whole cannot be asked.
+    trouble: Option<Trouble>,
+    health: Health,
+    since: Timestamp,
+    as_of: Option<Timestamp>,
+}
+
+/// A kind of object that is kept, and where.
+pub(super) trait Kind: Kept + Sized + Send + 'static {
+    /// The word for many of it.
+    const MANY: &'static str;
+    #[doc(hidden)]
+    fn shelf(inner: &mut Contents) -> (&mut Shelf<Self>, &mut Feed);
+}
+
+/// What the kinds reach into.
+pub(super) struct Contents(Inner);
+
+impl Kind for JobObject {
+    const MANY: &'static str = "jobs";
+
+    fn shelf(inner: &mut Contents) -> (&mut Shelf<Self>, &mut Feed) {
+        (&mut inner.0.jobs, &mut inner.0.jobs_feed)
+    }
+}
+
+impl Kind for PodObject {
+    const MANY: &'static str = "pods";
+
+    fn shelf(inner: &mut Contents) -> (&mut Shelf<Self>, &mut Feed) {
+        (&mut inner.0.pods, &mut inner.0.pods_feed)
+    }
+}
+
+/// A namespace that is watched.
+pub(super) struct Place {
+    pub address: ClusterAddress,
+    /// Requests that were sent.
+    pub requests: Arc<AtomicU64>,
+    clock: Arc<dyn Clock>,
+    contents: Mutex<Contents>,
+    changes: watch::Sender<u64>,
+}
+
+impl Place {
+    /// One that nothing is known of. `changes` goes up with everything that is worth showing.
+    pub fn new(
+        address: ClusterAddress,
+        clock: Arc<dyn Clock>,
+        changes: watch::Sender<u64>,
+    ) -> Self {
+        let inner = Inner {
+            namespace: address
+                .namespace
+                .clone()
+                .unwrap_or_else(|| "default".to_owned()),
+            version: None,
+            jobs: Shelf::default(),
+            pods: Shelf::default(),
+            warnings: Warnings::default(),
+            jobs_feed: Feed::Waiting,
+            pods_feed: Feed::Waiting,
+            trouble: None,
+            health: Health::Connecting,
+            since: clock.now(),
+            as_of: None,
+        };
+        Self {
+            address,
+            requests: Arc::default(),
+            clock,
+            contents: Mutex::new(Contents(inner)),
+            changes,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes something, and tells it if it shows.
+    fn change(&self, change: impl FnOnce(&mut Contents) -> bool) {
+        let now = self.clock.now();
+        let mut contents = self.lock();
+        let before = (contents.0.health, contents.0.reason());
+        let changed = change(&mut contents);
+        let health = contents.0.judge();
+        if health != contents.0.health {
+            contents.0.health = health;
+            contents.0.since = now;
+        }
+        let moved = before != (contents.0.health, contents.0.reason());
+        if moved && let Some(reason) = contents.0.reason() {
+            tracing::warn!(
+                cluster = self.address.name(),
+                namespace = contents.0.namespace,
+                health = contents.0.health.as_str(),
+                reason,
+                "the cluster is not seen as it is"
+            );
+        } else if moved {
+            tracing::info!(
+                cluster = self.address.name(),
+                namespace = contents.0.namespace,
+                health = contents.0.health.as_str(),
+                "the cluster is seen"
+            );
+        }
+        drop(contents);
+        if changed || moved {
+            self.changes.send_modify(|changes| *changes += 1);
+        }
+    }
+
+    /// A client was made for this namespace; nothing was asked yet.
+    pub fn connected(&self, namespace: &str) {
+        self.change(|contents| {
+            let changed = contents.0.namespace != namespace;
+            namespace.clone_into(&mut contents.0.namespace);
+            changed
+        });
+    }
+
+    /// It answered something.
+    pub fn heard(&self, version: Option<String>) {
+        let now = self.clock.now();
+        self.change(|contents| {
+            contents.0.trouble = None;
+            contents.0.as_of = Some(now);
+            let changed = version.is_some() && contents.0.version != version;
+            if changed {
+                contents.0.version = version;
+            }
+            changed
+        });
+    }
+
+    /// The cluster as a whole cannot be asked.
+    pub fn troubled(&self, trouble: Trouble) {
+        self.change(|contents| {
+            contents.0.trouble = Some(trouble);
+            false
+        });
+    }
+
+    /// Everything of a kind, as of now.
+    pub fn listed<T: Kind>(&self, objects: Vec<T>, feed: Feed) {
+        let now = self.clock.now();
+        self.change(|contents| {
+            contents.0.as_of = Some(now);
+            contents.0.trouble = None;
+            let (shelf, known) = T::shelf(contents);
+            *known = feed;
+            shelf.replace(objects)
+        });
+    }
+
+    /// An object was made or has changed.
+    pub fn put<T: Kind>(&self, object: T) {
+        let now = self.clock.now();
+        self.change(|contents| {
+            contents.0.as_of = Some(now);
+            T::shelf(contents).0.put(object)
+        });
+    }
+
+    /// An object is gone.
+    pub fn take<T: Kind>(&self, name: &str) {
+        let now = self.clock.now();
+        self.change(|contents| {
+            contents.0.as_of = Some(now);
+            T::shelf(contents).0.take(name)
+        });
+    }
+
+    /// How a kind is heard of from now on.
+    pub fn feed<T: Kind>(&self, feed: Feed) {
+        self.change(|contents| {
+            *T::shelf(contents).1 = feed;
+            false
+        });
+    }
+
+    /// What the cluster has said of its objects.
+    pub fn warned(&self, warnings: Warnings) {
+        self.change(|contents| {
+            let changed = contents.0.warnings != warnings;
+            contents.0.warnings = warnings;
+            changed
+        });
+    }
+
+    /// Whether something stands still that only the cluster's events can explain, and whether it waits for
+    /// machines.
+    pub fn puzzles(&self) -> (bool, bool) {
+        let contents = self.lock();
+        let jobs = contents.0.jobs.iter().any(|job| creates_no_pod(&job.seen));
+        let pods = || contents.0.pods.iter().map(|pod| &pod.seen);
+        let room = pods().any(|pod| pod.phase == PodPhase::Pending && pod.unschedulable.is_some());
+        (jobs || pods().any(is_being_created), room)
+    }
+
+    /// Whether anything is under way.
+    pub fn is_busy(&self) -> bool {
+        let contents = self.lock();
+        contents.0.jobs.iter().any(|job| !job.seen.has_ended())
+    }
+
+    /// As it is shown.
+    pub fn view(&self) -> PlaceView {
+        let now = self.clock.now();
+        let contents = self.lock();
+        let inner = &contents.0;
+        let names: BTreeSet<&str> = inner.jobs.runs().chain(inner.pods.runs()).collect();
+        let mut runs: Vec<RunView> = names.iter().map(|run| inner.run(run, now)).collect();
+        runs.sort_by(|one, other| {
+            let newest = other.created_at.cmp(&one.created_at);
+            newest.then_with(|| one.id.cmp(&other.id))
+        });
+        PlaceView {
+            cluster: self.address.name().to_owned(),
+            namespace: inner.namespace.clone(),
+            health: inner.health,
+            reason: inner.reason(),
+            since: inner.since,
+            // While each change arrives by itself, what is shown is as it is now.
+            as_of: if inner.health == Health::Live {
+                Some(now)
+            } else {
+                inner.as_of
+            },
+            version: inner.version.clone(),
+            requests: self.requests.load(Ordering::Relaxed),
+            runs,
+        }
+    }
+}
+
+impl Inner {
+    fn judge(&self) -> Health {
+        let away = |feed: &Feed| match feed {
+            Feed::Away(trouble) => Some(trouble.health),
+            _ => None,
+        };
+        if let Some(trouble) = &self.trouble {
+            return trouble.health;
+        }
+        let feeds = [&self.jobs_feed, &self.pods_feed];
+        if let Some(health) = feeds.into_iter().find_map(away) {
+            return health;
+        }
+        if feeds.contains(&&Feed::Waiting) {
+            return Health::Connecting;
+        }
+        if feeds.iter().any(|feed| matches!(feed, Feed::Listed(_))) {
+            return Health::Listed;
+        }
+        Health::Live
+    }
+
+    fn reason(&self) -> Option<String> {
+        if let Some(trouble) = &self.trouble {
+            return Some(trouble.reason.clone());
+        }
+        let feeds = [&self.jobs_feed, &self.pods_feed];
+        let away = feeds.iter().find_map(|feed| match feed {
+            Feed::Away(trouble) => Some(trouble.reason.clone()),
+            _ => None,
+        });
+        away.or_else(|| {
+            feeds.iter().find_map(|feed| match feed {
+                Feed::Listed(reason) => Some(format!(
+                    "changes cannot be watched ({reason}), so it is asked for them every few seconds"
+                )),
+                _ => None,
+            })
+        })
+    }
+
+    fn run(&self, run: &str, now: Timestamp) -> RunView {
+        let objects: Vec<&JobObject> = self.jobs.of_run(run).collect();
+        let jobs: Vec<JobSeen> = objects.iter().map(|job| self.told_of_job(job)).collect();
+        let mut pods: Vec<PodSeen> = self
+            .pods
+            .of_run(run)
+            .map(|pod| self.told_of_pod(pod))
+            .collect();
+        pods.sort_by(|one, other| {
+            let oldest = one.created_at.cmp(&other.created_at);
+            oldest.then_with(|| one.name.cmp(&other.name))
+        });
+        let created = jobs.iter().map(|job| job.created_at);
+        let created_at = created
+            .chain(pods.iter().map(|pod| pod.created_at))
+            .min()
+            .unwrap_or(now);
+        let results = marked(&jobs);
+        let seen = RunSeen {
+            jobs: &jobs,
+            pods: &pods,
+            results: &results,
+            blast_jobs: None,
+            since: created_at,
+            now,
+            scaling: self.warnings.scaling,
+        };
+        let verdict = verdict(&seen);
+        // What a Job that searches says comes before what one that prepares says.
+        let mut by_role: Vec<&JobObject> = objects;
+        by_role.sort_by_key(|job| job.seen.role != Role::Blast);
+        let first =
+            |fact: fn(&JobObject) -> Option<String>| by_role.iter().find_map(|job| fact(job));
+        RunView {
+            id: run.to_owned(),
+            program: first(|job| job.facts.program.map(ToOwned::to_owned)),
+            database: first(|job| job.facts.database.clone()),
+            results: first(|job| job.facts.results.clone()),
+            phase: verdict.phase(),
+            reason: verdict.reason(),
+            batches: seen.batches(),
+            created_at,
+            pods: pods.iter().map(PodView::of).collect(),
+        }
+    }
+
+    /// A Job, with what only an event says: that none of its pods can be created.
+    fn told_of_job(&self, job: &JobObject) -> JobSeen {
+        let mut seen = job.seen.clone();
+        if creates_no_pod(&seen) {
+            let key = (About::Job, seen.name.clone());
+            seen.held_up = self.warnings.last.get(&key).cloned();
+        }
+        seen
+    }
+
+    /// A pod, with what only an event says: that a volume of it cannot be had.
+    fn told_of_pod(&self, pod: &PodObject) -> PodSeen {
+        let mut seen = pod.seen.clone();
+        if !is_being_created(&seen) {
+            return seen;
+        }
+        let key = (About::Pod, seen.name.clone());
+        if let Some(said) = self.warnings.last.get(&key) {
+            for container in &mut seen.containers {
+                if let ContainerState::Waiting { message, .. } = &mut container.state
+                    && message.is_empty()
+                {
+                    message.clone_from(said);
+                }
+            }
+        }
+        seen
+    }
+}
+
+/// Whether a Job should have pods and has none.
+fn creates_no_pod(job: &JobSeen) -> bool {
+    job.role == Role::Blast
+        && job.active == 0
+        && !job.suspended
+        && !job.has_ended()
+        && job.completed.is_empty()
+}
+
+/// Whether a pod has a node and no container has begun.
+fn is_being_created(pod: &PodSeen) -> bool {
+    pod.phase == PodPhase::Pending && pod.unschedulable.is_none()
+}
+
+/// What ElasticBLAST's own Job that waits for the end says of the results: it marks a success once every
+/// Job that searches is complete, and ends well then.
+fn marked(jobs: &[JobSeen]) -> ResultsSeen {
+    let of_role = |role| jobs.iter().filter(move |job| job.role == role);
+    let searched =
+        of_role(Role::Blast).count() > 0 && of_role(Role::Blast).all(JobSeen::is_complete);
+    ResultsSeen {
+        batches: None,
+        success: searched && of_role(Role::Finalizer).any(JobSeen::is_complete),
+        failure: None,
+    }
+}
