@@ -3,6 +3,7 @@
 //! Owns the rules by which Jobs and pods become a state, for searches that this program started and for
 //! those of the ElasticBLAST command line. Asks nobody: who looks hands over what was seen.
 
+mod follow;
 mod indexes;
 mod pods;
 mod seen;
@@ -12,6 +13,7 @@ mod tests;
 mod verdict;
 mod view;
 
+pub use follow::follow;
 pub use indexes::Indexes;
 pub use seen::{
     BLAST_CONTAINER, ConditionSeen, ContainerSeen, ContainerState, EndSeen, JobSeen, PodPhase,

@@ -10,6 +10,7 @@ use crate::{
     phase::Phase,
     search::SearchSpec,
     step::{Step, StepRecord, StepState, fresh_timeline},
+    text,
     time::Timestamp,
     transition::Event,
 };
@@ -143,16 +144,32 @@ pub struct Deletion {
     pub removed_at: Option<Timestamp>,
 }
 
-/// Where a job comes from that another system ran and that was taken over once it had ended. Nothing of it
-/// is here but its row and its history: it cannot be run again, and its results are read there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Where a job comes from that another system ran: taken over once it had ended, or found on a cluster and
+/// followed there. Nothing of it is here but its row and its history: it cannot be run again, and its results
+/// are read there.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Imported {
     /// Its id there.
     pub id: String,
     /// Where its results are kept there; empty if that is not known.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub results: String,
+    /// Where it is followed, if it was found there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Found>,
 }
+
+/// A namespace of a cluster that a job was found in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Found {
+    /// The cluster, by its name in the settings.
+    pub cluster: String,
+    /// The namespace.
+    pub namespace: String,
+}
+
+/// Why the steps before a job was found are not told.
+const DONE_BY_OTHERS: &str = "whoever started the search on the cluster did this";
 
 /// One search, as the store keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -286,6 +303,45 @@ impl Job {
         };
         // A fresh job can always wait; should that ever change, the job as it is tells the truth too.
         job.apply(&wait, created_at).unwrap_or(job)
+    }
+
+    /// A job that somebody else has started on a cluster. It belongs to nobody, so that everybody sees it;
+    /// what came before it was found is skipped, and it is about to be handed to the cluster.
+    #[must_use]
+    pub fn found(
+        run: &str,
+        spec: SearchSpec,
+        created_at: Timestamp,
+        results: String,
+        found: Found,
+    ) -> Self {
+        let title = format!("{} against {}", spec.program.as_str(), spec.database);
+        let title = text::cap(&title, MAX_TITLE);
+        let mut job = Self::new(run.to_owned(), String::new(), title, spec, created_at);
+        job.imported = Some(Imported {
+            id: run.to_owned(),
+            results,
+            found: Some(found),
+        });
+        let skipped = [Step::Preparing, Step::WarmingUp, Step::Configuring];
+        let skipped = skipped.into_iter().map(|step| Event::Skip {
+            step,
+            reason: DONE_BY_OTHERS.to_owned(),
+        });
+        let begun = Event::Enter {
+            phase: Phase::StagingDb,
+        };
+        for event in skipped.chain([begun]) {
+            // As with a new job: each of them is always possible here.
+            job = job.apply(&event, created_at).unwrap_or(job);
+        }
+        job
+    }
+
+    /// Where it is followed, if it was found on a cluster.
+    #[must_use]
+    pub fn followed(&self) -> Option<&Found> {
+        self.imported.as_ref()?.found.as_ref()
     }
 
     /// The record of one step.

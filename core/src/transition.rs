@@ -70,6 +70,8 @@ pub enum Event {
         /// What was found.
         outcome: Outcome,
     },
+    /// Results are readable where another system ran the job; what was found is counted there.
+    CompletedElsewhere,
     /// The attempt ended with an error that may pass: the next one begins by itself.
     RetryPlanned {
         /// Which error.
@@ -160,7 +162,13 @@ impl Job {
                 next.progress = *progress;
             }
             Event::Warned { text } => next.warned(text)?,
-            Event::Completed { outcome } => next.complete(*outcome, at)?,
+            Event::Completed { outcome } => next.complete(Some(*outcome), at)?,
+            Event::CompletedElsewhere => {
+                if next.imported.is_none() {
+                    return next.illegal("it was run here, so what it found must be known");
+                }
+                next.complete(None, at)?;
+            }
             Event::RetryPlanned {
                 code,
                 message,
@@ -355,14 +363,18 @@ impl Job {
         Ok(())
     }
 
-    fn complete(&mut self, outcome: Outcome, at: Timestamp) -> Result<(), IllegalTransition> {
+    fn complete(
+        &mut self,
+        outcome: Option<Outcome>,
+        at: Timestamp,
+    ) -> Result<(), IllegalTransition> {
         self.require_running("complete")?;
         self.open(Step::Completed, StepState::Active, at)?;
         if let Some(record) = self.record(Step::Completed) {
             close(record, StepState::Done, at);
         }
         self.phase = Phase::Completed;
-        self.outcome = Some(outcome);
+        self.outcome = outcome;
         self.completed_at = Some(at);
         self.error = None;
         Ok(())

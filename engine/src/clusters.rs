@@ -5,7 +5,12 @@
 
 use std::path::PathBuf;
 
-use elb_core::cluster::PlaceView;
+use async_trait::async_trait;
+use elb_core::{
+    cluster::{PlaceView, Verdict},
+    job::Found,
+    time::Timestamp,
+};
 use tokio::sync::watch;
 
 /// Where a cluster is, as the settings name it.
@@ -31,9 +36,18 @@ impl ClusterAddress {
 }
 
 /// Clusters, as they are seen now.
+#[async_trait]
 pub trait Clusters: Send + Sync {
     /// Each namespace that is watched, in the order of the settings, with its searches.
     fn places(&self) -> Vec<PlaceView>;
     /// Goes up whenever [`Self::places`] has something else to say.
     fn revision(&self) -> watch::Receiver<u64>;
+    /// The state of a search that is known since then, by its id on the cluster; `None` while that cluster
+    /// is not seen as it is now.
+    fn verdict(&self, place: &Found, run: &str, since: Timestamp) -> Option<Verdict>;
+    /// Ends a search: removes its Jobs, and returns once neither they nor any of its pods are there.
+    ///
+    /// # Errors
+    /// Why something is still there; it can be asked again.
+    async fn cancel(&self, place: &Found, run: &str) -> Result<(), String>;
 }

@@ -163,7 +163,13 @@ impl Jobs {
             at: job.created_at,
             attempt: job.attempt,
             phase: job.phase,
-            note: "submitted".to_owned(),
+            note: match job.followed() {
+                Some(place) => format!(
+                    "found on cluster {}, namespace {}",
+                    place.cluster, place.namespace
+                ),
+                None => "submitted".to_owned(),
+            },
             actor: actor.to_owned(),
             epoch: 1,
         };
@@ -362,6 +368,7 @@ fn entry_for(
         Event::Planned { progress, .. } => format!("planned in {} batches", progress.batches_total),
         Event::Warned { text } => format!("warning: {text}"),
         Event::Completed { outcome } => format!("completed with {} hits", outcome.hits),
+        Event::CompletedElsewhere => "the results can be read where it was run".to_owned(),
         Event::Failed { code, message } => format!("{}: {message}", code.as_str()),
         Event::CancelAsked { delete: false } => "cancel asked for".to_owned(),
         Event::CancelAsked { delete: true } => "delete asked for".to_owned(),

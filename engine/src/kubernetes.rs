@@ -1,8 +1,10 @@
 //! Kubernetes clusters: what runs there, as this program sees it.
 //!
 //! Owns the watches, the objects' reduction to what a state depends on, and what is told of a cluster that
-//! cannot be seen. What objects mean is decided by [`elb_core::cluster`]. Changes nothing on a cluster.
+//! cannot be seen. What objects mean is decided by [`elb_core::cluster`]. Nothing on a cluster is changed unless
+//! a person asks for the end of a search.
 
+mod cancel;
 mod connect;
 mod objects;
 mod place;

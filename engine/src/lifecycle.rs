@@ -29,6 +29,7 @@ use crate::{
 };
 
 mod admission;
+mod adoption;
 mod driver;
 mod janitor;
 mod lost;
@@ -117,6 +118,9 @@ impl Lifecycle {
         self.sweep();
         self.spawn(|this| async move { this.sweep_again_and_again().await });
         self.spawn(|this| async move { this.clean_again_and_again().await });
+        if let Some(clusters) = self.context.clusters.clone() {
+            self.spawn(|this| async move { this.adopt_again_and_again(&*clusters).await });
+        }
         if let LeaseTerms::Shared { .. } = self.context.jobs.member().terms() {
             self.spawn(|this| async move { this.follow_others().await });
             self.spawn(|this| async move { this.keep_leases().await });
@@ -284,7 +288,9 @@ impl Lifecycle {
             let stored = self.context.jobs.get(id).await?;
             if stored.lease.holder == self.context.jobs.member().id() {
                 // First what runs, then the row: failed means that nothing of it runs any more.
-                if let Err(error) = self.context.executor.cancel(&stored.job).await {
+                if stored.job.followed().is_none()
+                    && let Err(error) = self.context.executor.cancel(&stored.job).await
+                {
                     tracing::warn!(job = id, %error, "processes of a failed search may be left");
                 }
                 self.context.jobs.drive(id, &event, &stored.lease).await?;

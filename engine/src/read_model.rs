@@ -94,6 +94,12 @@ impl Default for ReadModel {
     }
 }
 
+/// Whether somebody else runs it on a cluster.
+fn is_followed(entry: &Entry) -> bool {
+    let imported = entry.detail.imported.as_ref();
+    imported.is_some_and(|imported| imported.found.is_some())
+}
+
 /// Whether the caller may see what belongs to `owner`: his own and the shared.
 fn visible(owner: &str, caller: &str) -> bool {
     owner.is_empty() || owner == caller
@@ -344,7 +350,12 @@ impl ReadModel {
     pub fn line(&self) -> Vec<(Timestamp, String, Phase, bool)> {
         let state = self.read();
         let rows = state.active.iter().filter_map(|(created_at, id)| {
-            let row = &state.entries.get(id)?.row;
+            let entry = state.entries.get(id)?;
+            let row = &entry.row;
+            // Those that are only followed stand in no line.
+            if is_followed(entry) {
+                return None;
+            }
             Some((*created_at, id.clone(), row.phase, row.not_before.is_some()))
         });
         rows.collect()
@@ -363,10 +374,15 @@ impl ReadModel {
             .collect()
     }
 
-    /// How many jobs are not at their end.
+    /// How many jobs of this engine are not at their end.
     #[must_use]
     pub fn active_count(&self) -> usize {
-        self.read().active.len()
+        let state = self.read();
+        let entries = state
+            .active
+            .iter()
+            .filter_map(|(_, id)| state.entries.get(id));
+        entries.filter(|entry| !is_followed(entry)).count()
     }
 
     /// Whether a job is not at its end.

@@ -35,6 +35,8 @@ mod clocks;
 mod databases;
 #[path = "it/faults.rs"]
 mod faults;
+#[path = "it/found.rs"]
+mod found;
 #[path = "it/golden.rs"]
 mod golden;
 #[cfg(feature = "azure")]

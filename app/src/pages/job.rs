@@ -160,6 +160,16 @@ fn Facts(detail: JobDetail) -> impl IntoView {
     } else {
         options.join(", ")
     };
+    let found = detail.imported.clone().and_then(|imported| imported.found);
+    let found = found.map(|found| {
+        view! {
+            <dt>"Found on"</dt>
+            <dd>
+                "cluster " <span class="id">{found.cluster}</span> ", namespace "
+                <span class="id">{found.namespace}</span> ", started there by somebody else"
+            </dd>
+        }
+    });
     let version = detail.blast_version.clone().map(|version| {
         view! {
             <dt>"BLAST+"</dt>
@@ -183,7 +193,7 @@ fn Facts(detail: JobDetail) -> impl IntoView {
                 <When at=row.created_at/>
             </dd>
             <Kept row=row.clone()/>
-            {version}
+            {found} {version}
             <dt>"Identifier"</dt>
             <dd>
                 <span class="id" id="job-id">{row.id.clone()}</span> " "

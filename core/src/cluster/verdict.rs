@@ -164,6 +164,10 @@ pub fn verdict(run: &RunSeen<'_>) -> Verdict {
         // Between two batches.
         return Verdict::Searching(batches);
     }
+    let brings = |job: &&JobSeen| job.role == Role::Setup && !job.has_ended();
+    if blast.is_empty() && helpers.iter().any(brings) {
+        return Verdict::Staging;
+    }
     if !blast.is_empty() || !helpers.is_empty() {
         return Verdict::Accepted;
     }

@@ -14,7 +14,7 @@ pub fn ends_are_final(job: &JobEvidence) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut before_delete: Option<Phase> = None;
     // What another system did before the import kept its rules, not these.
-    let imported = job.job.imported.is_some();
+    let imported = job.job.imported.is_some() && job.job.followed().is_none();
     for pair in job.history.windows(2).filter(|_| !imported) {
         let [earlier, later] = pair else { continue };
         if earlier.phase != Phase::Deleted && later.phase == Phase::Deleted {
@@ -107,9 +107,9 @@ fn row_against_history(job: &JobEvidence) -> Vec<String> {
             last.attempt
         ));
     }
-    let end = job
-        .end_of(row.attempt)
-        .filter(|_| job.knows_begin_of(row.attempt) && row.imported.is_none());
+    let end = job.end_of(row.attempt).filter(|_| {
+        job.knows_begin_of(row.attempt) && (row.imported.is_none() || row.followed().is_some())
+    });
     if let (Some(completed), Some(end)) = (row.completed_at, end)
         && completed != end.at
     {
@@ -124,7 +124,7 @@ fn row_against_history(job: &JobEvidence) -> Vec<String> {
 fn row_against_itself(job: &JobEvidence) -> Vec<String> {
     let mut found = Vec::new();
     let row = &job.job;
-    if row.imported.is_some() && row.phase.is_active() {
+    if row.imported.is_some() && row.followed().is_none() && row.phase.is_active() {
         found.push(format!(
             "another system ran it, and it is {} here",
             row.phase.as_str()

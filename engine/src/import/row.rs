@@ -123,6 +123,7 @@ impl Theirs<'_> {
         let (ended_as, step) = self.end(ending);
         let ended = self.ended(ended_as, created)?;
         job.imported = Some(Imported {
+            found: None,
             id: theirs,
             results: self.results()?,
         });

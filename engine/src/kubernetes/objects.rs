@@ -71,6 +71,8 @@ pub struct Facts {
 pub struct JobObject {
     /// The search's id.
     pub run: String,
+    /// Whether a label says so; ElasticBLAST's Jobs on GKE have only the variable.
+    pub labelled: bool,
     /// Its state.
     pub seen: JobSeen,
     /// What else it says.
@@ -127,7 +129,13 @@ impl JobObject {
             conditions: conditions(&status),
             held_up: None,
         };
-        Some(Self { run, seen, facts })
+        let labelled = label(labels, RUN_LABEL).is_some();
+        Some(Self {
+            run,
+            labelled,
+            seen,
+            facts,
+        })
     }
 }
 

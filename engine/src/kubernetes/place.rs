@@ -14,10 +14,12 @@ use std::{
 use elb_core::{
     cluster::{
         ContainerState, Health, JobSeen, PlaceView, PodPhase, PodSeen, PodView, ResultsSeen, Role,
-        RunSeen, RunView, verdict,
+        RunSeen, RunView, Verdict, verdict,
     },
+    job::Found,
     time::Timestamp,
 };
+use kube::Client;
 use tokio::sync::watch;
 
 use super::{
@@ -108,6 +110,14 @@ pub(super) struct Place {
     clock: Arc<dyn Clock>,
     contents: Mutex<Contents>,
     changes: watch::Sender<u64>,
+    client: Mutex<Option<Client>>,
+}
+
+/// What is seen of one search.
+struct Told {
+    jobs: Vec<JobSeen>,
+    pods: Vec<PodSeen>,
+    results: ResultsSeen,
 }
 
 impl Place {
@@ -139,7 +149,15 @@ impl Place {
             clock,
             contents: Mutex::new(Contents(inner)),
             changes,
+            client: Mutex::default(),
         }
+    }
+
+    /// Whom to ask, and in which namespace; `None` as long as no client could be made.
+    pub fn client(&self) -> Option<(Client, String)> {
+        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        let namespace = self.lock().0.namespace.clone();
+        client.clone().map(|client| (client, namespace))
     }
 
     fn lock(&self) -> MutexGuard<'_, Contents> {
@@ -181,7 +199,8 @@ impl Place {
     }
 
     /// A client was made for this namespace; nothing was asked yet.
-    pub fn connected(&self, namespace: &str) {
+    pub fn connected(&self, client: &Client, namespace: &str) {
+        *self.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(client.clone());
         self.change(|contents| {
             let changed = contents.0.namespace != namespace;
             namespace.clone_into(&mut contents.0.namespace);
@@ -274,6 +293,28 @@ impl Place {
         contents.0.jobs.iter().any(|job| !job.seen.has_ended())
     }
 
+    /// Whether this is what a row names.
+    pub fn is(&self, found: &Found) -> bool {
+        self.address.name() == found.cluster && self.lock().0.namespace == found.namespace
+    }
+
+    /// The state of a search that is known since then; `None` while nobody can say.
+    pub fn verdict(&self, run: &str, since: Timestamp) -> Option<Verdict> {
+        let now = self.clock.now();
+        let contents = self.lock();
+        let inner = &contents.0;
+        let current = inner.health.is_current();
+        current.then(|| verdict(&inner.told(run).seen(since, now, inner.warnings.scaling)))
+    }
+
+    /// Names of a search's Jobs, and whether each has the search's label.
+    pub fn jobs_of(&self, run: &str) -> Vec<(String, bool)> {
+        let contents = self.lock();
+        let jobs = contents.0.jobs.of_run(run);
+        jobs.map(|job| (job.seen.name.clone(), job.labelled))
+            .collect()
+    }
+
     /// As it is shown.
     pub fn view(&self) -> PlaceView {
         let now = self.clock.now();
@@ -345,36 +386,32 @@ impl Inner {
         })
     }
 
-    fn run(&self, run: &str, now: Timestamp) -> RunView {
-        let objects: Vec<&JobObject> = self.jobs.of_run(run).collect();
-        let jobs: Vec<JobSeen> = objects.iter().map(|job| self.told_of_job(job)).collect();
-        let mut pods: Vec<PodSeen> = self
-            .pods
-            .of_run(run)
-            .map(|pod| self.told_of_pod(pod))
-            .collect();
+    fn told(&self, run: &str) -> Told {
+        let jobs = self.jobs.of_run(run);
+        let jobs: Vec<JobSeen> = jobs.map(|job| self.told_of_job(job)).collect();
+        let pods = self.pods.of_run(run);
+        let mut pods: Vec<PodSeen> = pods.map(|pod| self.told_of_pod(pod)).collect();
         pods.sort_by(|one, other| {
             let oldest = one.created_at.cmp(&other.created_at);
             oldest.then_with(|| one.name.cmp(&other.name))
         });
-        let created = jobs.iter().map(|job| job.created_at);
-        let created_at = created
-            .chain(pods.iter().map(|pod| pod.created_at))
-            .min()
-            .unwrap_or(now);
         let results = marked(&jobs);
-        let seen = RunSeen {
-            jobs: &jobs,
-            pods: &pods,
-            results: &results,
-            blast_jobs: None,
-            since: created_at,
-            now,
-            scaling: self.warnings.scaling,
-        };
+        Told {
+            jobs,
+            pods,
+            results,
+        }
+    }
+
+    fn run(&self, run: &str, now: Timestamp) -> RunView {
+        let told = self.told(run);
+        let created = told.jobs.iter().map(|job| job.created_at);
+        let created = created.chain(told.pods.iter().map(|pod| pod.created_at));
+        let created_at = created.min().unwrap_or(now);
+        let seen = told.seen(created_at, now, self.warnings.scaling);
         let verdict = verdict(&seen);
         // What a Job that searches says comes before what one that prepares says.
-        let mut by_role: Vec<&JobObject> = objects;
+        let mut by_role: Vec<&JobObject> = self.jobs.of_run(run).collect();
         by_role.sort_by_key(|job| job.seen.role != Role::Blast);
         let first =
             |fact: fn(&JobObject) -> Option<String>| by_role.iter().find_map(|job| fact(job));
@@ -387,7 +424,7 @@ impl Inner {
             reason: verdict.reason(),
             batches: seen.batches(),
             created_at,
-            pods: pods.iter().map(PodView::of).collect(),
+            pods: told.pods.iter().map(PodView::of).collect(),
         }
     }
 
@@ -418,6 +455,20 @@ impl Inner {
             }
         }
         seen
+    }
+}
+
+impl Told {
+    fn seen(&self, since: Timestamp, now: Timestamp, scaling: bool) -> RunSeen<'_> {
+        RunSeen {
+            jobs: &self.jobs,
+            pods: &self.pods,
+            results: &self.results,
+            blast_jobs: None,
+            since,
+            now,
+            scaling,
+        }
     }
 }
 

@@ -5,9 +5,12 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use elb_core::{
-    cluster::{Health, PlaceView},
+    cluster::{Health, PlaceView, Verdict},
+    job::Found,
     poll,
+    time::Timestamp,
 };
 use k8s_openapi::api::{
     batch::v1::Job,
@@ -19,6 +22,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     JobObject, PodObject,
+    cancel::cancel,
     connect::{Connection, connect},
     place::{About, Place, Warnings},
     trouble::Trouble,
@@ -106,6 +110,7 @@ impl Drop for ClusterSnapshot {
     }
 }
 
+#[async_trait]
 impl Clusters for ClusterSnapshot {
     fn places(&self) -> Vec<PlaceView> {
         self.places.iter().map(|place| place.view()).collect()
@@ -114,6 +119,27 @@ impl Clusters for ClusterSnapshot {
     fn revision(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
+
+    fn verdict(&self, found: &Found, run: &str, since: Timestamp) -> Option<Verdict> {
+        self.find(found)?.verdict(run, since)
+    }
+
+    async fn cancel(&self, found: &Found, run: &str) -> Result<(), String> {
+        match self.find(found) {
+            Some(place) => cancel(place, run).await,
+            None => Err(format!(
+                "cluster {}, namespace {} is not in the settings (ELB_CLUSTERS)",
+                found.cluster, found.namespace
+            )),
+        }
+    }
+}
+
+impl ClusterSnapshot {
+    fn find(&self, found: &Found) -> Option<&Place> {
+        let place = self.places.iter().find(|place| place.is(found));
+        place.map(|place| &**place)
+    }
 }
 
 /// Never ends.
@@ -121,7 +147,7 @@ async fn keep_watching(place: &Place, chance: fn() -> u64) {
     loop {
         match connect(&place.address, &place.requests).await {
             Ok(connection) => {
-                place.connected(&connection.namespace);
+                place.connected(&connection.client, &connection.namespace);
                 watch_until_broken(place, connection, chance).await;
             }
             Err(trouble) => {

@@ -27,6 +27,7 @@ use crate::{
     repository::{Lease, RepositoryError, Stored},
 };
 
+mod followed;
 mod slot;
 mod turn;
 
@@ -139,8 +140,12 @@ pub(super) async fn drive(context: &Context, id: &str, changed: &Notify, stop: &
     }
 }
 
-/// The failure of a job that has waited past its deadline.
+/// The failure of a job that has waited past its deadline. One that is only followed waits as long as its
+/// cluster says.
 fn overdue(job: &Job, now: Timestamp) -> Option<ExecutorError> {
+    if job.followed().is_some() {
+        return None;
+    }
     let deadline = job.deadline().filter(|deadline| now >= *deadline)?;
     let limit = poll::wait_limit(job.phase).map_or(0, |limit| limit.as_millis());
     let limit = text::duration(u64::try_from(limit).unwrap_or(u64::MAX));
@@ -277,6 +282,10 @@ async fn keep_log(context: &Context, job: &Job) {
 /// no more use once it has completed. Query and results of a deleted one wait for the janitor.
 async fn finish(context: &Context, job: &Job) {
     crash::point(Point::BeforeFinish);
+    if job.followed().is_some() {
+        // What is on the cluster belongs to who put it there.
+        return finish_followed(context, job);
+    }
     if job.phase.status() == Status::Failed
         && let Err(error) = context.executor.cancel(job).await
     {
@@ -298,6 +307,14 @@ async fn finish(context: &Context, job: &Job) {
         }
         crash::point(Point::AfterCleanup);
     }
+    if job.phase == Phase::Deleted {
+        context.cleaning.notify_one();
+    }
+}
+
+/// The same of one that was only followed: nothing of it is on this machine.
+fn finish_followed(context: &Context, job: &Job) {
+    context.admission.leave(&job.id);
     if job.phase == Phase::Deleted {
         context.cleaning.notify_one();
     }

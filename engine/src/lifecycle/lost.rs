@@ -55,6 +55,10 @@ async fn end_if_lost(context: &Context, id: &str) -> Result<bool, String> {
     if stored.lease.holder != context.jobs.member().id() {
         return Ok(false);
     }
+    if job.followed().is_some() {
+        // Its truth is on the cluster, and whoever follows it there says so when it is gone.
+        return Ok(false);
+    }
     let known = match context.executor.evidence(job).await {
         Evidence::AtWork => return Ok(false),
         Evidence::Nothing(known) => known,

@@ -20,7 +20,12 @@ impl ReadModel {
     pub fn phases(&self) -> Vec<(Phase, u64)> {
         let open = Phase::ALL.into_iter().filter(|phase| phase.is_active());
         let mut counted: Vec<(Phase, u64)> = open.map(|phase| (phase, 0)).collect();
-        for (_, _, phase, _) in self.line() {
+        let state = self.read();
+        let active = state
+            .active
+            .iter()
+            .filter_map(|(_, id)| state.entries.get(id));
+        for phase in active.map(|entry| entry.row.phase) {
             if let Some((_, count)) = counted.iter_mut().find(|(known, _)| *known == phase) {
                 *count += 1;
             }

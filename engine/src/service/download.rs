@@ -249,12 +249,17 @@ pub(super) fn require_results(detail: &JobDetail) -> Result<(), ServiceError> {
         return Ok(());
     }
     if let Some(imported) = &detail.imported {
-        return Err(ServiceError::NoResults(match imported.results.as_str() {
-            "" => "this search was imported: its results are where it was run".to_owned(),
-            place => {
-                format!("this search was imported: its results are where it was run, in {place}")
-            }
-        }));
+        let what = match &imported.found {
+            Some(place) => format!("this search was found on cluster {}", place.cluster),
+            None => "this search was imported".to_owned(),
+        };
+        let place = match imported.results.as_str() {
+            "" => String::new(),
+            place => format!(", in {place}"),
+        };
+        return Err(ServiceError::NoResults(format!(
+            "{what}: its results are where it was run{place}"
+        )));
     }
     let label = detail.row.phase.label().to_lowercase();
     Err(ServiceError::NoResults(format!(

@@ -23,6 +23,7 @@ use elb_engine::{
     JobService,
     audit_log::{AuditLog, AuditTrail},
     clock::{Clock, SystemClock, chance},
+    clusters::Clusters,
     databases::{Catalogue, CatalogueConfig},
     executor::{Executor, LocalFolders, RunLimits, local::LocalExecutor},
     joblog::JobLogs,
@@ -110,6 +111,8 @@ pub struct Settings {
     pub clock: Arc<dyn Clock>,
     /// Keeps the audit log, instead of the store of the jobs.
     pub audit_log: Option<Arc<dyn AuditLog>>,
+    /// What is seen of clusters.
+    pub clusters: Option<Arc<dyn Clusters>>,
 }
 
 impl Default for Settings {
@@ -129,6 +132,7 @@ impl Default for Settings {
             active_jobs: 50,
             clock: Arc::new(SystemClock),
             audit_log: None,
+            clusters: None,
         }
     }
 }
@@ -244,7 +248,7 @@ impl Engine {
         let context = Context {
             jobs: Arc::new(jobs),
             executor,
-            clusters: None,
+            clusters: settings.clusters,
             admission: Admission::new(settings.places),
             objects,
             logs,

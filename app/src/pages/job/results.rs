@@ -29,11 +29,18 @@ use downloads::Downloads;
 pub fn ResultsPart(detail: JobDetail) -> impl IntoView {
     if let Some(imported) = detail.imported {
         let place = imported.results;
+        let where_to = match imported.found {
+            Some(found) => format!(
+                "This search was found on cluster {}. Its results are where it was run: ",
+                found.cluster
+            ),
+            None => "This search was imported. Its results are where it was run, in the storage of the original dashboard: ".to_owned(),
+        };
         return Either::Left(view! {
             <section id="results" aria-labelledby="results-title">
                 <h2 id="results-title">"Results"</h2>
                 <p class="box" role="note">
-                    "This search was imported. Its results are where it was run, in the storage of the original dashboard: "
+                    {where_to}
                     <span class="id">{place}</span>
                 </p>
             </section>

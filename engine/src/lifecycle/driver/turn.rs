@@ -26,6 +26,9 @@ const TOLD_EXACTLY: usize = 10;
 
 impl Driver<'_> {
     pub(super) async fn turn(&self, job: &Job) -> Result<(), Halt> {
+        if let Some(place) = job.followed() {
+            return self.follow(job, place).await;
+        }
         if holds_place(job.phase) {
             self.context.admission.reenter(&job.id);
         }
@@ -270,15 +273,24 @@ impl Driver<'_> {
     async fn cancel(&self, job: &Job) -> Result<(), Halt> {
         crash::point(Point::BeforeStop);
         if let Err(error) = self.context.executor.cancel(job).await {
-            let reason = error.to_string();
-            if job.hindrance.as_ref() != Some(&reason) {
-                let line = format!("the search cannot be stopped yet: {reason}");
-                self.log(job, LogLevel::Error, line);
-                self.change(job, &Event::CancelHindered { reason }).await?;
-            }
-            tokio::time::sleep(poll::JOB_STEADY).await;
-            return Ok(());
+            return self.hindered(job, error.to_string()).await;
         }
+        self.stopped(job).await
+    }
+
+    /// A cancel that cannot be carried out says why, and is tried again.
+    pub(super) async fn hindered(&self, job: &Job, reason: String) -> Result<(), Halt> {
+        if job.hindrance.as_ref() != Some(&reason) {
+            let line = format!("the search cannot be stopped yet: {reason}");
+            self.log(job, LogLevel::Error, line);
+            self.change(job, &Event::CancelHindered { reason }).await?;
+        }
+        tokio::time::sleep(poll::JOB_STEADY).await;
+        Ok(())
+    }
+
+    /// The run was seen to be gone.
+    pub(super) async fn stopped(&self, job: &Job) -> Result<(), Halt> {
         crash::point(Point::AfterStop);
         self.leave_slot(job).await;
         let line = "cancelled: nothing of the search is running any more".to_owned();

@@ -1,0 +1,88 @@
+//! Searches that others have started on a cluster, taken into the list.
+//!
+//! Owns which of them get a row: those that have none, deleted ones included. The row is made once, whichever
+//! server is first, and from then on it is driven like any other.
+
+use std::{sync::Arc, time::Duration};
+
+use elb_core::{
+    cluster::{PlaceView, RunView},
+    job::{Found, Job},
+    search::{Program, SearchOptions, SearchSpec},
+};
+
+use super::Lifecycle;
+use crate::{clusters::Clusters, repository::Created};
+
+/// The shortest time between two looks: one search is made of many objects, which come one by one.
+const LOOK: Duration = Duration::from_millis(200);
+/// Of a search whose objects do not name its database.
+const NO_DATABASE: &str = "(not known)";
+
+impl Lifecycle {
+    pub(super) async fn adopt_again_and_again(self: Arc<Self>, clusters: &dyn Clusters) {
+        let mut changes = clusters.revision();
+        loop {
+            changes.mark_unchanged();
+            let mut refused = false;
+            for place in clusters.places() {
+                for run in &place.runs {
+                    refused |= !self.adopt(&place, run).await;
+                }
+            }
+            tokio::time::sleep(LOOK).await;
+            tokio::select! {
+                _ = changes.changed() => {}
+                // What the store did not take is offered again.
+                () = tokio::time::sleep(self.context.sweep), if refused => {}
+            }
+        }
+    }
+
+    /// Makes a row for a search unless it has one. `false` if the store does not take it now.
+    async fn adopt(self: &Arc<Self>, place: &PlaceView, run: &RunView) -> bool {
+        let model = self.context.jobs.model();
+        if model.phase(&run.id).is_some() || model.is_deleted(&run.id) {
+            return true;
+        }
+        // Those of ElasticBLAST's programs that this one has no form for are on the page of clusters only.
+        let program = run.program.as_deref().and_then(Program::parse);
+        let Some(program) = program else {
+            return true;
+        };
+        let spec = SearchSpec {
+            program,
+            task: None,
+            database: run
+                .database
+                .clone()
+                .unwrap_or_else(|| NO_DATABASE.to_owned()),
+            options: SearchOptions::default(),
+        };
+        let found = Found {
+            cluster: place.cluster.clone(),
+            namespace: place.namespace.clone(),
+        };
+        let results = run.results.clone().unwrap_or_default();
+        let mut job = Job::found(&run.id, spec, run.created_at, results, found);
+        job.database.title.clone_from(&job.spec.database);
+        match self.context.jobs.create(&job, None, "").await {
+            Ok(Created::New(_)) => {
+                tracing::info!(
+                    job = run.id,
+                    cluster = place.cluster,
+                    namespace = place.namespace,
+                    "a search that others have started was found on a cluster"
+                );
+                self.wake(&run.id);
+                true
+            }
+            // Another server was first, or it was deleted long ago.
+            Ok(Created::Existing(_)) => true,
+            Err(error) => {
+                tracing::warn!(job = run.id, %error, "a search was found on a cluster and cannot be stored yet");
+                false
+            }
+        }
+    }
+}

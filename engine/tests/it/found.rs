@@ -1,0 +1,259 @@
+//! Searches that others have started on a cluster: in the list, followed, and left alone.
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use elb_core::{
+    cluster::{Batches, Failure, Health, PlaceView, RunView, Verdict},
+    error_code::ErrorCode,
+    job::Found,
+    phase::Phase,
+    search::Program,
+    step::{Step, StepState},
+    time::Timestamp,
+};
+use elb_engine::{
+    clock::{Clock, SystemClock},
+    clusters::Clusters,
+    service::{Caller, Format, ServiceError},
+};
+use tokio::sync::watch;
+
+use super::support::{Engine, Settings, genes, search};
+
+const RUN: &str = "job-0123456789abcdef0123456789abcdef";
+
+/// A cluster on which what is seen is what a test says.
+struct Told {
+    runs: Mutex<HashMap<String, (RunView, Option<Verdict>)>>,
+    /// Why a cancel cannot be carried out.
+    hindrance: Mutex<Option<String>>,
+    cancelled: Mutex<Vec<String>>,
+    changes: watch::Sender<u64>,
+}
+
+impl Told {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            runs: Mutex::default(),
+            hindrance: Mutex::default(),
+            cancelled: Mutex::default(),
+            changes: watch::Sender::new(0),
+        })
+    }
+
+    fn see_program(&self, program: &str, run: &str, verdict: Option<Verdict>) {
+        let view = RunView {
+            id: run.to_owned(),
+            program: Some(program.to_owned()),
+            database: Some("nt".to_owned()),
+            results: Some("https://there.example/results/1".to_owned()),
+            phase: Phase::Submitted,
+            reason: None,
+            batches: Batches::default(),
+            created_at: SystemClock.now(),
+            pods: Vec::new(),
+        };
+        let mut runs = self.runs.lock().unwrap();
+        let created_at = runs
+            .get(run)
+            .map_or(view.created_at, |(old, _)| old.created_at);
+        runs.insert(run.to_owned(), (RunView { created_at, ..view }, verdict));
+        drop(runs);
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    fn see(&self, run: &str, verdict: Verdict) {
+        self.see_program("blastn", run, Some(verdict));
+    }
+}
+
+#[async_trait]
+impl Clusters for Told {
+    fn places(&self) -> Vec<PlaceView> {
+        let runs = self.runs.lock().unwrap();
+        let now = SystemClock.now();
+        vec![PlaceView {
+            cluster: "aks".to_owned(),
+            namespace: "default".to_owned(),
+            health: Health::Live,
+            reason: None,
+            since: now,
+            as_of: Some(now),
+            version: None,
+            requests: 0,
+            runs: runs.values().map(|(run, _)| run.clone()).collect(),
+        }]
+    }
+
+    fn revision(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn verdict(&self, place: &Found, run: &str, _since: Timestamp) -> Option<Verdict> {
+        assert_eq!(
+            (place.cluster.as_str(), place.namespace.as_str()),
+            ("aks", "default")
+        );
+        self.runs.lock().unwrap().get(run)?.1.clone()
+    }
+
+    async fn cancel(&self, _place: &Found, run: &str) -> Result<(), String> {
+        if let Some(reason) = self.hindrance.lock().unwrap().take() {
+            return Err(reason);
+        }
+        self.cancelled.lock().unwrap().push(run.to_owned());
+        Ok(())
+    }
+}
+
+async fn engine(folder: &Path, told: &Arc<Told>) -> Engine {
+    let settings = Settings {
+        places: 1,
+        active_jobs: 1,
+        clusters: Some(Arc::clone(told) as Arc<dyn Clusters>),
+        ..Settings::default()
+    };
+    Engine::start_with(folder, settings).await
+}
+
+/// Waits until the search is in the list, which everybody sees.
+async fn appears(engine: &Engine, run: &str) {
+    let mut changes = engine.service.subscribe();
+    while engine.service.detail(&Caller::local(), run).is_err() {
+        changes.recv().await.ok();
+    }
+}
+
+fn batches(done: u32, total: u32) -> Batches {
+    Batches {
+        done,
+        failed: 0,
+        total,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_of_others_is_followed_beside_ours_and_takes_nobody_s_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = Told::new();
+    let engine = engine(folder.path(), &told).await;
+    told.see(RUN, Verdict::Accepted);
+    appears(&engine, RUN).await;
+    told.see(RUN, Verdict::Searching(batches(1, 3)));
+    let job = engine
+        .wait_until(RUN, |job| job.row.progress.batches_done == 1)
+        .await;
+    assert_eq!((job.row.phase, job.owner.as_str()), (Phase::Running, ""));
+    assert_eq!(job.row.database, "nt");
+    assert!(!job.can_retry && job.can_cancel);
+    // One place, and one active search at most: this one has neither.
+    let own = engine
+        .submit_id(search(Program::Blastn), &genes(0, 1))
+        .await;
+    engine.complete(&own).await;
+    told.see(RUN, Verdict::ResultsPending(batches(3, 3)));
+    engine
+        .wait_until(RUN, |job| job.row.phase == Phase::ResultsPending)
+        .await;
+    told.see(RUN, Verdict::Completed(batches(3, 3)));
+    let job = engine.complete(RUN).await;
+    assert_eq!(job.outcome, None);
+    let skipped = |step: Step| job.steps[step.index()].state == StepState::Skipped;
+    assert!(skipped(Step::Preparing) && skipped(Step::Configuring));
+    let history = engine.history(RUN).await;
+    let first = history.last().unwrap();
+    assert_eq!(first.note, "found on cluster aks, namespace default");
+    let me = Caller::local();
+    let refused = engine.service.download(&me, RUN, Format::Archive);
+    let Err(ServiceError::NoResults(why)) = refused.await else {
+        panic!("there are no results here");
+    };
+    assert!(why.contains("https://there.example/results/1"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_seen_as_it_is_changes_nothing_also_over_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = Told::new();
+    let first = engine(folder.path(), &told).await;
+    told.see(RUN, Verdict::Searching(batches(1, 2)));
+    appears(&first, RUN).await;
+    first
+        .wait_until(RUN, |job| job.row.phase == Phase::Running)
+        .await;
+    told.see_program("blastn", RUN, None);
+    first.service.shut_down().await;
+    let again = engine(folder.path(), &told).await;
+    assert_eq!(again.job(RUN).row.phase, Phase::Running);
+    told.see(
+        RUN,
+        Verdict::Failed(Failure {
+            code: ErrorCode::OutOfMemory,
+            message: "it used more memory than its container may".to_owned(),
+            partial: true,
+        }),
+    );
+    let job = again.finish(RUN).await;
+    let failure = job.failure.as_ref().unwrap();
+    assert_eq!(failure.error.code, ErrorCode::OutOfMemory);
+    assert!(!job.can_retry);
+    // Nobody has asked for its end.
+    assert!(told.cancelled.lock().unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_says_what_stands_against_it_and_ends_the_search_on_the_cluster() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = Told::new();
+    let engine = engine(folder.path(), &told).await;
+    told.see(RUN, Verdict::Searching(batches(0, 2)));
+    appears(&engine, RUN).await;
+    *told.hindrance.lock().unwrap() = Some("2 of its pods are still there".to_owned());
+    engine.service.cancel(&Caller::local(), RUN).await.unwrap();
+    engine
+        .wait_until(RUN, |job| {
+            let reason = job.row.reason.as_deref().unwrap_or_default();
+            reason.contains("2 of its pods are still there")
+        })
+        .await;
+    let job = engine.finish(RUN).await;
+    assert_eq!(job.row.phase, Phase::Cancelled);
+    assert_eq!(*told.cancelled.lock().unwrap(), [RUN]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_one_does_not_come_back_while_its_objects_are_still_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = Told::new();
+    let first = engine(folder.path(), &told).await;
+    told.see(RUN, Verdict::Completed(batches(1, 1)));
+    appears(&first, RUN).await;
+    first.complete(RUN).await;
+    let me = Caller::local();
+    first.service.delete(&me, RUN).await.unwrap();
+    first.service.shut_down().await;
+    let again = engine(folder.path(), &told).await;
+    // Seen by the same look as the other one, which is new.
+    told.see("job-other", Verdict::Accepted);
+    appears(&again, "job-other").await;
+    assert!(matches!(
+        again.service.detail(&me, RUN),
+        Err(ServiceError::NoSuchJob(_))
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_a_program_that_has_no_form_here_is_left_to_the_page_of_clusters() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = Told::new();
+    let engine = engine(folder.path(), &told).await;
+    told.see_program("psiblast", RUN, Some(Verdict::Accepted));
+    told.see("job-other", Verdict::Accepted);
+    appears(&engine, "job-other").await;
+    assert!(engine.service.detail(&Caller::local(), RUN).is_err());
+}
