@@ -14,6 +14,7 @@
 pub mod azurite;
 pub mod cluster;
 pub mod entities;
+mod form;
 pub mod identity;
 pub mod proxy;
 pub mod tls;
