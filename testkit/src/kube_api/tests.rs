@@ -94,7 +94,7 @@ impl Line {
         if line.is_empty() {
             return None;
         }
-        assert!(line.ends_with(b"\n"));
+        assert!(line.starts_with(b"{\"type\":\"") && line.ends_with(b"\n"));
         Some(serde_json::from_slice(line).unwrap())
     }
 

@@ -59,7 +59,11 @@ impl Open {
         loop {
             match self.next(requests).await {
                 Next::Said(Said::Event(event)) => {
-                    let line = event.to_string();
+                    // The type first, as a server has it.
+                    let line = format!(
+                        r#"{{"type":{},"object":{}}}"#,
+                        event["type"], event["object"]
+                    );
                     let chunk = format!("{:x}\r\n{line}\n\r\n", line.len() + 1);
                     writer.write_all(chunk.as_bytes()).await?;
                 }
