@@ -1,5 +1,5 @@
-//! What tests of more than one crate need: an emulator of Azure Storage, a Kubernetes cluster, a stand-in
-//! for the services that give tokens, TLS, and a proxy that fails on demand.
+//! What tests of more than one crate need: an emulator of Azure Storage, a Kubernetes cluster, stand-ins
+//! for the services that give tokens and for a Kubernetes API server, TLS, and a proxy that fails on demand.
 //!
 //! Only ever a development dependency. Whatever goes wrong in here ends the test with a message that
 //! says what to do, so nothing returns an error.
@@ -14,12 +14,15 @@
 pub mod azurite;
 pub mod cluster;
 pub mod entities;
+mod form;
 pub mod identity;
+pub mod kube_api;
 pub mod proxy;
 pub mod tls;
 
 pub use azurite::Azurite;
 pub use cluster::Cluster;
 pub use identity::IdentityService;
+pub use kube_api::KubeApi;
 pub use proxy::{Behaviour, FaultProxy, Seen};
 pub use tls::Authority;

@@ -11,7 +11,10 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 use super::{
     Asked, CLIENT, HEADER, Manner, RESOURCE, SECRET, Shared, TENANT, seconds_now, token::token,
 };
-use crate::proxy::frame::{Head, Requests};
+use crate::{
+    form::fields,
+    proxy::frame::{Head, Requests},
+};
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -143,52 +146,4 @@ fn header(head: &Head, name: &str) -> Option<String> {
     let mut fields = text.split("\r\n").filter_map(|line| line.split_once(':'));
     let found = fields.find(|(known, _)| known.eq_ignore_ascii_case(name));
     found.map(|(_, value)| value.trim().to_owned())
-}
-
-/// The fields of a query or form.
-fn fields(text: &str) -> impl Iterator<Item = (String, String)> + '_ {
-    let pairs = text.split('&').filter(|pair| !pair.is_empty());
-    pairs.map(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decoded(name), decoded(value))
-    })
-}
-
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        let hex = |byte: u8| {
-            char::from(byte)
-                .to_digit(16)
-                .and_then(|d| u8::try_from(d).ok())
-        };
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let digits = (rest.next().and_then(hex), rest.next().and_then(hex));
-                let (Some(high), Some(low)) = digits else {
-                    panic!("a form that is not encoded as one: {text}");
-                };
-                high << 4 | low
-            }
-            other => other,
-        });
-    }
-    String::from_utf8(bytes).unwrap()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn forms_are_decoded() {
-        let found: Vec<_> = fields("a=b+c%2F%3D&d").collect();
-        let wanted = [("a", "b c/="), ("d", "")];
-        assert_eq!(
-            found,
-            wanted.map(|(name, value)| (name.to_owned(), value.to_owned()))
-        );
-    }
 }

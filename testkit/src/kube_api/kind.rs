@@ -1,0 +1,106 @@
+//! The kinds of objects that the stand-in holds, and what their requests are.
+
+/// A kind of objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// `batch/v1` Job.
+    Job,
+    /// `v1` Pod.
+    Pod,
+    /// `v1` Event.
+    Event,
+}
+
+impl Kind {
+    /// All of them.
+    pub(super) const ALL: [Self; 3] = [Self::Job, Self::Pod, Self::Event];
+
+    /// As in `kind`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Job => "Job",
+            Self::Pod => "Pod",
+            Self::Event => "Event",
+        }
+    }
+
+    /// As in `apiVersion`.
+    #[must_use]
+    pub const fn api_version(self) -> &'static str {
+        match self {
+            Self::Job => "batch/v1",
+            Self::Pod | Self::Event => "v1",
+        }
+    }
+
+    /// As in paths.
+    pub(super) const fn plural(self) -> &'static str {
+        match self {
+            Self::Job => "jobs",
+            Self::Pod => "pods",
+            Self::Event => "events",
+        }
+    }
+
+    /// As in messages.
+    pub(super) const fn qualified(self) -> &'static str {
+        match self {
+            Self::Job => "jobs.batch",
+            Self::Pod | Self::Event => self.plural(),
+        }
+    }
+
+    /// The fields that a server knows to select by (pkg/apis/*/v1/conversion.go), as far as their value is
+    /// text in the object; by others it refuses.
+    pub(super) const fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::Job => &["metadata.name", "metadata.namespace"],
+            Self::Pod => &[
+                "metadata.name",
+                "metadata.namespace",
+                "spec.nodeName",
+                "spec.restartPolicy",
+                "spec.schedulerName",
+                "spec.serviceAccountName",
+                "status.phase",
+                "status.podIP",
+                "status.nominatedNodeName",
+            ],
+            Self::Event => &[
+                "metadata.name",
+                "metadata.namespace",
+                "involvedObject.kind",
+                "involvedObject.namespace",
+                "involvedObject.name",
+                "involvedObject.uid",
+                "involvedObject.apiVersion",
+                "involvedObject.resourceVersion",
+                "involvedObject.fieldPath",
+                "reason",
+                "reportingComponent",
+                "type",
+            ],
+        }
+    }
+}
+
+/// What a request does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// Lists objects of a kind.
+    List,
+    /// Watches objects of a kind.
+    Watch,
+    /// One of these two; no request is this.
+    Both,
+    /// Anything else.
+    Other,
+}
+
+impl Route {
+    /// Whether a request that does `other` is meant.
+    pub(super) fn covers(self, other: Self) -> bool {
+        self == other || self == Self::Both && matches!(other, Self::List | Self::Watch)
+    }
+}
