@@ -54,11 +54,11 @@ async fn submissions_to_one_place_go_one_at_a_time_in_the_order_of_creation() {
             .await;
         assert_eq!(job.row.phase, Phase::WaitingForSubmitSlot);
     }
-    // Another place waits for nobody.
-    alterations.open("submit", "");
+    // Another place waits for nobody. The gates of the two come first: between them nobody slips through.
     for id in [&first, &second] {
         alterations.close("submit", id);
     }
+    alterations.open("submit", "");
     let elsewhere = engine
         .submit_id(
             elb_core::search::SearchSpec {
@@ -68,7 +68,6 @@ async fn submissions_to_one_place_go_one_at_a_time_in_the_order_of_creation() {
             &genes(0, 1),
         )
         .await;
-    alterations.open("submit", &elsewhere);
     engine.complete(&elsewhere).await;
     for id in [&first, &second] {
         assert!(engine.job(id).row.phase.is_active());
