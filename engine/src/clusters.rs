@@ -7,11 +7,15 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use elb_core::{
-    cluster::{PlaceView, Verdict},
+    cluster::{PlaceView, ResultsSeen, Verdict},
     job::Found,
     time::Timestamp,
 };
 use tokio::sync::watch;
+
+mod results;
+
+pub use results::{BlobPlace, Open, ResultsPlaces};
 
 /// Where a cluster is, as the settings name it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -42,9 +46,15 @@ pub trait Clusters: Send + Sync {
     fn places(&self) -> Vec<PlaceView>;
     /// Goes up whenever [`Self::places`] has something else to say.
     fn revision(&self) -> watch::Receiver<u64>;
-    /// The state of a search that is known since then, by its id on the cluster; `None` while that cluster
-    /// is not seen as it is now.
-    fn verdict(&self, place: &Found, run: &str, since: Timestamp) -> Option<Verdict>;
+    /// The state of a search that is known since then, by its id on the cluster and by what lies in the place
+    /// of its results; `None` while that cluster is not seen as it is now.
+    fn verdict(
+        &self,
+        place: &Found,
+        run: &str,
+        since: Timestamp,
+        results: &ResultsSeen,
+    ) -> Option<Verdict>;
     /// Ends a search: removes its Jobs, and returns once neither they nor any of its pods are there.
     ///
     /// # Errors

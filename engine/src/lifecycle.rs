@@ -19,7 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     audit_log::AuditTrail,
-    clusters::Clusters,
+    clusters::{Clusters, ResultsPlaces},
     executor::Executor,
     joblog::JobLogs,
     jobs::{ChangeError, Jobs},
@@ -49,6 +49,8 @@ pub struct Context {
     pub executor: Arc<dyn Executor>,
     /// The clusters that are watched, if there are any.
     pub clusters: Option<Arc<dyn Clusters>>,
+    /// Where results of searches that others have started are looked for.
+    pub results_places: Option<ResultsPlaces>,
     /// Whose turn it is.
     pub admission: Admission,
     /// Query, archive, hits.

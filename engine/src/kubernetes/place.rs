@@ -299,12 +299,18 @@ impl Place {
     }
 
     /// The state of a search that is known since then; `None` while nobody can say.
-    pub fn verdict(&self, run: &str, since: Timestamp) -> Option<Verdict> {
+    pub fn verdict(&self, run: &str, since: Timestamp, results: &ResultsSeen) -> Option<Verdict> {
         let now = self.clock.now();
         let contents = self.lock();
         let inner = &contents.0;
         let current = inner.health.is_current();
-        current.then(|| verdict(&inner.told(run).seen(since, now, inner.warnings.scaling)))
+        current.then(|| {
+            let mut told = inner.told(run);
+            let marked = told.results.success;
+            told.results = results.clone();
+            told.results.success |= marked;
+            verdict(&told.seen(since, now, inner.warnings.scaling))
+        })
     }
 
     /// Names of a search's Jobs, and whether each has the search's label.

@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use elb_core::{
-    cluster::{Health, PlaceView, Verdict},
+    cluster::{Health, PlaceView, ResultsSeen, Verdict},
     job::Found,
     poll,
     time::Timestamp,
@@ -120,8 +120,14 @@ impl Clusters for ClusterSnapshot {
         self.changes.subscribe()
     }
 
-    fn verdict(&self, found: &Found, run: &str, since: Timestamp) -> Option<Verdict> {
-        self.find(found)?.verdict(run, since)
+    fn verdict(
+        &self,
+        found: &Found,
+        run: &str,
+        since: Timestamp,
+        results: &ResultsSeen,
+    ) -> Option<Verdict> {
+        self.find(found)?.verdict(run, since, results)
     }
 
     async fn cancel(&self, found: &Found, run: &str) -> Result<(), String> {

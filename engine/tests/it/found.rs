@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use elb_core::{
-    cluster::{Batches, Failure, Health, PlaceView, RunView, Verdict},
+    cluster::{Batches, Failure, Health, PlaceView, ResultsSeen, RunView, Verdict},
     error_code::ErrorCode,
     job::Found,
     phase::Phase,
@@ -18,9 +18,10 @@ use elb_core::{
 };
 use elb_engine::{
     clock::{Clock, SystemClock},
-    clusters::Clusters,
+    clusters::{Clusters, ResultsPlaces},
     service::{Caller, Format, ServiceError},
 };
+use object_store::{ObjectStoreExt, memory::InMemory};
 use tokio::sync::watch;
 
 use super::support::{Engine, Settings, genes, search};
@@ -51,7 +52,7 @@ impl Told {
             id: run.to_owned(),
             program: Some(program.to_owned()),
             database: Some("nt".to_owned()),
-            results: Some("https://there.example/results/1".to_owned()),
+            results: Some("https://there.blob.core.windows.net/results/1".to_owned()),
             phase: Phase::Submitted,
             reason: None,
             batches: Batches::default(),
@@ -94,12 +95,26 @@ impl Clusters for Told {
         self.changes.subscribe()
     }
 
-    fn verdict(&self, place: &Found, run: &str, _since: Timestamp) -> Option<Verdict> {
+    fn verdict(
+        &self,
+        place: &Found,
+        run: &str,
+        _since: Timestamp,
+        results: &ResultsSeen,
+    ) -> Option<Verdict> {
         assert_eq!(
             (place.cluster.as_str(), place.namespace.as_str()),
             ("aks", "default")
         );
-        self.runs.lock().unwrap().get(run)?.1.clone()
+        let verdict = self.runs.lock().unwrap().get(run)?.1.clone()?;
+        Some(match verdict {
+            // As the rules have it.
+            Verdict::ResultsPending(batches) if results.batches >= Some(batches.total) => {
+                Verdict::Completed(batches)
+            }
+            Verdict::Lost if results.success => Verdict::Completed(Batches::default()),
+            verdict => verdict,
+        })
     }
 
     async fn cancel(&self, _place: &Found, run: &str) -> Result<(), String> {
@@ -173,7 +188,10 @@ async fn a_search_of_others_is_followed_beside_ours_and_takes_nobody_s_place() {
     let Err(ServiceError::NoResults(why)) = refused.await else {
         panic!("there are no results here");
     };
-    assert!(why.contains("https://there.example/results/1"), "{why}");
+    assert!(
+        why.contains("https://there.blob.core.windows.net/results/1"),
+        "{why}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -256,4 +274,77 @@ async fn one_of_a_program_that_has_no_form_here_is_left_to_the_page_of_clusters(
     told.see("job-other", Verdict::Accepted);
     appears(&engine, "job-other").await;
     assert!(engine.service.detail(&Caller::local(), RUN).is_err());
+}
+
+/// A store of results that can be away.
+fn places(store: &Arc<InMemory>, away: &Arc<Mutex<Option<String>>>) -> ResultsPlaces {
+    let (store, away) = (Arc::clone(store), Arc::clone(away));
+    ResultsPlaces::new(Box::new(move |place| {
+        assert_eq!(
+            (place.account.as_str(), place.container.as_str()),
+            ("there", "results")
+        );
+        match away.lock().unwrap().clone() {
+            Some(reason) => Err(reason),
+            None => Ok(store.clone()),
+        }
+    }))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_completed_when_its_results_can_be_read_and_not_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = Told::new();
+    let store = Arc::new(InMemory::new());
+    let away = Arc::new(Mutex::new(Some("no access to it".to_owned())));
+    let settings = Settings {
+        clusters: Some(Arc::clone(&told) as Arc<dyn Clusters>),
+        results_places: Some(places(&store, &away)),
+        ..Settings::default()
+    };
+    let engine = Engine::start_with(folder.path(), settings).await;
+    told.see(RUN, Verdict::ResultsPending(batches(2, 2)));
+    appears(&engine, RUN).await;
+    let job = engine.wait_until(RUN, |job| !job.warnings.is_empty()).await;
+    assert_eq!(job.warnings, ["no access to it"]);
+    *away.lock().unwrap() = None;
+    let put = async |name: &str| {
+        let key = object_store::path::Path::from(format!("1/{RUN}/{name}"));
+        store.put(&key, "x".into()).await.unwrap();
+    };
+    put("batch_000-blastn-nt.out.gz").await;
+    told.see(RUN, Verdict::ResultsPending(batches(2, 2)));
+    engine
+        .wait_until(RUN, |job| job.row.phase == Phase::ResultsPending)
+        .await;
+    put("batch_001-blastn-nt.out.gz").await;
+    told.see(RUN, Verdict::ResultsPending(batches(2, 2)));
+    let job = engine.complete(RUN).await;
+    assert_eq!(job.row.progress.batches_done, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_gone_from_the_cluster_is_lost_only_if_its_results_were_looked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = Told::new();
+    let store = Arc::new(InMemory::new());
+    let away = Arc::new(Mutex::new(Some("no access to it".to_owned())));
+    let settings = Settings {
+        clusters: Some(Arc::clone(&told) as Arc<dyn Clusters>),
+        results_places: Some(places(&store, &away)),
+        ..Settings::default()
+    };
+    let engine = Engine::start_with(folder.path(), settings).await;
+    for run in [RUN, "job-without-an-end"] {
+        told.see(run, Verdict::Lost);
+        appears(&engine, run).await;
+        let job = engine.wait_until(run, |job| !job.warnings.is_empty()).await;
+        assert!(job.row.phase.is_active());
+    }
+    let mark = object_store::path::Path::from(format!("1/{RUN}/metadata/SUCCESS.txt"));
+    store.put(&mark, "x".into()).await.unwrap();
+    *away.lock().unwrap() = None;
+    engine.complete(RUN).await;
+    let lost = engine.finish("job-without-an-end").await;
+    assert_eq!(lost.row.phase, Phase::WorkerLost);
 }

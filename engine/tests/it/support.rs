@@ -23,7 +23,7 @@ use elb_engine::{
     JobService,
     audit_log::{AuditLog, AuditTrail},
     clock::{Clock, SystemClock, chance},
-    clusters::Clusters,
+    clusters::{Clusters, ResultsPlaces},
     databases::{Catalogue, CatalogueConfig},
     executor::{Executor, LocalFolders, RunLimits, local::LocalExecutor},
     joblog::JobLogs,
@@ -113,6 +113,8 @@ pub struct Settings {
     pub audit_log: Option<Arc<dyn AuditLog>>,
     /// What is seen of clusters.
     pub clusters: Option<Arc<dyn Clusters>>,
+    /// Where results of searches that others have started are looked for.
+    pub results_places: Option<ResultsPlaces>,
 }
 
 impl Default for Settings {
@@ -133,6 +135,7 @@ impl Default for Settings {
             clock: Arc::new(SystemClock),
             audit_log: None,
             clusters: None,
+            results_places: None,
         }
     }
 }
@@ -249,6 +252,7 @@ impl Engine {
             jobs: Arc::new(jobs),
             executor,
             clusters: settings.clusters,
+            results_places: settings.results_places,
             admission: Admission::new(settings.places),
             objects,
             logs,

@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use elb_core::{
-    cluster::follow,
+    cluster::{ResultsSeen, Verdict, follow},
     job::{Found, Job},
     phase::Phase,
     poll,
+    transition::Event,
     view::LogLevel,
 };
 
@@ -33,9 +34,25 @@ impl Driver<'_> {
         }
         let mut changes = clusters.revision();
         let mut known = job.clone();
+        let mut results = ResultsSeen::default();
         loop {
             changes.mark_unchanged();
-            if let Some(verdict) = clusters.verdict(place, run, known.created_at) {
+            let mut verdict = clusters.verdict(place, run, known.created_at, &results);
+            if matches!(verdict, Some(Verdict::ResultsPending(_) | Verdict::Lost)) {
+                // Only now: while it runs, what lies there says nothing that the cluster does not say.
+                match self.look_at_results(&known, run).await {
+                    Ok(seen) => results = seen,
+                    Err(text) => {
+                        known = self.warned(&known, text).await?;
+                        // Whether it is lost cannot be said without.
+                        verdict = verdict.filter(|verdict| *verdict != Verdict::Lost);
+                    }
+                }
+                if verdict.is_some() {
+                    verdict = clusters.verdict(place, run, known.created_at, &results);
+                }
+            }
+            if let Some(verdict) = verdict {
                 for event in follow(&known, &verdict) {
                     known = self.change(&known, &event).await?.job;
                 }
@@ -58,6 +75,27 @@ impl Driver<'_> {
                 () = tokio::time::sleep(poll::JOB_STEADY) => {}
             }
         }
+    }
+
+    /// What lies where its results are put; nothing is known of it without an access to look.
+    async fn look_at_results(&self, job: &Job, run: &str) -> Result<ResultsSeen, String> {
+        let Some(places) = &self.context.results_places else {
+            return Ok(ResultsSeen::default());
+        };
+        let imported = job.imported.as_ref();
+        let address = imported.map_or("", |imported| imported.results.as_str());
+        if address.is_empty() {
+            return Ok(ResultsSeen::default());
+        }
+        places.look(address, run).await
+    }
+
+    /// Says it once.
+    async fn warned(&self, job: &Job, text: String) -> Result<Job, Halt> {
+        if job.warnings.contains(&text) {
+            return Ok(job.clone());
+        }
+        Ok(self.change(job, &Event::Warned { text }).await?.job)
     }
 
     /// The settings name no cluster any more.
