@@ -6,11 +6,12 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use elb_engine::retention::Retention;
+use elb_engine::{clusters::ClusterAddress, retention::Retention};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 mod azure;
+mod clusters;
 mod objects;
 mod sources;
 mod store;
@@ -141,6 +142,14 @@ pub struct Flags {
     /// Folders with BLAST databases, separated by colons; those of BLASTDB are added [default: none].
     #[arg(long, env = "ELB_DATABASES", value_name = "FOLDERS")]
     databases: Option<String>,
+    /// Kubernetes clusters whose searches are shown: CONTEXT or CONTEXT#NAMESPACE, more than one separated
+    /// by commas; in-cluster is the cluster that this program runs in [default: none].
+    #[arg(long, env = "ELB_CLUSTERS", value_name = "CLUSTERS")]
+    clusters: Option<String>,
+    /// The file in which contexts of clusters are looked up [default: as kubectl, KUBECONFIG or
+    /// ~/.kube/config].
+    #[arg(long, env = "ELB_KUBECONFIG", value_name = "FILE")]
+    kubeconfig: Option<String>,
     /// Whether the example databases are made at the first start: true or false [default: true].
     #[arg(long, env = "ELB_EXAMPLES", value_name = "YES/NO")]
     examples: Option<String>,
@@ -262,6 +271,8 @@ pub struct Settings {
     pub azure: AzureSettings,
     /// Folders with databases of others.
     pub databases: Vec<PathBuf>,
+    /// Clusters that are watched, in the order in which they are shown.
+    pub clusters: Vec<ClusterAddress>,
     /// Whether the examples are made.
     pub examples: bool,
     /// Folder of the BLAST+ programs; `None` looks on `PATH`.
@@ -349,6 +360,10 @@ impl Settings {
             azure.access_to_databases(folder)?;
         }
         let databases = sources.take("databases", flags.databases, "");
+        let clusters = clusters::addresses(
+            &sources.take("clusters", flags.clusters, ""),
+            &sources.take("kubeconfig", flags.kubeconfig, ""),
+        )?;
         let examples = sources.take("examples", flags.examples, "true");
         let blast_bin = sources.take("blast_bin", flags.blast_bin, "");
         let jobs = sources.take("jobs", flags.jobs, &processors.to_string());
@@ -380,6 +395,7 @@ impl Settings {
             objects_cache: objects_cache.read(value::size)?,
             azure,
             databases: folders,
+            clusters,
             examples: examples.read(value::yes_no)?,
             blast_bin: Some(blast_bin.text.clone())
                 .filter(|text| !text.is_empty())

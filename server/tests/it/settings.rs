@@ -152,6 +152,11 @@ async fn a_setting_that_makes_no_sense_is_named_with_its_source_and_what_it_must
         ),
         ("ELB_LISTEN", "[::]:3000", "ssh -L 3000:127.0.0.1:3000"),
         (
+            "ELB_CLUSTERS",
+            "lab,lab",
+            "clusters (ELB_CLUSTERS) is \"lab,lab\": it must not name lab twice",
+        ),
+        (
             "ELB_CONFIG",
             "/nowhere/settings.toml",
             "the settings file /nowhere/settings.toml: it cannot be read",

@@ -8,6 +8,7 @@ use axum::{
     http::{Method, Request, StatusCode, header},
 };
 use elb_core::view::JobDetail;
+use elb_engine::JobService;
 use elb_engine::retention::Retention;
 use elb_engine::service::Caller;
 use elb_server::{
@@ -44,6 +45,7 @@ pub fn settings(data: &Path) -> Settings {
         databases_blob: None,
         objects_cache: 2_000_000_000,
         databases: vec![databases().to_owned()],
+        clusters: Vec::new(),
         examples: false,
         blast_bin: None,
         jobs: 2,
@@ -97,6 +99,12 @@ impl Server {
             folder,
             _locks: locks,
         }
+    }
+
+    /// Puts another engine behind the same routes.
+    pub fn replace_service(&mut self, service: JobService) {
+        self.state.service = service;
+        self.router = elb_server::router(self.state.clone());
     }
 
     /// Serves on a real port as well, for what depends on the connection; ends with the server.
