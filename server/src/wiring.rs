@@ -32,6 +32,7 @@ use crate::{
     state::AppState,
 };
 
+mod clusters;
 pub mod objects;
 pub mod store;
 
@@ -154,7 +155,8 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
     let context = Context {
         jobs: Arc::new(jobs),
         executor: Arc::new(executor),
-        clusters: None,
+        clusters: clusters::watched(settings),
+        results_places: clusters::results_places(settings, &connections),
         admission: Admission::new(settings.searches),
         objects,
         logs,

@@ -14,6 +14,15 @@ use futures::TryStreamExt;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, path::Path as Key};
 use tokio::time::timeout;
 
+/// Where Azure answers for storage accounts. The address is written by whoever made the objects on the
+/// cluster, and this server proves who it is to whom it asks: it must be nobody else.
+const AZURE: [&str; 3] = [
+    ".blob.core.windows.net",
+    ".blob.core.usgovcloudapi.net",
+    ".blob.core.chinacloudapi.cn",
+];
+/// Hosts of an emulator.
+const THIS_MACHINE: [&str; 2] = ["127.0.0.1", "localhost"];
 /// How long a look may take.
 const LOOK: Duration = Duration::from_secs(10);
 /// The most objects that are looked at (ours): a search has at most 5,000 Jobs, with two objects each and those
@@ -52,18 +61,19 @@ impl BlobPlace {
         let (scheme, rest) = address.split_once("://").ok_or_else(elsewhere)?;
         let rest = rest.split(['?', '#']).next().unwrap_or_default();
         let (authority, path) = rest.split_once('/').ok_or_else(elsewhere)?;
-        let (endpoint, account, path) = match authority.split_once(".blob.") {
-            Some((account, _)) if scheme == "https" => {
-                (format!("https://{authority}"), account, path)
-            }
-            None if scheme == "http" => {
+        let account = AZURE.iter().find_map(|cloud| authority.strip_suffix(cloud));
+        let host = authority.split(':').next().unwrap_or_default();
+        let (endpoint, account, path) = match (scheme, account) {
+            ("https", Some(account)) => (format!("https://{authority}"), account, path),
+            ("http", None) if THIS_MACHINE.contains(&host) => {
                 let (account, path) = path.split_once('/').ok_or_else(elsewhere)?;
                 (format!("http://{authority}/{account}"), account, path)
             }
             _ => return Err(elsewhere()),
         };
+        let named = !account.is_empty() && account.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let (container, folder) = path.split_once('/').unwrap_or((path, ""));
-        if account.is_empty() || container.is_empty() {
+        if !named || container.is_empty() {
             return Err(elsewhere());
         }
         Ok(Self {
@@ -239,6 +249,10 @@ mod tests {
             "s3://b/r",
             "",
             "https://example.com/a/b",
+            "https://elb.blob.core.example.com/a/b",
+            "https://x@elb.blob.core.windows.net/a",
+            "http://127.0.0.1@example.com/elb/a",
+            "http://10.0.0.1/elb/a",
             "https://elb.blob.core.windows.net/",
         ] {
             let why = BlobPlace::parse(address).unwrap_err();

@@ -50,6 +50,17 @@ impl Default for Connections {
     }
 }
 
+#[cfg(feature = "azure")]
+impl Connections {
+    /// For results of searches that others have started, with a breaker of their own.
+    pub(super) fn results_client(&self) -> elb_engine::objects::blobs::BlobClient {
+        self.objects.beside(
+            "results storage",
+            std::sync::Arc::new(elb_engine::clock::SystemClock),
+        )
+    }
+}
+
 /// Opens the objects. With `create`, folder or container is made if it is not there. Copies of what is
 /// elsewhere are put into `copies`, which is of this process alone.
 ///
