@@ -18,9 +18,9 @@ use crate::{
     data::page_context,
     islands::{clock::Clock, keys::Shortcuts, theme::ThemeSwitch},
     pages::{
-        audit::AuditLogPage, databases::DatabasesPage, delete_job::DeleteJobPage,
-        deleted::DeletedPage, history::HistoryPage, job::JobPage, jobs::JobsPage,
-        not_found::NotFound, search::SearchPage,
+        audit::AuditLogPage, clusters::ClustersPage, databases::DatabasesPage,
+        delete_job::DeleteJobPage, deleted::DeletedPage, history::HistoryPage, job::JobPage,
+        jobs::JobsPage, not_found::NotFound, search::SearchPage,
     },
 };
 
@@ -77,6 +77,10 @@ pub fn App() -> impl IntoView {
     let version = context.settings.version.clone();
     let audit = JobService::may_read_audit(&context.caller)
         .then(|| view! { <a href="/audit">"Audit log"</a> });
+    let clusters = context
+        .service
+        .has_clusters()
+        .then(|| view! { <NavLink href="/clusters" label="Clusters"/> });
     view! {
         <Title formatter=|text: String| format!("{} · BLAST searches", escaped(&text))/>
         <a class="skip" href="#main">"Skip to the content"</a>
@@ -96,6 +100,7 @@ pub fn App() -> impl IntoView {
                 <NavLink href="/search" label="New search" class="primary"/>
                 <NavLink href="/jobs" label="Searches"/>
                 <NavLink href="/databases" label="Databases"/>
+                {clusters}
             </nav>
             <ThemeSwitch/>
         </header>
@@ -111,6 +116,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/jobs/:id/delete") view=DeleteJobPage ssr=SsrMode::Async/>
                     <Route path=path!("/search") view=SearchPage ssr=SsrMode::Async/>
                     <Route path=path!("/databases") view=DatabasesPage ssr=SsrMode::Async/>
+                    <Route path=path!("/clusters") view=ClustersPage ssr=SsrMode::Async/>
                     <Route path=path!("/audit") view=AuditLogPage ssr=SsrMode::Async/>
                 </Routes>
             </main>

@@ -1,7 +1,7 @@
 //! What runs in the browser alone: helpers around the document.
 //!
 //! Owns listeners, look-ups and the way in which a shared component is put into a page that was
-//! rendered on the server. Never builds HTML from text.
+//! rendered on the server. Never builds HTML from text but that of a page which the server sent.
 
 use std::cell::Cell;
 
@@ -9,14 +9,15 @@ use elb_core::time::Timestamp;
 use leptos::prelude::*;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::{
-    Document, Element, Event, EventTarget, HtmlDetailsElement, HtmlElement, HtmlInputElement,
-    Storage,
+    Document, Element, Event, EventTarget, FocusOptions, HtmlDetailsElement, HtmlElement,
+    HtmlInputElement, Storage,
 };
 
 pub mod ask;
 pub mod builds_live;
 pub mod chosen;
 pub mod clock;
+pub mod clusters_live;
 pub mod database_form;
 pub mod fields;
 pub mod follow;
@@ -148,7 +149,7 @@ pub struct Kept {
     open: Vec<String>,
     closed: Vec<String>,
     chosen: Vec<String>,
-    focus: Option<usize>,
+    focus: Option<(usize, String)>,
 }
 
 fn checkboxes(root: &Element) -> impl Iterator<Item = HtmlInputElement> {
@@ -174,9 +175,10 @@ impl Kept {
         let chosen = chosen.map(|chosen| chosen.value()).collect();
         let active = document().active_element();
         let focus = active.and_then(|active| {
-            all(root, FOCUSABLE)
+            let place = all(root, FOCUSABLE)
                 .iter()
-                .position(|element| *element == active)
+                .position(|element| *element == active)?;
+            Some((place, active.id()))
         });
         Self {
             open,
@@ -203,12 +205,20 @@ impl Kept {
                 row.set_checked(true);
             }
         }
-        let focused = self
-            .focus
-            .and_then(|index| all(root, FOCUSABLE).get(index).cloned());
+        // What has an id is found wherever it is now; the rest where it was.
+        let focused = self.focus.as_ref().and_then(|(place, id)| {
+            if id.is_empty() {
+                all(root, FOCUSABLE).get(*place).cloned()
+            } else {
+                by_id(id)
+            }
+        });
         if let Some(element) = focused.and_then(|element| element.dyn_into::<HtmlElement>().ok()) {
+            // The reader may have scrolled on since.
+            let still = FocusOptions::new();
+            still.set_prevent_scroll(true);
             // An element that cannot be focused any more keeps nothing.
-            let _ = element.focus();
+            let _ = element.focus_with_options(&still);
         }
     }
 }

@@ -130,6 +130,16 @@ pub fn planned_command(context: &PageContext, spec: &SearchSpec) -> Option<Strin
     Some(display_command(&argv(spec, &paths)))
 }
 
+/// What tells two sights of the clusters apart; `None` if none is watched. Revisions begin anew with the
+/// server, but whatever its places say since then is later than what they said before.
+#[must_use]
+pub fn clusters_mark(service: &JobService) -> Option<String> {
+    let revision = *service.places_revision()?.borrow();
+    let places = service.places();
+    let since = places.iter().map(|place| place.since.0).max();
+    Some(format!("{revision}-{}", since.unwrap_or_default()))
+}
+
 /// How far the making of a database is, in words.
 #[must_use]
 pub fn build_line(build: &Build) -> BuildLine {

@@ -123,6 +123,12 @@ pub mod live {
     pub fn BuildsLive() -> impl IntoView {
         wake!(builds_live::start());
     }
+
+    /// Keeps what is seen of the clusters (`#clusters`) as the server sees it.
+    #[island]
+    pub fn ClustersLive() -> impl IntoView {
+        wake!(clusters_live::start());
+    }
 }
 
 pub mod forms {

@@ -1,6 +1,7 @@
 //! The pages, rendered on the server from data in hand.
 
 pub mod audit;
+pub mod clusters;
 pub mod databases;
 pub mod delete_job;
 pub mod deleted;

@@ -55,3 +55,13 @@ pub async fn load_builds() -> Result<Vec<BuildLine>, ServerFnError> {
     let builds = crate::data::page_context().service.catalogue().builds();
     Ok(builds.iter().map(crate::data::build_line).collect())
 }
+
+/// What changes when the page of clusters does; `None` if none is watched.
+///
+/// # Errors
+/// None of its own.
+#[server(prefix = "/api/ui", endpoint = "clusters", input = GetUrl)]
+pub async fn load_clusters() -> Result<Option<String>, ServerFnError> {
+    let service = crate::data::page_context().service;
+    Ok(crate::data::clusters_mark(&service))
+}

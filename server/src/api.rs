@@ -4,6 +4,7 @@
 //! serialisation; the schemas here only describe it.
 
 pub mod audit;
+pub mod clusters;
 pub mod databases;
 pub mod events;
 pub mod jobs;

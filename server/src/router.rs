@@ -71,6 +71,7 @@ pub fn api_routes() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(api::databases::list))
         .routes(routes!(api::databases::builds))
         .routes(routes!(api::databases::example))
+        .routes(routes!(api::clusters::clusters))
         .split_for_parts();
     (routes, with_busy(document))
 }
@@ -140,6 +141,7 @@ pub fn router(state: AppState) -> Router {
             post(forms::jobs::restore).layer(small()),
         )
         .route("/audit", get(pages::page))
+        .route("/clusters", get(pages::page))
         .route("/search", get(pages::page).post(forms::search::search))
         .route(
             "/databases",

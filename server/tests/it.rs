@@ -28,6 +28,8 @@ mod bulk;
 mod check;
 #[path = "it/client.rs"]
 mod client;
+#[path = "it/clusters.rs"]
+mod clusters;
 #[path = "it/databases.rs"]
 mod databases;
 #[path = "it/databases_blob.rs"]

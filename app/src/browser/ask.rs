@@ -1,4 +1,4 @@
-//! Asking the server functions, by address.
+//! Asking the server by address: its functions and pages.
 
 use leptos::prelude::window;
 use wasm_bindgen::{JsCast, JsValue};
@@ -7,14 +7,19 @@ use web_sys::Response;
 
 use super::json::Json;
 
+/// The answer from an address of this server; `None` if it did not come or says no.
+pub async fn fetch(address: &str) -> Option<Response> {
+    let answer = JsFuture::from(window().fetch_with_str(address))
+        .await
+        .ok()?;
+    answer.dyn_into::<Response>().ok().filter(Response::ok)
+}
+
 /// The answer of a server function with one argument; `None` if it did not come or says no.
 pub async fn ask(function: &str, argument: &str, value: &str) -> Option<Json> {
     let mut address = format!("/api/ui/{function}?{argument}=");
     elb_core::list::percent_encode(value, &mut address);
-    let answer = JsFuture::from(window().fetch_with_str(&address))
-        .await
-        .ok()?;
-    let answer: Response = answer.dyn_into::<Response>().ok().filter(Response::ok)?;
+    let answer = fetch(&address).await?;
     let json: JsValue = JsFuture::from(answer.json().ok()?).await.ok()?;
     Some(Json(json))
 }

@@ -25,7 +25,8 @@ pub fn start() {
     .forget();
 }
 
-fn tick() {
+/// Brings all times of the page up to date; for what was just drawn.
+pub fn tick() {
     for element in everywhere("time[data-local]") {
         let at = element
             .get_attribute("datetime")

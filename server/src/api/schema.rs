@@ -367,3 +367,86 @@ pub struct ReadinessBody {
     /// What is missing.
     pub reason: Option<String>,
 }
+
+/// A namespace of a cluster, and the searches in it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlaceBody {
+    /// The cluster: its context, or in-cluster.
+    pub cluster: String,
+    /// The namespace.
+    pub namespace: String,
+    /// connecting, live, listed, unreachable, unauthorised, stopped or missing. With live and listed what is
+    /// shown is as it is now; with any other it is what was seen last.
+    pub health: String,
+    /// What stands against that, and what to do.
+    pub reason: Option<String>,
+    /// Since when its health is what it is (RFC 3339, UTC).
+    pub since: String,
+    /// When it last said anything; null if it never did, and then `runs` says nothing.
+    pub as_of: Option<String>,
+    /// The version of Kubernetes that it runs.
+    pub version: Option<String>,
+    /// Requests that were sent to it since this server was started.
+    pub requests: u64,
+    /// Searches, newest first.
+    pub runs: Vec<RunBody>,
+}
+
+/// A search on a cluster.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunBody {
+    /// Its id on the cluster.
+    pub id: String,
+    /// Which program searches, if told.
+    pub program: Option<String>,
+    /// The database, if told.
+    pub database: Option<String>,
+    /// Where the results go, if told.
+    pub results: Option<String>,
+    /// Where it is, as that of a search of this server.
+    pub phase: String,
+    /// What it waits for, or how it failed.
+    pub reason: Option<String>,
+    /// How far it is.
+    pub batches: BatchesBody,
+    /// When its first object was created.
+    pub created_at: String,
+    /// Its pods, oldest first.
+    pub pods: Vec<PodBody>,
+}
+
+/// How many batches of a search are where.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BatchesBody {
+    /// Done.
+    pub done: u32,
+    /// Given up.
+    pub failed: u32,
+    /// All.
+    pub total: u32,
+}
+
+/// A pod of a search.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PodBody {
+    /// Its name.
+    pub name: String,
+    /// Which batch it searches, from 0, if it is one of an Indexed Job.
+    pub batch: Option<u32>,
+    /// The node that it is on.
+    pub node: Option<String>,
+    /// waiting, staging, searching, done, failed or lost.
+    pub state: String,
+    /// Why, if that is not plain.
+    pub note: Option<String>,
+    /// When BLAST+ was started in it.
+    pub started_at: Option<String>,
+    /// When that ended.
+    pub finished_at: Option<String>,
+    /// How often a container of it was started again.
+    pub restarts: u32,
+}

@@ -144,6 +144,7 @@ async fn the_document_is_of_version_3_1_and_holds_every_route() {
         "GET /api/health",
         "GET /api/health/ready",
         "GET /api/me",
+        "GET /api/monitor/clusters",
         "GET /metrics",
         "POST /api/blast/jobs",
         "POST /api/blast/jobs/bulk",
