@@ -260,6 +260,8 @@ async fn help_documents_every_setting_with_its_variable_and_default() {
         "azure-allow-key",
         "databases-blob",
         "databases",
+        "clusters",
+        "kubeconfig",
         "examples",
         "blast-bin",
         "jobs",
@@ -286,5 +288,5 @@ async fn help_documents_every_setting_with_its_variable_and_default() {
             "{name}: {out}"
         );
     }
-    assert_eq!(out.matches("[default: ").count(), 30, "{out}");
+    assert_eq!(out.matches("[default: ").count(), 32, "{out}");
 }

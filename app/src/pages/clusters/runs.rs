@@ -106,6 +106,7 @@ fn Run(
     let old = (!current).then(|| view! { <div class="sub">"as last seen"</div> });
     let reason = run.reason.unwrap_or_default();
     let cut = text::cap(&reason, MOST_REASON);
+    let why = (!cut.is_empty()).then_some("Why");
     let whole = (cut != reason).then(|| {
         view! { <dt>"Why"</dt><dd class="long">{reason}</dd> }
     });
@@ -125,7 +126,7 @@ fn Run(
                 <td data-label="State"><div><StateBadge phase=run.phase/> {old}</div></td>
                 <td data-label="Batches"><div>{batches} {failed}</div></td>
                 <td data-label="Created"><When at=run.created_at/></td>
-                <td data-label="Why"><span class="why">{cut}</span></td>
+                <td data-label=why><span class="why">{cut}</span></td>
             </tr>
             <tr class="pods">
                 <td colspan="7">
