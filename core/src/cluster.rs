@@ -5,6 +5,7 @@
 
 mod follow;
 mod indexes;
+mod moments;
 mod pods;
 mod seen;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod view;
 
 pub use follow::follow;
 pub use indexes::Indexes;
+pub use moments::Moments;
 pub use seen::{
     BLAST_CONTAINER, ConditionSeen, ContainerSeen, ContainerState, EndSeen, JobSeen, PodPhase,
     PodSeen, ResultsSeen, Role,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use elb_core::{
-    cluster::{PlaceView, ResultsSeen, Verdict},
+    cluster::{Moments, PlaceView, ResultsSeen, Verdict},
     job::Found,
     time::Timestamp,
 };
@@ -39,6 +39,15 @@ impl ClusterAddress {
     }
 }
 
+/// The state of a search, and when it came to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sight {
+    /// Its state.
+    pub verdict: Verdict,
+    /// The times that its objects bear.
+    pub moments: Moments,
+}
+
 /// Clusters, as they are seen now.
 #[async_trait]
 pub trait Clusters: Send + Sync {
@@ -48,13 +57,13 @@ pub trait Clusters: Send + Sync {
     fn revision(&self) -> watch::Receiver<u64>;
     /// The state of a search that is known since then, by its id on the cluster and by what lies in the place
     /// of its results; `None` while that cluster is not seen as it is now.
-    fn verdict(
+    fn see(
         &self,
         place: &Found,
         run: &str,
         since: Timestamp,
         results: &ResultsSeen,
-    ) -> Option<Verdict>;
+    ) -> Option<Sight>;
     /// Ends a search: removes its Jobs, and returns once neither they nor any of its pods are there.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use elb_core::{
     job::Job,
+    time::Timestamp,
     transition::{Event, IllegalTransition},
     view::HistoryEntry,
 };
@@ -216,7 +217,7 @@ impl Jobs {
         event: &Event,
         actor: &str,
     ) -> Result<Stored, ChangeError> {
-        self.write(id, event, Writer::Anybody(actor)).await
+        self.write(id, event, Writer::Anybody(actor), None).await
     }
 
     /// The same as the driver of the job: refused once another process drives it.
@@ -229,7 +230,22 @@ impl Jobs {
         event: &Event,
         lease: &Lease,
     ) -> Result<Stored, ChangeError> {
-        self.write(id, event, Writer::Driver(lease)).await
+        self.write(id, event, Writer::Driver(lease), None).await
+    }
+
+    /// The same of something that happened at that time, where nobody of this engine was there: the row's
+    /// times never run backwards all the same, and never ahead of the clock.
+    ///
+    /// # Errors
+    /// As [`Self::drive`].
+    pub async fn drive_at(
+        &self,
+        id: &str,
+        event: &Event,
+        lease: &Lease,
+        at: Option<Timestamp>,
+    ) -> Result<Stored, ChangeError> {
+        self.write(id, event, Writer::Driver(lease), at).await
     }
 
     async fn write(
@@ -237,6 +253,7 @@ impl Jobs {
         id: &str,
         event: &Event,
         writer: Writer<'_>,
+        at: Option<Timestamp>,
     ) -> Result<Stored, ChangeError> {
         let (actor, fence) = match writer {
             Writer::Anybody(actor) => (actor, None),
@@ -248,7 +265,8 @@ impl Jobs {
         let mut fresh = false;
         loop {
             let fenced = fence.filter(|fence| **fence != current.lease);
-            let applied = current.job.apply(event, self.clock.now());
+            let now = self.clock.now();
+            let applied = current.job.apply(event, at.map_or(now, |at| at.min(now)));
             if !fresh && (fenced.is_some() || applied.is_err()) {
                 current = self.get(id).await?;
                 fresh = true;

@@ -127,8 +127,12 @@ fn Facts(detail: JobDetail) -> impl IntoView {
     let (row, spec) = (&detail.row, &detail.spec);
     let unit = row.program.query_molecule().unit();
     let database = &detail.database_facts;
-    let task = spec.task().map(|task| format!(", task {}", task.as_str()));
     let imported = detail.imported.is_some();
+    let followed = detail.imported.as_ref();
+    let followed = followed.is_some_and(|imported| imported.found.is_some());
+    // What others have asked for is in their options.
+    let task = spec.task().filter(|_| !followed);
+    let task = task.map(|task| format!(", task {}", task.as_str()));
     let query = format!(
         "{}, {} {unit}",
         text::counted(detail.query.records, "sequence", "sequences"),
@@ -136,7 +140,7 @@ fn Facts(detail: JobDetail) -> impl IntoView {
     );
     let query = if imported {
         Either::Left(
-            view! { "not kept here, " <span class="id">{detail.query.first_id.clone()}</span> },
+            view! { "not kept here " <span class="id">{detail.query.first_id.clone()}</span> },
         )
     } else {
         Either::Right(view! {
@@ -155,7 +159,11 @@ fn Facts(detail: JobDetail) -> impl IntoView {
         view! { ", " {size} ", version " <span class="id">{database.version.clone()}</span> }
     });
     let options = chosen_options(spec);
-    let options = if options.is_empty() {
+    let options = if followed && detail.command.is_empty() {
+        "not told by its objects on the cluster".to_owned()
+    } else if followed {
+        detail.command.join(" ")
+    } else if options.is_empty() {
         "all at their defaults".to_owned()
     } else {
         options.join(", ")

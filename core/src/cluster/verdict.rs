@@ -100,7 +100,8 @@ impl Verdict {
         match self {
             Self::Unseen => Phase::Submitting,
             Self::Suspended => Phase::Queued,
-            Self::HeldUp { .. } | Self::Accepted => Phase::Submitted,
+            Self::HeldUp { .. } => Phase::WaitingForCapacity,
+            Self::Accepted => Phase::Submitted,
             Self::Staging => Phase::StagingDb,
             Self::Searching(_) => Phase::Running,
             Self::ResultsPending(_) => Phase::ResultsPending,

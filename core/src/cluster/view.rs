@@ -97,6 +97,8 @@ pub struct RunView {
     pub database: Option<String>,
     /// Where the results go.
     pub results: Option<String>,
+    /// BLAST+'s options, as they were given.
+    pub options: Option<String>,
     /// Where it is.
     pub phase: Phase,
     /// Why it is there: what it waits for, or how it failed.

@@ -62,6 +62,8 @@ pub struct Facts {
     pub database: Option<String>,
     /// Where the results go.
     pub results: Option<String>,
+    /// BLAST+'s options as they were given.
+    pub options: Option<String>,
     /// The batch that a Job searches, of those that search one.
     pub batch: Option<String>,
 }
@@ -112,6 +114,7 @@ impl JobObject {
             database: variable("ELB_DB")
                 .or_else(|| label(labels, DATABASE_LABEL).map(ToOwned::to_owned)),
             results: variable("ELB_RESULTS"),
+            options: variable("ELB_BLAST_OPTIONS"),
             batch: variable("JOB_NUM").filter(|_| !indexed),
         };
         let seen = JobSeen {

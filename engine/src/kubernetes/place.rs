@@ -13,8 +13,8 @@ use std::{
 
 use elb_core::{
     cluster::{
-        ContainerState, Health, JobSeen, PlaceView, PodPhase, PodSeen, PodView, ResultsSeen, Role,
-        RunSeen, RunView, Verdict, verdict,
+        ContainerState, Health, JobSeen, Moments, PlaceView, PodPhase, PodSeen, PodView,
+        ResultsSeen, Role, RunSeen, RunView, verdict,
     },
     job::Found,
     time::Timestamp,
@@ -27,7 +27,10 @@ use super::{
     shelf::{Kept, Shelf},
     trouble::Trouble,
 };
-use crate::{clock::Clock, clusters::ClusterAddress};
+use crate::{
+    clock::Clock,
+    clusters::{ClusterAddress, Sight},
+};
 
 /// What is heard of one kind of object.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -299,7 +302,7 @@ impl Place {
     }
 
     /// The state of a search that is known since then; `None` while nobody can say.
-    pub fn verdict(&self, run: &str, since: Timestamp, results: &ResultsSeen) -> Option<Verdict> {
+    pub fn see(&self, run: &str, since: Timestamp, results: &ResultsSeen) -> Option<Sight> {
         let now = self.clock.now();
         let contents = self.lock();
         let inner = &contents.0;
@@ -309,7 +312,11 @@ impl Place {
             let marked = told.results.success;
             told.results = results.clone();
             told.results.success |= marked;
-            verdict(&told.seen(since, now, inner.warnings.scaling))
+            let seen = told.seen(since, now, inner.warnings.scaling);
+            Sight {
+                verdict: verdict(&seen),
+                moments: Moments::of(&seen),
+            }
         })
     }
 
@@ -338,12 +345,7 @@ impl Place {
             health: inner.health,
             reason: inner.reason(),
             since: inner.since,
-            // While each change arrives by itself, what is shown is as it is now.
-            as_of: if inner.health == Health::Live {
-                Some(now)
-            } else {
-                inner.as_of
-            },
+            as_of: inner.as_of,
             version: inner.version.clone(),
             requests: self.requests.load(Ordering::Relaxed),
             runs,
@@ -426,6 +428,7 @@ impl Inner {
             program: first(|job| job.facts.program.map(ToOwned::to_owned)),
             database: first(|job| job.facts.database.clone()),
             results: first(|job| job.facts.results.clone()),
+            options: first(|job| job.facts.options.clone()),
             phase: verdict.phase(),
             reason: verdict.reason(),
             batches: seen.batches(),

@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use elb_core::{
-    cluster::{Health, PlaceView, ResultsSeen, Verdict},
+    cluster::{Health, PlaceView, ResultsSeen},
     job::Found,
     poll,
     time::Timestamp,
@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    clusters::{ClusterAddress, Clusters},
+    clusters::{ClusterAddress, Clusters, Sight},
 };
 
 /// How long one short answer may take.
@@ -120,14 +120,14 @@ impl Clusters for ClusterSnapshot {
         self.changes.subscribe()
     }
 
-    fn verdict(
+    fn see(
         &self,
         found: &Found,
         run: &str,
         since: Timestamp,
         results: &ResultsSeen,
-    ) -> Option<Verdict> {
-        self.find(found)?.verdict(run, since, results)
+    ) -> Option<Sight> {
+        self.find(found)?.see(run, since, results)
     }
 
     async fn cancel(&self, found: &Found, run: &str) -> Result<(), String> {

@@ -53,10 +53,7 @@ impl Lifecycle {
         let spec = SearchSpec {
             program,
             task: None,
-            database: run
-                .database
-                .clone()
-                .unwrap_or_else(|| NO_DATABASE.to_owned()),
+            database: short_name(run.database.as_deref().unwrap_or_default()),
             options: SearchOptions::default(),
         };
         let found = Found {
@@ -66,6 +63,9 @@ impl Lifecycle {
         let results = run.results.clone().unwrap_or_default();
         let mut job = Job::found(&run.id, spec, run.created_at, results, found);
         job.database.title.clone_from(&job.spec.database);
+        // As they were given, one word each: they are shown and never run.
+        let options = run.options.as_deref().unwrap_or_default();
+        job.command = options.split_whitespace().map(str::to_owned).collect();
         match self.context.jobs.create(&job, None, "").await {
             Ok(Created::New(_)) => {
                 tracing::info!(
@@ -85,4 +85,11 @@ impl Lifecycle {
             }
         }
     }
+}
+
+/// The last part of a database's name, which may be the address of its files.
+fn short_name(database: &str) -> String {
+    let last = database.trim_end_matches('/').rsplit('/').next();
+    let last = last.filter(|last| !last.is_empty());
+    last.unwrap_or(NO_DATABASE).to_owned()
 }

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use elb_core::{cluster::Health, phase::Phase};
-use elb_engine::clusters::ClusterAddress;
+use elb_core::{cluster::Health, job::Found, phase::Phase};
+use elb_engine::clusters::{ClusterAddress, Clusters};
 use serde_json::json;
 
 use super::support::{Space, Watching, blast_job};
@@ -36,7 +36,11 @@ async fn a_search_of_the_command_line_is_followed_to_its_end() {
     watching.until(|place| place.health == Health::Live).await;
     assert!(watching.place().runs.is_empty());
     space.create(&blast_job(RUN, 0));
-    let run = watching.run(RUN, |run| run.phase == Phase::Submitted).await;
+    // No node may be there, or none that it asks for: then it waits for one.
+    let handed_over = [Phase::Submitted, Phase::WaitingForCapacity];
+    let run = watching
+        .run(RUN, |run| handed_over.contains(&run.phase))
+        .await;
     assert_eq!(run.program.as_deref(), Some("blastn"));
     assert_eq!(run.database.as_deref(), Some("nt"));
     assert_eq!((run.batches.done, run.batches.total), (0, 1));
@@ -104,7 +108,7 @@ async fn a_quota_that_allows_no_pod_is_told_in_the_servers_words() {
     space.create(&blast_job(RUN, 0));
     let watching = space.watch();
     let run = watching.run(RUN, |run| run.reason.is_some()).await;
-    assert_eq!(run.phase, Phase::Submitted);
+    assert_eq!(run.phase, Phase::WaitingForCapacity);
     assert!(
         run.reason
             .as_deref()
@@ -154,4 +158,42 @@ async fn what_is_not_there_is_said_to_be_missing_and_a_wrong_token_to_be_refused
         .until(|place| place.health == Health::Unauthorised)
         .await;
     assert!(place.reason.unwrap().contains("credentials"));
+}
+
+/// A Job whose pod is at work for as long as it is let.
+fn endless_job(space: &Space, run: &str) -> serde_json::Value {
+    let mut job = blast_job(run, 0);
+    let pod = &mut job["spec"]["template"]["spec"];
+    pod["nodeSelector"] = json!({});
+    pod["terminationGracePeriodSeconds"] = json!(1);
+    pod["containers"] = json!([{
+        "name": "blast", "image": space.cluster.image(), "imagePullPolicy": "Never",
+        "command": ["/bin/sh", "-c", "sleep 3600"],
+    }]);
+    job
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_ends_every_pod_of_a_search_and_touches_no_other() {
+    const OTHER: &str = "job-fedcba9876543210fedcba9876543210";
+    let space = Space::new();
+    let watching = space.watch();
+    for run in [RUN, OTHER] {
+        space.create(&endless_job(&space, run));
+        watching.run(run, |run| run.phase == Phase::Running).await;
+    }
+    let found = Found {
+        cluster: space.context(),
+        namespace: space.name.clone(),
+    };
+    watching.0.cancel(&found, RUN).await.unwrap();
+    let left = |run: &str| {
+        let selector = format!("elb-job-id={run}");
+        let arguments = ["get", "jobs,pods", "-l", &selector, "-o", "name"];
+        space.kubectl(&arguments, &serde_json::Value::Null)
+    };
+    assert_eq!(left(RUN), "");
+    assert_eq!(left(OTHER).lines().count(), 2);
+    // Once more does no harm.
+    watching.0.cancel(&found, RUN).await.unwrap();
 }

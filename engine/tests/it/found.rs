@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use elb_core::{
-    cluster::{Batches, Failure, Health, PlaceView, ResultsSeen, RunView, Verdict},
+    cluster::{Batches, Failure, Health, Moments, PlaceView, ResultsSeen, RunView, Verdict},
     error_code::ErrorCode,
     job::Found,
     phase::Phase,
@@ -18,7 +18,7 @@ use elb_core::{
 };
 use elb_engine::{
     clock::{Clock, SystemClock},
-    clusters::{Clusters, ResultsPlaces},
+    clusters::{Clusters, ResultsPlaces, Sight},
     service::{Caller, Format, ServiceError},
 };
 use object_store::{ObjectStoreExt, memory::InMemory};
@@ -34,6 +34,7 @@ struct Told {
     /// Why a cancel cannot be carried out.
     hindrance: Mutex<Option<String>>,
     cancelled: Mutex<Vec<String>>,
+    moments: Mutex<Moments>,
     changes: watch::Sender<u64>,
 }
 
@@ -43,8 +44,14 @@ impl Told {
             runs: Mutex::default(),
             hindrance: Mutex::default(),
             cancelled: Mutex::default(),
+            moments: Mutex::default(),
             changes: watch::Sender::new(0),
         })
+    }
+
+    fn created_at(&self) -> Timestamp {
+        let told = self.moments.lock().unwrap().handed_over;
+        told.unwrap_or_else(|| SystemClock.now())
     }
 
     fn see_program(&self, program: &str, run: &str, verdict: Option<Verdict>) {
@@ -53,10 +60,11 @@ impl Told {
             program: Some(program.to_owned()),
             database: Some("nt".to_owned()),
             results: Some("https://there.blob.core.windows.net/results/1".to_owned()),
+            options: Some("-evalue 0.01 -outfmt 11".to_owned()),
             phase: Phase::Submitted,
             reason: None,
             batches: Batches::default(),
-            created_at: SystemClock.now(),
+            created_at: self.created_at(),
             pods: Vec::new(),
         };
         let mut runs = self.runs.lock().unwrap();
@@ -95,26 +103,28 @@ impl Clusters for Told {
         self.changes.subscribe()
     }
 
-    fn verdict(
+    fn see(
         &self,
         place: &Found,
         run: &str,
         _since: Timestamp,
         results: &ResultsSeen,
-    ) -> Option<Verdict> {
+    ) -> Option<Sight> {
         assert_eq!(
             (place.cluster.as_str(), place.namespace.as_str()),
             ("aks", "default")
         );
         let verdict = self.runs.lock().unwrap().get(run)?.1.clone()?;
-        Some(match verdict {
+        let verdict = match verdict {
             // As the rules have it.
             Verdict::ResultsPending(batches) if results.batches >= Some(batches.total) => {
                 Verdict::Completed(batches)
             }
             Verdict::Lost if results.success => Verdict::Completed(Batches::default()),
             verdict => verdict,
-        })
+        };
+        let moments = *self.moments.lock().unwrap();
+        Some(Sight { verdict, moments })
     }
 
     async fn cancel(&self, _place: &Found, run: &str) -> Result<(), String> {
@@ -347,4 +357,26 @@ async fn one_that_is_gone_from_the_cluster_is_lost_only_if_its_results_were_look
     engine.complete(RUN).await;
     let lost = engine.finish("job-without-an-end").await;
     assert_eq!(lost.row.phase, Phase::WorkerLost);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_found_late_has_the_times_of_its_objects() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = Told::new();
+    let engine = engine(folder.path(), &told).await;
+    let ago = |seconds: i64| Some(SystemClock.now().plus_ms(-seconds * 1_000));
+    let moments = Moments {
+        handed_over: ago(60),
+        searching: ago(50),
+        searched: ago(10),
+        given_up: None,
+    };
+    *told.moments.lock().unwrap() = moments;
+    told.see(RUN, Verdict::Completed(batches(1, 1)));
+    appears(&engine, RUN).await;
+    let job = engine.complete(RUN).await;
+    let search = &job.steps[Step::Running.index()];
+    assert_eq!(search.started_at, moments.searching);
+    assert_eq!(search.finished_at, moments.searched);
+    assert_eq!(job.command, ["-evalue", "0.01", "-outfmt", "11"]);
 }

@@ -70,9 +70,17 @@ pub async fn clusters(
 }
 
 /// Made of what is seen and not of its revision, which begins anew with the server. The time of the answer
-/// plays no part.
+/// plays no part, nor does how often a cluster was asked, or when one last spoke whose changes arrive by
+/// themselves.
 fn etag(clusters: &[PlaceView]) -> Result<String, ApiError> {
-    let json = serde_json::to_vec(clusters).map_err(|error| {
+    let mut seen = clusters.to_vec();
+    for place in &mut seen {
+        place.requests = 0;
+        if place.health.is_current() {
+            place.as_of = None;
+        }
+    }
+    let json = serde_json::to_vec(&seen).map_err(|error| {
         tracing::error!(%error, "the clusters cannot be written");
         let message = "The clusters cannot be written; the server's log says why.";
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)

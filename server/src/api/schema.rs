@@ -405,6 +405,8 @@ pub struct RunBody {
     pub database: Option<String>,
     /// Where the results go, if told.
     pub results: Option<String>,
+    /// BLAST+'s options as they were given, if told.
+    pub options: Option<String>,
     /// Where it is, as that of a search of this server.
     pub phase: String,
     /// What it waits for, or how it failed.

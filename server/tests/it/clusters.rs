@@ -137,6 +137,7 @@ fn search(id: &str) -> RunView {
         program: Some("blastn".to_owned()),
         database: None,
         results: Some("https://lab/results".to_owned()),
+        options: None,
         phase: Phase::Running,
         reason: Some("a <reason>".to_owned()),
         batches: Batches {

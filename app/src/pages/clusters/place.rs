@@ -71,6 +71,8 @@ pub(super) fn Place(
 ) -> impl IntoView {
     let (class, sign, word, meaning) = in_words(place.health);
     let current = place.health.is_current();
+    // Of one whose changes arrive by themselves there is no older or newer.
+    let live = place.health == Health::Live;
     let heading = format!("place-{number}");
     let reason = place.reason.map(|reason| {
         let class = if current || place.health == Health::Connecting {
@@ -119,7 +121,7 @@ pub(super) fn Place(
             </div>
             <p class="quiet">{meaning} " Since " <When at=place.since/> {version}</p>
             {reason}
-            <Age current=current as_of=place.as_of now=now/>
+            {(!live).then(|| view! { <Age current=current as_of=place.as_of now=now/> })}
             {seen}
             {sight}
             {(!none).then(|| view! { <Runs number=number runs=place.runs current=current seen_at=seen_at/> })}

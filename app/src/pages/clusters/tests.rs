@@ -34,6 +34,7 @@ fn run(id: &str, phase: Phase) -> RunView {
         program: Some("blastn".to_owned()),
         database: Some("nt".to_owned()),
         results: None,
+        options: None,
         phase,
         reason: None,
         batches: Batches {

@@ -61,6 +61,7 @@ fn a_job_of_the_command_line_says_what_it_searches() {
         program: Some("blastn"),
         database: Some("https://a.blob.core.windows.net/db/nt".to_owned()),
         results: Some("https://a.blob.core.windows.net/results/job-0123".to_owned()),
+        options: None,
         batch: Some("007".to_owned()),
     };
     assert_eq!(found.facts, facts);

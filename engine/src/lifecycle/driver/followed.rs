@@ -35,26 +35,41 @@ impl Driver<'_> {
         let mut changes = clusters.revision();
         let mut known = job.clone();
         let mut results = ResultsSeen::default();
+        let (mut refused, mut look_again) = (false, Duration::ZERO);
         loop {
             changes.mark_unchanged();
-            let mut verdict = clusters.verdict(place, run, known.created_at, &results);
-            if matches!(verdict, Some(Verdict::ResultsPending(_) | Verdict::Lost)) {
-                // Only now: while it runs, what lies there says nothing that the cluster does not say.
+            let mut sight = clusters.see(place, run, known.created_at, &results);
+            let asks_for_results = sight.as_ref().is_some_and(|sight| {
+                matches!(sight.verdict, Verdict::ResultsPending(_) | Verdict::Lost)
+            });
+            // Only now: while it runs, what lies there says nothing that the cluster does not say.
+            if asks_for_results && self.context.jobs.clock().elapsed() >= look_again {
                 match self.look_at_results(&known, run).await {
-                    Ok(seen) => results = seen,
+                    Ok(seen) => {
+                        results = seen;
+                        refused = false;
+                        sight = clusters.see(place, run, known.created_at, &results);
+                    }
                     Err(text) => {
                         known = self.warned(&known, text).await?;
-                        // Whether it is lost cannot be said without.
-                        verdict = verdict.filter(|verdict| *verdict != Verdict::Lost);
+                        refused = true;
                     }
                 }
-                if verdict.is_some() {
-                    verdict = clusters.verdict(place, run, known.created_at, &results);
-                }
+                // Changes come more often than it would be looked for.
+                let rest = if refused {
+                    poll::CLUSTER_IDLE
+                } else {
+                    poll::JOB_STEADY
+                };
+                look_again = self.context.jobs.clock().elapsed() + rest;
             }
-            if let Some(verdict) = verdict {
-                for event in follow(&known, &verdict) {
-                    known = self.change(&known, &event).await?.job;
+            // Whether it is lost cannot be said by who cannot look.
+            let sight = sight.filter(|sight| !(refused && sight.verdict == Verdict::Lost));
+            if let Some(sight) = sight {
+                for event in follow(&known, &sight.verdict) {
+                    let at = sight.moments.when(&event);
+                    let jobs = &self.context.jobs;
+                    known = jobs.drive_at(&job.id, &event, &self.lease, at).await?.job;
                 }
                 if let Some(error) = &known.error {
                     self.log(
