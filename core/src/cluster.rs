@@ -3,8 +3,10 @@
 //! Owns the rules by which Jobs and pods become a state, for searches that this program started and for
 //! those of the ElasticBLAST command line. Asks nobody: who looks hands over what was seen.
 
+mod done;
 mod indexes;
 mod pods;
+mod report;
 mod seen;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
@@ -12,7 +14,9 @@ mod tests;
 mod verdict;
 mod view;
 
+pub use done::{BatchDone, BatchFile};
 pub use indexes::Indexes;
+pub use report::{MAX_MESSAGE, Report, Work};
 pub use seen::{
     BLAST_CONTAINER, ConditionSeen, ContainerSeen, ContainerState, EndSeen, JobSeen, PodPhase,
     PodSeen, ResultsSeen, Role,
