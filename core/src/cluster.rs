@@ -3,10 +3,12 @@
 //! Owns the rules by which Jobs and pods become a state, for searches that this program started and for
 //! those of the ElasticBLAST command line. Asks nobody: who looks hands over what was seen.
 
+mod done;
 mod follow;
 mod indexes;
 mod moments;
 mod pods;
+mod report;
 mod seen;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
@@ -14,9 +16,12 @@ mod tests;
 mod verdict;
 mod view;
 
+pub use done::{BatchDone, BatchFile};
 pub use follow::follow;
 pub use indexes::Indexes;
+pub use indexes::Indexes;
 pub use moments::Moments;
+pub use report::{MAX_MESSAGE, Report, Work};
 pub use seen::{
     BLAST_CONTAINER, ConditionSeen, ContainerSeen, ContainerState, EndSeen, JobSeen, PodPhase,
     PodSeen, ResultsSeen, Role,

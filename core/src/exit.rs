@@ -5,6 +5,10 @@
 
 use crate::error_code::ErrorCode;
 
+mod words;
+
+pub use words::{own_words, warnings};
+
 /// The runner's code for a transfer that may come to its end the next time (`EX_TEMPFAIL` of sysexits.h).
 pub const RUNNER_TRY_AGAIN: i32 = 75;
 /// The runner's code for a copy of the database that is not as it must be.
@@ -13,7 +17,7 @@ pub const RUNNER_BAD_COPY: i32 = 76;
 pub const RUNNER_CONFIGURATION: i32 = 78;
 
 /// What a shell and a container add to the number of a signal.
-const SIGNALLED: i32 = 128;
+pub const SIGNALLED: i32 = 128;
 
 /// What an exit code says, one that stands for a signal too.
 #[must_use]

@@ -20,7 +20,7 @@ pub mod scores;
 pub mod table;
 pub mod value;
 
-pub use argv::{RunPaths, RunSettings, argv, argv_with, display_command};
+pub use argv::{RunPaths, RunSettings, argv, argv_with, display_command, place};
 pub use check::Checked;
 pub use defaults::TaskDefaults;
 pub use filter::Filter;

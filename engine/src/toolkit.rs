@@ -160,23 +160,7 @@ impl Toolkit {
     /// A process to be: clean environment, no input, a process group of its own, ended with its handle.
     #[must_use]
     pub fn command(&self, tool: Tool) -> Command {
-        let mut command = Command::new(self.folder.join(tool.as_str()));
-        command
-            .env_clear()
-            .env("LANG", "C")
-            // BLAST+ would report how it is used to NCBI.
-            .env("BLAST_USAGE_REPORT", "false")
-            .stdin(Stdio::null())
-            .process_group(0)
-            .kill_on_drop(true);
-        if let Some(path) = std::env::var_os("PATH") {
-            command.env("PATH", path);
-        }
-        // Where the taxonomy files are found.
-        if let Some(path) = std::env::var_os("BLASTDB") {
-            command.env("BLASTDB", path);
-        }
-        command
+        elb_process::command(&self.folder.join(tool.as_str()))
     }
 
     /// Runs a small program to its end.

@@ -12,6 +12,18 @@ use super::{
 /// BLAST+'s archive, from which every other format can be made.
 pub const ARCHIVE: u8 = 11;
 
+/// Words of a command that is planned before it is known where it runs: each stands for a whole argument.
+pub mod place {
+    /// The batch's query file.
+    pub const QUERY: &str = "{query}";
+    /// The batch's archive.
+    pub const OUT: &str = "{out}";
+    /// The batch's table of hits.
+    pub const TABLE: &str = "{table}";
+    /// The database without extension.
+    pub const DATABASE: &str = "{db}";
+}
+
 /// What the run decides, not the person who searches.
 #[derive(Debug, Clone, Copy)]
 pub struct RunPaths<'a> {

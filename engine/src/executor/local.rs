@@ -198,7 +198,7 @@ impl Executor for LocalExecutor {
             self.prepare(job).await?;
         }
         work.clear_tries()?;
-        let template = self.argv(job, run::QUERY, run::OUT)?;
+        let template = self.argv(job, search::place::QUERY, search::place::OUT)?;
         let run = Run::start(run::Setup {
             job: job.id.clone(),
             attempt: job.attempt,

@@ -4,13 +4,9 @@ use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
 
 use elb_core::{
     error_code::ErrorCode,
-    exit::{of_code, of_signal},
-    text,
+    exit::{of_code, of_signal, own_words},
 };
 use thiserror::Error;
-
-/// How much of BLAST+'s own words is shown, in characters.
-const MAX_WORDS: usize = 1_200;
 
 /// A process that ended with an error.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -67,49 +63,6 @@ fn by_words(words: &str, code: ErrorCode) -> ErrorCode {
     }
 }
 
-/// BLAST+'s own message without its usage text and its warnings.
-fn own_words(stderr: &str) -> String {
-    let lines = stderr.lines().map(str::trim).filter(|line| {
-        let noise = line.is_empty()
-            || line.starts_with("USAGE")
-            || line.starts_with("DESCRIPTION")
-            || line.starts_with("Use '-help'")
-            || line.starts_with("Please refer to the BLAST+ user manual")
-            || line.starts_with("Warning:")
-            || line.starts_with('[')
-            || line.starts_with("====");
-        !noise && !line.starts_with("Nucleotide-") && !line.starts_with("Protein-")
-    });
-    // The last lines carry the reason; the ones before are usage.
-    let lines: Vec<&str> = lines.collect();
-    let tail = lines.len().saturating_sub(6);
-    let words = lines.get(tail..).unwrap_or_default().join(" ");
-    text::cap(&words, MAX_WORDS)
-}
-
-/// What BLAST+ warned of, without the program's name and without repetition.
-#[must_use]
-pub fn warnings(stderr: &str) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    for line in stderr.lines() {
-        let Some(warning) = line.trim().strip_prefix("Warning:") else {
-            continue;
-        };
-        let warning = warning.trim();
-        let warning = match warning
-            .strip_prefix('[')
-            .and_then(|rest| rest.split_once(']'))
-        {
-            Some((_, rest)) => rest.trim(),
-            None => warning,
-        };
-        if !warning.is_empty() && !found.iter().any(|known| known == warning) {
-            found.push(warning.to_owned());
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,18 +100,6 @@ mod tests {
         assert_eq!(
             failure.to_string(),
             "BLAST+ failed (exit code 3): BLAST engine error: Something new"
-        );
-    }
-
-    #[test]
-    fn warnings_are_told_once_and_without_the_program() {
-        let stderr = "Warning: [blastn] Examining 5 or more matches is recommended\nWarning: [blastn] Examining 5 or more matches is recommended\nWarning: [blastn] Query_1 a: Could not calculate\n";
-        assert_eq!(
-            warnings(stderr),
-            [
-                "Examining 5 or more matches is recommended",
-                "Query_1 a: Could not calculate"
-            ]
         );
     }
 }

@@ -1,8 +1,8 @@
-//! Processes of a run: ended as a group, and found again after a crash.
+//! Processes of a run that are found again after a crash.
 //!
-//! Owns how a process group is stopped (SIGTERM, two seconds, SIGKILL) and how the ones that a killed
-//! server left behind are recognised: their command line names the job's work folder, which nobody
-//! else's does. Never ends a process by its name.
+//! Owns how the ones that a killed server left behind are recognised: their command line names the job's
+//! work folder, which nobody else's does. Never ends a process by its name. How a process is started and
+//! stopped stands in `elb_process`.
 
 use std::{
     fs,
@@ -11,30 +11,14 @@ use std::{
 };
 
 use elb_core::error_code::ErrorCode;
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::executor::ExecutorError;
 
-/// How long a process may take to end by itself before it is killed.
-pub(super) const GRACE: Duration = Duration::from_secs(2);
-/// How often it is looked at meanwhile.
+/// How often a killed process is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long a killed process may take to be gone; longer means that the kernel holds it.
 const GONE_WITHIN: Duration = Duration::from_secs(10);
-
-/// Asks the group to end, then makes it.
-pub(super) async fn stop_group(leader: Pid) {
-    // An error says that the group is gone already.
-    let _ = kill_process_group(leader, Signal::TERM);
-    let deadline = Instant::now() + GRACE;
-    while Instant::now() < deadline {
-        if rustix::process::test_kill_process_group(leader).is_err() {
-            return;
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-    let _ = kill_process_group(leader, Signal::KILL);
-}
 
 /// Ends every process whose command line names `folder`, and waits until none is left.
 pub(super) async fn end_leftovers(folder: &Path) -> Result<(), ExecutorError> {

@@ -7,7 +7,6 @@
 use std::{
     fs,
     path::Path,
-    process::ExitStatus,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -16,12 +15,12 @@ use elb_core::{
     batch::Batch,
     error_code::{ErrorClass, ErrorCode},
     hits::TABULAR_FIELDS,
-    search::Program,
+    search::{Program, place},
     step::Step,
     text,
     view::LogLevel,
 };
-use rustix::process::Pid;
+use elb_process::Started;
 use tokio::{
     process::Command,
     sync::{Semaphore, watch},
@@ -30,7 +29,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    SearchedDatabase, process,
+    SearchedDatabase,
     workdir::{WorkDir, disk_error, may_pass},
 };
 use crate::{
@@ -38,20 +37,15 @@ use crate::{
     executor::{ExecutorError, Observation, RunLimits},
     joblog::JobLogs,
     lease::Member,
-    toolkit::{self, Tool, Toolkit, exit},
+    toolkit::{Tool, Toolkit, exit},
 };
-
-/// Stands for the batch's query file in the argument template.
-pub(super) const QUERY: &str = "{query}";
-/// Stands for the batch's archive in the argument template.
-pub(super) const OUT: &str = "{out}";
 
 /// How often the size of the output is looked at.
 const LOOK_AT_OUTPUT: Duration = Duration::from_millis(500);
 /// How often the time that was searched is written down: so much of it a kill may forget.
 const NOTE_TIME: Duration = Duration::from_secs(5);
 /// How much of a process's error output is kept, in bytes.
-const STDERR_CAP: u64 = 64 * 1_024;
+const STDERR_CAP: usize = 64 * 1_024;
 /// The archive within a batch's folder.
 pub(super) const ARCHIVE: &str = "archive.asn";
 /// The table of hits within a batch's folder.
@@ -346,8 +340,8 @@ async fn search_batch(
     let mut blast = setup.toolkit.command(Tool::of_program(setup.program));
     for argument in setup.template.iter().skip(1) {
         match argument.as_str() {
-            QUERY => blast.arg(setup.work.query(batch)),
-            OUT => blast.arg(&archive),
+            place::QUERY => blast.arg(setup.work.query(batch)),
+            place::OUT => blast.arg(&archive),
             plain => blast.arg(plain),
         };
     }
@@ -383,7 +377,7 @@ async fn search_batch(
 }
 
 fn note_warnings(setup: &Setup, label: &str, stderr: &str, warnings: &Mutex<Vec<String>>) {
-    for warning in exit::warnings(stderr) {
+    for warning in elb_core::exit::warnings(stderr) {
         setup.log(LogLevel::Warning, format!("{label}: {warning}"));
         let mut known = warnings.lock().unwrap_or_else(PoisonError::into_inner);
         if !known.contains(&warning) && known.len() < elb_core::job::MAX_WARNINGS {
@@ -393,10 +387,8 @@ fn note_warnings(setup: &Setup, label: &str, stderr: &str, warnings: &Mutex<Vec<
 }
 
 /// Runs a process to its end and gives its error output.
-async fn run_to_end(mut command: Command, halt: &CancellationToken) -> Result<String, BatchEnd> {
-    command.stdout(std::process::Stdio::null());
-    command.stderr(std::process::Stdio::piped());
-    let mut child = command.spawn().map_err(|error| {
+async fn run_to_end(command: Command, halt: &CancellationToken) -> Result<String, BatchEnd> {
+    let started = Started::start(command, STDERR_CAP).map_err(|error| {
         let message = format!("BLAST+ cannot be started: {error}");
         let code = match error.kind() {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied => {
@@ -409,34 +401,15 @@ async fn run_to_end(mut command: Command, halt: &CancellationToken) -> Result<St
         ExecutorError::new(code, message)
     })?;
     crash::point(Point::AfterSpawn);
-    let leader = child
-        .id()
-        .and_then(|id| Pid::from_raw(i32::try_from(id).unwrap_or(0)));
-    let stderr = child.stderr.take();
-    let reading = tokio::spawn(async move {
-        match stderr {
-            Some(stderr) => toolkit::read_capped(stderr, STDERR_CAP).await,
-            None => String::new(),
-        }
-    });
-    let status: Option<ExitStatus> = tokio::select! {
-        status = child.wait() => {
-            Some(status.map_err(|error| disk_error("BLAST+ cannot be waited for", &error))?)
-        }
-        () = halt.cancelled() => None,
-    };
-    let Some(status) = status else {
-        if let Some(leader) = leader {
-            // Waiting at the same time reaps the process, so that the group is seen to be gone.
-            let (_, _) = tokio::join!(process::stop_group(leader), child.wait());
-        }
+    let ended = started.end(halt.cancelled()).await;
+    let ended = ended.map_err(|error| disk_error("BLAST+ cannot be waited for", &error))?;
+    let Some(ended) = ended else {
         return Err(BatchEnd::Stopped);
     };
-    let stderr = reading.await.unwrap_or_default();
-    if status.success() {
-        return Ok(stderr);
+    if ended.status.success() {
+        return Ok(ended.stderr);
     }
-    let failure = exit::explain(status, &stderr);
+    let failure = exit::explain(ended.status, &ended.stderr);
     Err(BatchEnd::Failed(ExecutorError::new(
         failure.error_code(),
         failure.to_string(),
