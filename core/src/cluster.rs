@@ -19,7 +19,6 @@ mod view;
 pub use done::{BatchDone, BatchFile};
 pub use follow::follow;
 pub use indexes::Indexes;
-pub use indexes::Indexes;
 pub use moments::Moments;
 pub use report::{MAX_MESSAGE, Report, Work};
 pub use seen::{

@@ -416,17 +416,14 @@ fn the_search_s_own_error_counts_before_a_node_that_was_taken_away() {
 
 #[test]
 fn a_pod_that_is_not_started_waits_with_its_reason_and_not_for_ever() {
-    let pull = |reason: &str| {
-        let blast = container(
-            BLAST_CONTAINER,
-            false,
-            waiting(reason, "Back-off pulling image \"x\""),
-        );
+    let told = |reason: &str, message: &str| {
+        let blast = container(BLAST_CONTAINER, false, waiting(reason, message));
         Scene::of(
             vec![indexed(1, "", "")],
             vec![pod(PodPhase::Pending, vec![blast])],
         )
     };
+    let pull = |reason: &str| told(reason, "Back-off pulling image \"x\"");
     for reason in [
         "ErrImagePull",
         "ImagePullBackOff",
@@ -443,11 +440,14 @@ fn a_pod_that_is_not_started_waits_with_its_reason_and_not_for_ever() {
         let failure = pull(reason).after_s(900).failure();
         assert_eq!(failure.code, ErrorCode::BlastMissing);
     }
-    // What every pod says on its way is nothing to tell.
-    assert_eq!(
-        pull("ContainerCreating").verdict().phase(),
-        Phase::Submitted
+    // What every pod says on its way is nothing to tell, but what an event adds to it is.
+    let on_its_way = told("ContainerCreating", "");
+    assert_eq!(on_its_way.verdict().phase(), Phase::Submitted);
+    let no_volume = told(
+        "ContainerCreating",
+        "the volume blast-dbs cannot be mounted",
     );
+    assert_eq!(no_volume.verdict().phase(), Phase::WaitingForCapacity);
     let starting = container(BLAST_CONTAINER, false, waiting("PodInitializing", ""));
     let scene = Scene::of(
         vec![indexed(1, "", "")],
