@@ -229,6 +229,8 @@ async fn bookmarks_change_nothing_but_from_where_it_goes_on() {
     seen.put(RUN);
     seen.until_runs(&[RUN]).await;
     seen.watched().await;
+    // By then all that was seen before was told, its version too.
+    seen.asked(Route::Other, None, 2).await;
     let changes = seen.snapshot.revision();
     // Others' objects are what versions rise by.
     let other = event_about(&job(RUN), "event", "Other", "words");
