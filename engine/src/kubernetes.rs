@@ -7,6 +7,7 @@
 mod cancel;
 mod connect;
 mod objects;
+mod pace;
 mod place;
 mod shelf;
 mod snapshot;
@@ -14,4 +15,5 @@ mod trouble;
 mod watching;
 
 pub use objects::{Facts, JobObject, PROGRAMS, PodObject, RUN_LABEL};
+pub use pace::Pace;
 pub use snapshot::ClusterSnapshot;

@@ -31,6 +31,9 @@ mod broken_off;
 mod cancelling;
 #[path = "it/clocks.rs"]
 mod clocks;
+#[cfg(feature = "kubernetes")]
+#[path = "it/clusters.rs"]
+mod clusters;
 #[path = "it/databases.rs"]
 mod databases;
 #[path = "it/faults.rs"]

@@ -12,15 +12,10 @@ use kube::{
 };
 use tokio::time::timeout;
 
-use super::{RUN_LABEL, place::Place, trouble::Trouble};
+use super::{JobObject, PodObject, RUN_LABEL, place::Place, trouble::Trouble};
 
-/// How long one answer may take.
-const ANSWER: Duration = Duration::from_secs(30);
-/// How long pods may take to end before it is said that they do: their grace period is 30 s unless they say
-/// otherwise, and BLAST+ ends at once.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How often it is looked whether they have.
-const LOOK: Duration = Duration::from_millis(250);
+/// How many of each are counted at most: it is enough that there are any.
+const SOME: u32 = 500;
 
 /// Removes what there is of a search. `Err` says what is still there, and why.
 pub(super) async fn cancel(place: &Place, run: &str) -> Result<(), String> {
@@ -28,81 +23,128 @@ pub(super) async fn cancel(place: &Place, run: &str) -> Result<(), String> {
         let reason = place.view().reason;
         return Err(reason.unwrap_or_else(|| "its cluster was not reached yet".to_owned()));
     };
-    let jobs: Api<Job> = Api::namespaced(client.clone(), &namespace);
-    let pods: Api<Pod> = Api::namespaced(client, &namespace);
-    // Those without the label are known by their name alone.
-    let unlabelled: Vec<String> = place
-        .jobs_of(run)
-        .into_iter()
-        .filter(|(_, labelled)| !labelled)
-        .map(|(name, _)| name)
-        .collect();
-    let mut selectors: Vec<String> = unlabelled
-        .iter()
-        .map(|name| format!("job-name={name}"))
-        .collect();
-    // Foreground: a Job is there for as long as one of its pods is. A policy has to be named: without one
-    // the server leaves the pods running.
-    let how = DeleteParams::foreground();
-    if is_label_value(run) {
-        let selector = format!("{RUN_LABEL}={run}");
-        let of_run = ListParams::default().labels(&selector);
-        asked(jobs.delete_collection(&how, &of_run)).await?;
-        selectors.push(selector);
-    }
-    for name in &unlabelled {
-        remove(&jobs, name, run, &how).await?;
-    }
+    let of = OfRun {
+        jobs: Api::namespaced(client.clone(), &namespace),
+        pods: Api::namespaced(client, &namespace),
+        run,
+        selector: is_label_value(run).then(|| format!("{RUN_LABEL}={run}")),
+        // Those without the label are known by their name alone.
+        unlabelled: place
+            .jobs_of(run)
+            .into_iter()
+            .filter(|(_, labelled)| !labelled)
+            .map(|(name, _)| name)
+            .collect(),
+        patience: place.pace.long_answer,
+    };
+    of.remove().await?;
     let began = tokio::time::Instant::now();
     loop {
-        let (mut jobs_left, mut pods_left) = (0, 0);
-        for selector in &selectors {
-            let params = ListParams::default().labels(selector).limit(500);
-            jobs_left += asked(jobs.list_metadata(&params)).await?.items.len();
-            pods_left += asked(pods.list_metadata(&params)).await?.items.len();
-        }
-        for name in &unlabelled {
-            let there = asked(jobs.get_metadata_opt(name)).await?;
-            jobs_left += usize::from(there.is_some());
-        }
-        if jobs_left + pods_left == 0 {
+        let (jobs, pods) = of.left().await?;
+        if jobs + pods == 0 {
             return Ok(());
         }
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > place.pace.ending {
             return Err(format!(
-                "{jobs_left} of its Jobs and {pods_left} of its pods are still on the cluster; they were \
-                 told to end"
+                "{jobs} of its Jobs and {pods} of its pods are still on the cluster; they were told to end"
             ));
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(place.pace.look).await;
     }
 }
 
-/// Removes one Job by name, if it is still this search's: another may have taken its name.
-async fn remove(jobs: &Api<Job>, name: &str, run: &str, how: &DeleteParams) -> Result<(), String> {
-    let Some(job) = asked(jobs.get_opt(name)).await? else {
-        return Ok(());
-    };
-    if super::JobObject::of(&job).is_none_or(|job| job.run != run) {
-        return Ok(());
-    }
-    let exactly = how.clone().preconditions(Preconditions {
-        uid: job.metadata.uid,
-        resource_version: None,
-    });
-    match timeout(ANSWER, jobs.delete(name, &exactly)).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(kube::Error::Api(status))) if [404, 409].contains(&status.code) => Ok(()),
-        Ok(Err(error)) => Err(words(&error)),
-        Err(_) => Err(Trouble::silent(ANSWER).reason),
-    }
+/// What there is of a search.
+struct OfRun<'a> {
+    jobs: Api<Job>,
+    pods: Api<Pod>,
+    run: &'a str,
+    /// By the label, if it can have one.
+    selector: Option<String>,
+    /// Names of Jobs that have none.
+    unlabelled: Vec<String>,
+    /// How long one answer may take.
+    patience: Duration,
 }
 
-async fn asked<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, String> {
-    match timeout(ANSWER, call).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(words(&error)),
-        Err(_) => Err(Trouble::silent(ANSWER).reason),
+impl OfRun<'_> {
+    async fn remove(&self) -> Result<(), String> {
+        // Foreground: a Job is there for as long as one of its pods is. A policy has to be named: without one
+        // the server leaves the pods running.
+        let how = DeleteParams::foreground();
+        if let Some(selector) = &self.selector {
+            let these = ListParams::default().labels(selector);
+            self.asked(self.jobs.delete_collection(&how, &these))
+                .await?;
+        }
+        for name in &self.unlabelled {
+            let Some(job) = self.asked(self.jobs.get_opt(name)).await? else {
+                continue;
+            };
+            if !self.has(&job) {
+                continue;
+            }
+            // Another may take the name before the request is there.
+            let exactly = how.clone().preconditions(Preconditions {
+                uid: job.metadata.uid,
+                resource_version: None,
+            });
+            match timeout(self.patience, self.jobs.delete(name, &exactly)).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(kube::Error::Api(status))) if [404, 409].contains(&status.code) => {}
+                Ok(Err(error)) => return Err(words(&error)),
+                Err(_) => return Err(Trouble::silent(self.patience).reason),
+            }
+        }
+        Ok(())
+    }
+
+    /// How many Jobs and pods there are.
+    async fn left(&self) -> Result<(usize, usize), String> {
+        let (mut jobs, mut pods) = (0, 0);
+        if let Some(selector) = &self.selector {
+            let these = ListParams::default().labels(selector).limit(SOME);
+            jobs += self
+                .asked(self.jobs.list_metadata(&these))
+                .await?
+                .items
+                .len();
+            pods += self
+                .asked(self.pods.list_metadata(&these))
+                .await?
+                .items
+                .len();
+        }
+        for name in &self.unlabelled {
+            let job = self.asked(self.jobs.get_opt(name)).await?;
+            jobs += usize::from(job.is_some_and(|job| self.has(&job)));
+            let these = ListParams::default()
+                .labels(&format!("job-name={name}"))
+                .limit(SOME);
+            // The name may be another search's by now, and so may the pods. Those with the label are counted.
+            let found = self.asked(self.pods.list(&these)).await?;
+            let of_run = |pod: &&Pod| {
+                let labels = pod.metadata.labels.as_ref();
+                let labelled = labels.is_some_and(|labels| labels.contains_key(RUN_LABEL));
+                !labelled && PodObject::of(pod).is_some_and(|pod| pod.run == self.run)
+            };
+            pods += found.items.iter().filter(of_run).count();
+        }
+        Ok((jobs, pods))
+    }
+
+    fn has(&self, job: &Job) -> bool {
+        JobObject::of(job).is_some_and(|job| job.run == self.run)
+    }
+
+    async fn asked<T>(
+        &self,
+        call: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, String> {
+        match timeout(self.patience, call).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(words(&error)),
+            Err(_) => Err(Trouble::silent(self.patience).reason),
+        }
     }
 }
 
@@ -117,8 +159,13 @@ fn words(error: &kube::Error) -> String {
     }
 }
 
-/// Whether a selector may name it: letters, digits, `-`, `_` and `.`, at most 63.
+/// Whether a selector may name it: letters, digits, `-`, `_` and `.` between letters or digits, at
+/// most 63.
 fn is_label_value(text: &str) -> bool {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-    (1..=63).contains(&text.len()) && text.chars().all(plain)
+    let ends = |letter: char| letter.is_ascii_alphanumeric();
+    (1..=63).contains(&text.len())
+        && text.chars().all(plain)
+        && text.starts_with(ends)
+        && text.ends_with(ends)
 }

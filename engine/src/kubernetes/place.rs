@@ -24,6 +24,7 @@ use tokio::sync::watch;
 
 use super::{
     JobObject, PodObject,
+    pace::Pace,
     shelf::{Kept, Shelf},
     trouble::Trouble,
 };
@@ -71,7 +72,7 @@ struct Inner {
     warnings: Warnings,
     jobs_feed: Feed,
     pods_feed: Feed,
-    /// Why the cluster as a whole cannot be asked.
+    /// Why it is of no use that it answers.
     trouble: Option<Trouble>,
     health: Health,
     since: Timestamp,
@@ -110,6 +111,8 @@ pub(super) struct Place {
     pub address: ClusterAddress,
     /// Requests that were sent.
     pub requests: Arc<AtomicU64>,
+    /// How long it is waited for.
+    pub pace: Pace,
     clock: Arc<dyn Clock>,
     contents: Mutex<Contents>,
     changes: watch::Sender<u64>,
@@ -129,6 +132,7 @@ impl Place {
         address: ClusterAddress,
         clock: Arc<dyn Clock>,
         changes: watch::Sender<u64>,
+        pace: Pace,
     ) -> Self {
         let inner = Inner {
             namespace: address
@@ -149,6 +153,7 @@ impl Place {
         Self {
             address,
             requests: Arc::default(),
+            pace,
             clock,
             contents: Mutex::new(Contents(inner)),
             changes,
@@ -211,12 +216,15 @@ impl Place {
         });
     }
 
-    /// It answered something.
+    /// It has answered that it is there.
     pub fn heard(&self, version: Option<String>) {
         let now = self.clock.now();
         self.change(|contents| {
             contents.0.trouble = None;
-            contents.0.as_of = Some(now);
+            // Where changes arrive by themselves, none has until now.
+            if contents.0.judge() == Health::Live {
+                contents.0.as_of = Some(now);
+            }
             let changed = version.is_some() && contents.0.version != version;
             if changed {
                 contents.0.version = version;
@@ -225,7 +233,7 @@ impl Place {
         });
     }
 
-    /// The cluster as a whole cannot be asked.
+    /// It answers, which is of no use.
     pub fn troubled(&self, trouble: Trouble) {
         self.change(|contents| {
             contents.0.trouble = Some(trouble);
@@ -233,14 +241,31 @@ impl Place {
         });
     }
 
-    /// Everything of a kind, as of now.
-    pub fn listed<T: Kind>(&self, objects: Vec<T>, feed: Feed) {
+    /// It cannot be asked: nothing is heard of anything, until each kind is heard of again.
+    pub fn lost(&self, trouble: &Trouble) {
+        self.change(|contents| {
+            let inner = &mut contents.0;
+            inner.trouble = None;
+            for feed in [&mut inner.jobs_feed, &mut inner.pods_feed] {
+                // That nothing came within another time is no news.
+                let known = matches!(feed, Feed::Away(known) if known.health == trouble.health);
+                if !known || trouble.health != Health::Unreachable {
+                    *feed = Feed::Away(trouble.clone());
+                }
+            }
+            false
+        });
+    }
+
+    /// Everything of a kind, as of now, and how it is heard of, if that is another way than before.
+    pub fn listed<T: Kind>(&self, objects: Vec<T>, feed: Option<Feed>) {
         let now = self.clock.now();
         self.change(|contents| {
             contents.0.as_of = Some(now);
-            contents.0.trouble = None;
             let (shelf, known) = T::shelf(contents);
-            *known = feed;
+            if let Some(feed) = feed {
+                *known = feed;
+            }
             shelf.replace(objects)
         });
     }
@@ -269,6 +294,11 @@ impl Place {
             *T::shelf(contents).1 = feed;
             false
         });
+    }
+
+    /// Whether nothing can be had of a kind.
+    pub fn is_away<T: Kind>(&self) -> bool {
+        matches!(T::shelf(&mut self.lock()).1, Feed::Away(_))
     }
 
     /// What the cluster has said of its objects.

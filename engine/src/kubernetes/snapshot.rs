@@ -3,13 +3,12 @@
 //! Owns one task a namespace, which connects, hears of Jobs and pods, and looks now and then whether the
 //! cluster is there at all. Readers are answered from memory; no cluster can make them wait or fail.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use elb_core::{
     cluster::{Health, PlaceView, ResultsSeen},
     job::Found,
-    poll,
     time::Timestamp,
 };
 use k8s_openapi::api::{
@@ -17,13 +16,17 @@ use k8s_openapi::api::{
     core::v1::{Event, Namespace, Pod},
 };
 use kube::{Api, Client, api::ListParams};
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     JobObject, PodObject,
     cancel::cancel,
     connect::{Connection, connect},
+    pace::Pace,
     place::{About, Place, Warnings},
     trouble::Trouble,
     watching::{Watched, hear},
@@ -33,10 +36,6 @@ use crate::{
     clusters::{ClusterAddress, Clusters, Sight},
 };
 
-/// How long one short answer may take.
-const ANSWER: Duration = Duration::from_secs(10);
-/// How long to wait before a client is made anew that could not be made, or whose credentials were refused.
-const CONNECT_AGAIN: Duration = Duration::from_secs(10);
 /// The most events that are looked at.
 const EVENTS: u32 = 500;
 
@@ -72,9 +71,20 @@ impl ClusterSnapshot {
         clock: &Arc<dyn Clock>,
         chance: fn() -> u64,
     ) -> Arc<Self> {
+        Self::start_with(addresses, clock, chance, Pace::default())
+    }
+
+    /// The same with other waits.
+    #[must_use]
+    pub fn start_with(
+        addresses: &[ClusterAddress],
+        clock: &Arc<dyn Clock>,
+        chance: fn() -> u64,
+        pace: Pace,
+    ) -> Arc<Self> {
         let changes = watch::Sender::new(0);
         let place = |address: &ClusterAddress| {
-            let place = Place::new(address.clone(), Arc::clone(clock), changes.clone());
+            let place = Place::new(address.clone(), Arc::clone(clock), changes.clone(), pace);
             Arc::new(place)
         };
         let places: Vec<Arc<Place>> = addresses.iter().map(place).collect();
@@ -157,8 +167,8 @@ async fn keep_watching(place: &Place, chance: fn() -> u64) {
                 watch_until_broken(place, connection, chance).await;
             }
             Err(trouble) => {
-                place.troubled(trouble);
-                tokio::time::sleep(CONNECT_AGAIN).await;
+                place.lost(&trouble);
+                sleep(place.pace.connect_again).await;
             }
         }
     }
@@ -185,36 +195,36 @@ async fn beat(place: &Place, client: &Client, namespace: &str) {
         may_read_namespace: true,
         version: None,
     };
+    let pace = place.pace;
     let mut away = false;
     loop {
-        let answer = timeout(ANSWER, whole.ask()).await;
-        match answer.unwrap_or_else(|_| Err(Trouble::silent(ANSWER))) {
+        let answer = timeout(pace.answer, whole.ask()).await;
+        let mut asked = None;
+        match answer.unwrap_or_else(|_| Err(Trouble::silent(pace.answer))) {
             Ok(()) => {
                 place.heard(whole.version.clone());
                 if away {
                     return;
                 }
             }
+            // There is somebody who answers; the watches tell for themselves how they fare.
+            Err(trouble) if trouble.busy => asked = trouble.retry_after,
+            Err(trouble) if trouble.health == Health::Missing => place.troubled(trouble),
             Err(trouble) => {
-                let refused = trouble.health == Health::Unauthorised;
-                // There is somebody who answers.
-                away |= trouble.health != Health::Missing;
-                place.troubled(trouble);
-                if refused {
-                    tokio::time::sleep(CONNECT_AGAIN).await;
+                away = true;
+                place.lost(&trouble);
+                if trouble.health == Health::Unauthorised {
+                    sleep(pace.connect_again).await;
                     return;
                 }
+                asked = trouble.retry_after;
             }
         }
         if !away {
             look_at_events(place, client, namespace).await;
         }
-        let next = if away {
-            CONNECT_AGAIN
-        } else {
-            poll::CLUSTER_BEAT
-        };
-        tokio::time::sleep(next).await;
+        let next = if away { pace.connect_again } else { pace.beat };
+        sleep(next.max(asked.unwrap_or_default())).await;
     }
 }
 
@@ -229,9 +239,12 @@ struct Whole<'a> {
 impl Whole<'_> {
     async fn ask(&mut self) -> Result<(), Trouble> {
         if self.version.is_none() || !self.may_read_namespace {
-            let info = self.client.apiserver_version().await;
-            let info = info.map_err(|error| Trouble::of(&error))?;
-            self.version = Some(info.git_version);
+            match self.client.apiserver_version().await {
+                Ok(info) => self.version = Some(info.git_version),
+                // Everybody may ask for it, unless that was taken away; it is no part of what is needed.
+                Err(kube::Error::Api(status)) if status.code == 403 => {}
+                Err(error) => return Err(Trouble::of(&error)),
+            }
         }
         if !self.may_read_namespace {
             return Ok(());
@@ -264,7 +277,7 @@ async fn look_at_events(place: &Place, client: &Client, namespace: &str) {
     let events: Api<Event> = Api::namespaced(client.clone(), namespace);
     let list = async |fields: &str| {
         let params = ListParams::default().fields(fields).limit(EVENTS);
-        match timeout(ANSWER, events.list(&params)).await {
+        match timeout(place.pace.answer, events.list(&params)).await {
             Ok(Ok(list)) => list.items,
             Ok(Err(error)) => {
                 tracing::debug!(cluster = place.address.name(), %error, "its events cannot be read");

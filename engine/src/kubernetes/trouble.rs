@@ -6,7 +6,7 @@
 use std::{error::Error as StdError, time::Duration};
 
 use elb_core::{cluster::Health, text};
-use kube::{config::KubeconfigError, core::Status, runtime::watcher};
+use kube::{config::KubeconfigError, core::Status};
 
 /// The longest reason, in characters.
 const MAX_REASON: usize = 500;
@@ -20,6 +20,8 @@ pub(super) struct Trouble {
     pub reason: String,
     /// How long the server asked to be left alone.
     pub retry_after: Option<Duration>,
+    /// Whether it is there, and only asked for fewer requests.
+    pub busy: bool,
 }
 
 impl Trouble {
@@ -28,6 +30,7 @@ impl Trouble {
             health,
             reason: text::cap(reason.as_ref().trim(), MAX_REASON),
             retry_after: None,
+            busy: false,
         }
     }
 
@@ -82,6 +85,7 @@ impl Trouble {
                 format!("it answers that it cannot: {said}; it is asked again and again"),
             ),
         };
+        trouble.busy = status.code == 429;
         let details = status.details.as_ref();
         let seconds = details.map_or(0, |details| details.retry_after_seconds);
         trouble.retry_after = (seconds > 0).then(|| Duration::from_secs(seconds.into()));
@@ -126,9 +130,11 @@ impl Trouble {
     }
 }
 
-/// What is wrong with a watch.
+/// Why a watch has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum WatchEnd {
+    /// The connection was closed, as when its time is over.
+    Closed,
     /// What was heard last is too old for the server to go on from: everything is listed anew.
     TooOld,
     /// It may list but not watch, or watching is broken there.
@@ -138,29 +144,25 @@ pub(super) enum WatchEnd {
 }
 
 impl WatchEnd {
-    /// What the watcher's error means.
-    pub fn of(error: &watcher::Error) -> Self {
+    /// What it means that a watch could not be begun.
+    pub fn of_start(error: &kube::Error) -> Self {
         match error {
-            watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 410 => {
-                Self::TooOld
-            }
-            watcher::Error::WatchStartFailed(kube::Error::Api(status)) => match status.code {
+            kube::Error::Api(status) => match status.code {
                 410 => Self::TooOld,
                 // Not "unauthorised": listing was allowed a moment ago.
                 403 | 405 => Self::NoWatch(status.message.clone()),
-                _ => Self::Trouble(Trouble::of(&kube::Error::Api(status.clone()))),
+                _ => Self::Trouble(Trouble::of(error)),
             },
-            watcher::Error::InitialListFailed(error)
-            | watcher::Error::WatchStartFailed(error)
-            | watcher::Error::WatchFailed(error) => Self::Trouble(Trouble::of(error)),
-            watcher::Error::WatchError(status) if status.code == 410 => Self::TooOld,
-            watcher::Error::WatchError(status) => {
-                Self::Trouble(Trouble::of(&kube::Error::Api(status.clone())))
-            }
-            watcher::Error::NoResourceVersion => {
-                Self::NoWatch("its answers carry no version to go on from".to_owned())
-            }
+            error => Self::Trouble(Trouble::of(error)),
         }
+    }
+
+    /// What it means that the server ended a watch with these words.
+    pub fn of_status(status: Box<Status>) -> Self {
+        if status.code == 410 {
+            return Self::TooOld;
+        }
+        Self::Trouble(Trouble::of(&kube::Error::Api(status)))
     }
 }
 
@@ -201,16 +203,16 @@ mod tests {
 
     #[test]
     fn a_refused_watch_is_no_refused_cluster_and_an_old_version_no_trouble() {
-        let refused = watcher::Error::WatchStartFailed(kube::Error::Api(status(403, "no watch")));
+        let refused = kube::Error::Api(status(403, "no watch"));
         assert_eq!(
-            WatchEnd::of(&refused),
+            WatchEnd::of_start(&refused),
             WatchEnd::NoWatch("no watch".to_owned())
         );
-        let old = watcher::Error::WatchError(status(410, "too old"));
-        assert_eq!(WatchEnd::of(&old), WatchEnd::TooOld);
-        let list = watcher::Error::InitialListFailed(kube::Error::Api(status(403, "no list")));
-        assert!(
-            matches!(WatchEnd::of(&list), WatchEnd::Trouble(trouble) if trouble.health == Health::Unauthorised)
+        let old = || status(410, "too old");
+        assert_eq!(WatchEnd::of_status(old()), WatchEnd::TooOld);
+        assert_eq!(
+            WatchEnd::of_start(&kube::Error::Api(old())),
+            WatchEnd::TooOld
         );
     }
 

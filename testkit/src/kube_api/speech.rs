@@ -185,17 +185,11 @@ fn answer(shared: &Arc<Shared>, call: &Call, body: &[u8]) -> Result<Answer, Refu
         ("DELETE", Target::Object(kind, namespace, name)) => {
             delete(&mut state, call, (kind, namespace, name), body)
         }
+        ("DELETE", Target::Objects(kind, Some(namespace))) => {
+            delete_all(&mut state, call, (kind, namespace), body)
+        }
         ("GET", Target::Objects(kind, namespace)) => {
-            if let Some((name, _)) = call
-                .query
-                .iter()
-                .find(|(n, _)| !KNOWN.contains(&n.as_str()))
-            {
-                return Err(Refusal::unknown(&format!("the parameter {name}")));
-            }
-            let text = |name| call.field(name).unwrap_or_default();
-            let (labels, fields) = (text("labelSelector"), text("fieldSelector"));
-            let selector = Selector::new(kind, namespace, labels, fields)?;
+            let selector = selector(call, kind, namespace, &KNOWN)?;
             if call.route == Route::Watch {
                 watch(shared, &mut state, call, kind, selector)
             } else {
@@ -207,6 +201,22 @@ fn answer(shared: &Arc<Shared>, call: &Call, body: &[u8]) -> Result<Answer, Refu
             "the server does not allow this method on the requested resource",
         )),
     }
+}
+
+/// What a request selects, which may have these parameters.
+fn selector(
+    call: &Call,
+    kind: Kind,
+    namespace: Option<&str>,
+    known: &[&str],
+) -> Result<Selector, Refusal> {
+    let unknown = |(name, _): &&(String, String)| !known.contains(&name.as_str());
+    if let Some((name, _)) = call.query.iter().find(unknown) {
+        return Err(Refusal::unknown(&format!("the parameter {name}")));
+    }
+    let text = |name| call.field(name).unwrap_or_default();
+    let (labels, fields) = (text("labelSelector"), text("fieldSelector"));
+    Selector::new(kind, namespace, labels, fields)
 }
 
 fn list(state: &mut State, call: &Call, kind: Kind, selector: Selector) -> Result<Answer, Refusal> {
@@ -275,12 +285,8 @@ fn watch(
     Ok(Answer::Watch(Open::new(said, seconds, shared)))
 }
 
-fn delete(
-    state: &mut State,
-    call: &Call,
-    (kind, namespace, name): (Kind, &str, &str),
-    body: &[u8],
-) -> Result<Answer, Refusal> {
+/// How something is to be deleted, and the `propagationPolicy`.
+fn options(call: &Call, body: &[u8]) -> Result<(Value, Option<String>), Refusal> {
     let options: Value = if body.is_empty() {
         json!({})
     } else {
@@ -290,6 +296,44 @@ fn delete(
         .as_str()
         .or_else(|| call.field("propagationPolicy"))
         .map(str::to_owned);
+    Ok((options, propagation))
+}
+
+/// Deletes what is selected, and answers with it.
+fn delete_all(
+    state: &mut State,
+    call: &Call,
+    (kind, namespace): (Kind, &str),
+    body: &[u8],
+) -> Result<Answer, Refusal> {
+    let known = ["fieldSelector", "labelSelector", "propagationPolicy"];
+    let selector = selector(call, kind, Some(namespace), &known)?;
+    let (_, propagation) = options(call, body)?;
+    let items = state.store.list(kind, selector, None).items;
+    for item in &items {
+        let name = item["metadata"]["name"].as_str().unwrap_or_default();
+        state.deletions.push(Deletion {
+            kind,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            propagation: propagation.clone(),
+        });
+        state.store.remove(kind, namespace, name);
+    }
+    let items: Vec<&Value> = items.iter().map(|item| &**item).collect();
+    Ok(Answer::Whole(json!({
+        "kind": format!("{}List", kind.name()), "apiVersion": kind.api_version(),
+        "metadata": {"resourceVersion": state.store.version().to_string()}, "items": items,
+    })))
+}
+
+fn delete(
+    state: &mut State,
+    call: &Call,
+    (kind, namespace, name): (Kind, &str, &str),
+    body: &[u8],
+) -> Result<Answer, Refusal> {
+    let (options, propagation) = options(call, body)?;
     let object = state
         .store
         .get(kind, namespace, name)

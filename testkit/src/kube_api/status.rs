@@ -99,6 +99,8 @@ pub struct Fault {
     route: Route,
     kind: Option<Kind>,
     refusal: Refusal,
+    /// How many requests are let through before.
+    before: usize,
     /// `None`: until the faults are cleared.
     left: Option<usize>,
 }
@@ -112,8 +114,16 @@ impl Fault {
             route,
             kind: kind.into(),
             refusal: Refusal::new(status, usual(status).1),
+            before: 0,
             left: None,
         }
+    }
+
+    /// Not the first so many requests.
+    #[must_use]
+    pub const fn after(mut self, count: usize) -> Self {
+        self.before = count;
+        self
     }
 
     /// Only so many requests.
@@ -144,6 +154,10 @@ pub(super) fn scripted(faults: &mut Vec<Fault>, call: &Call) -> Option<Refusal> 
     let fault = faults.iter_mut().find(|fault| {
         fault.route.covers(call.route) && fault.kind.is_none_or(|kind| call.kind == Some(kind))
     })?;
+    if fault.before > 0 {
+        fault.before -= 1;
+        return None;
+    }
     fault.left = fault.left.map(|left| left - 1);
     Some(fault.refusal.clone())
 }

@@ -172,6 +172,24 @@ async fn a_deleted_job_is_gone_and_it_is_noted_how() {
 }
 
 #[tokio::test]
+async fn what_is_selected_is_deleted_at_once_and_nothing_else() {
+    let api = KubeApi::start().await;
+    for (name, run) in [("a", "one"), ("b", "one"), ("c", "two")] {
+        api.put(Kind::Job, objects::blast_job(run, name));
+    }
+    let mut line = Line::to(&api).await;
+    let target = format!("{JOBS}?labelSelector=elb-job-id%3Done");
+    let foreground = r#"{"propagationPolicy":"Foreground"}"#;
+    let answer = line.ask_with("DELETE", &target, "", foreground).await;
+    assert_eq!((answer.status, answer.names().as_str()), (200, "a b"));
+    let deletions = api.deletions();
+    assert_eq!(deletions.len(), 2);
+    let foreground = |one: &Deletion| one.propagation.as_deref() == Some("Foreground");
+    assert!(deletions.iter().all(foreground));
+    assert_eq!(line.ask(JOBS).await.names(), "c");
+}
+
+#[tokio::test]
 async fn the_kubeconfig_leads_here() {
     let api = KubeApi::start().await;
     let folder = tempfile::tempdir().unwrap();

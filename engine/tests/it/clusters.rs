@@ -1,0 +1,14 @@
+//! Clusters that fail in every way that a stand-in for their API server knows, and what is seen of them.
+
+#[path = "clusters/cancelling.rs"]
+mod cancelling;
+#[path = "clusters/cost.rs"]
+mod cost;
+#[path = "clusters/following.rs"]
+mod following;
+#[path = "clusters/outages.rs"]
+mod outages;
+#[path = "clusters/refusals.rs"]
+mod refusals;
+#[path = "clusters/seen.rs"]
+mod seen;
