@@ -6,7 +6,7 @@ use elb_core::{cluster::Health, phase::Phase};
 use elb_engine::{clusters::Clusters, kubernetes::Pace};
 use elb_testkit::kube_api::{
     Fault, Kind, KubeApi, Route,
-    objects::{event_about, in_phase, with_counts},
+    objects::{in_namespace, in_phase, with_counts},
 };
 
 use super::seen::{PACE, RUN, Seen, job, pod};
@@ -233,8 +233,8 @@ async fn bookmarks_change_nothing_but_from_where_it_goes_on() {
     seen.asked(Route::Other, None, 2).await;
     let changes = seen.snapshot.revision();
     // Others' objects are what versions rise by.
-    let other = event_about(&job(RUN), "event", "Other", "words");
-    let version = seen.api.put(Kind::Event, other).to_string();
+    let other = in_namespace(job("theirs"), "elsewhere");
+    let version = seen.api.put(Kind::Job, other).to_string();
     seen.api.take_requests();
     seen.api.bookmark();
     seen.api.end_watches();
