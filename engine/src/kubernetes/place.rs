@@ -266,7 +266,9 @@ impl Place {
             if let Some(feed) = feed {
                 *known = feed;
             }
-            shelf.replace(objects)
+            // Where it is asked for, that it was is worth showing: how old it is counts then.
+            let asked_for = matches!(known, Feed::Listed(_));
+            shelf.replace(objects) || asked_for
         });
     }
 

@@ -154,7 +154,7 @@ impl JobService {
     /// # Errors
     /// [`ServiceError::NoSuchJob`], or the object store's.
     pub async fn query_file(&self, caller: &Caller, id: &str) -> Result<Download, ServiceError> {
-        self.detail(caller, id)?;
+        require_query(&*self.detail(caller, id)?)?;
         let (size, pieces) = self.inner.objects.get(id, Kind::Query, 1).await?;
         Ok(Download {
             file_name: format!("{id}-query.fasta"),
@@ -174,7 +174,7 @@ impl JobService {
         id: &str,
         limit: u64,
     ) -> Result<String, ServiceError> {
-        self.detail(caller, id)?;
+        require_query(&*self.detail(caller, id)?)?;
         let head = self.inner.objects.head(id, Kind::Query, 1, limit).await?;
         Ok(String::from_utf8_lossy(&head).into_owned())
     }
@@ -241,6 +241,16 @@ impl JobService {
             "the database {name} {why}, so BLAST+ cannot write this format; the hits on this page, the CSV of hits, the aligned sequences and the archive remain"
         )))
     }
+}
+
+/// The query of a job that another system ran is not here.
+fn require_query(detail: &JobDetail) -> Result<(), ServiceError> {
+    if detail.imported.is_none() {
+        return Ok(());
+    }
+    Err(ServiceError::NoResults(
+        "the query of this search is not kept here: another system ran it".to_owned(),
+    ))
 }
 
 /// Results can be read only of a job that has completed.

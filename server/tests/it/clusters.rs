@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
 use axum::http::StatusCode;
 use elb_core::{
-    cluster::{Batches, Health, PlaceView, PodView, RunView},
+    cluster::{Batches, Health, PlaceView, PodView, ResultsSeen, RunView},
+    job::Found,
     phase::Phase,
     time::Timestamp,
 };
@@ -12,7 +14,7 @@ use elb_engine::{
     JobService,
     audit_log::AuditTrail,
     clock::SystemClock,
-    clusters::Clusters,
+    clusters::{Clusters, Sight},
     executor::{LocalFolders, RunLimits, local::LocalExecutor},
     joblog::JobLogs,
     jobs::Jobs,
@@ -52,6 +54,7 @@ impl Told {
     }
 }
 
+#[async_trait]
 impl Clusters for Told {
     fn places(&self) -> Vec<PlaceView> {
         self.places.lock().unwrap().clone()
@@ -59,6 +62,14 @@ impl Clusters for Told {
 
     fn revision(&self) -> watch::Receiver<u64> {
         self.revision.subscribe()
+    }
+
+    fn see(&self, _: &Found, _: &str, _: Timestamp, _: &ResultsSeen) -> Option<Sight> {
+        None
+    }
+
+    async fn cancel(&self, _: &Found, _: &str) -> Result<(), String> {
+        Err("nothing can be changed on it".to_owned())
     }
 }
 
@@ -96,6 +107,7 @@ async fn server(clusters: &Arc<Told>) -> Server {
         jobs: Arc::new(jobs.unwrap()),
         executor: Arc::new(executor),
         clusters: Some(Arc::clone(clusters) as Arc<dyn Clusters>),
+        results_places: None,
         admission: Admission::new(1),
         objects,
         logs,
@@ -268,4 +280,23 @@ async fn the_page_shows_each_cluster_and_its_mark_changes_with_what_is_seen() {
     told.revision.send_replace(1);
     told.change(|places| places[0].since = Timestamp(SEEN.0 + 1));
     assert_ne!(server.get("/api/ui/clusters?now=").await.json(), next);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_of_others_has_a_page_that_says_where_it_was_found_and_promises_nothing() {
+    let told = Told::new(vec![place("lab", Health::Live, vec![search("job-1")])]);
+    let server = server(&told).await;
+    let mut changes = server.state.service.subscribe();
+    let caller = server.state.caller();
+    while server.state.service.detail(&caller, "job-1").is_err() {
+        changes.recv().await.ok();
+    }
+    let page = server.get("/jobs/job-1").await;
+    assert_eq!(page.status, StatusCode::OK);
+    let text = page.text();
+    assert!(text.contains("Found on") && text.contains("started there by somebody else"));
+    assert!(!text.contains("/api/blast/jobs/job-1/query"));
+    let query = server.get("/api/blast/jobs/job-1/query").await;
+    assert!(query.status.is_client_error(), "{}", query.status);
+    assert!(query.text().contains("is not kept here"));
 }

@@ -15,10 +15,29 @@ use elb_core::{
 };
 
 use super::{Driver, Halt};
+use crate::clusters::Sight;
 
 /// The shortest time between two looks: a cluster under load tells of many changes a second, and a reader
 /// sees no difference.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// What became of the last look at the place of the results.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Looked {
+    NotYet,
+    Well,
+    Refused,
+}
+
+impl Looked {
+    /// How long to wait before the next one.
+    const fn rest(self) -> Duration {
+        match self {
+            Self::NotYet | Self::Well => poll::JOB_STEADY,
+            Self::Refused => poll::CLUSTER_IDLE,
+        }
+    }
+}
 
 impl Driver<'_> {
     pub(super) async fn follow(&self, job: &Job, place: &Found) -> Result<(), Halt> {
@@ -35,48 +54,34 @@ impl Driver<'_> {
         let mut changes = clusters.revision();
         let mut known = job.clone();
         let mut results = ResultsSeen::default();
-        let (mut refused, mut look_again) = (false, Duration::ZERO);
+        let (mut looked, mut look_again) = (Looked::NotYet, Duration::ZERO);
         loop {
             changes.mark_unchanged();
-            let mut sight = clusters.see(place, run, known.created_at, &results);
-            let asks_for_results = sight.as_ref().is_some_and(|sight| {
-                matches!(sight.verdict, Verdict::ResultsPending(_) | Verdict::Lost)
-            });
-            // Only now: while it runs, what lies there says nothing that the cluster does not say.
-            if asks_for_results && self.context.jobs.clock().elapsed() >= look_again {
-                match self.look_at_results(&known, run).await {
-                    Ok(seen) => {
-                        results = seen;
-                        refused = false;
-                        sight = clusters.see(place, run, known.created_at, &results);
-                    }
-                    Err(text) => {
-                        known = self.warned(&known, text).await?;
-                        refused = true;
-                    }
+            let sight = clusters.see(place, run, known.created_at, &results);
+            if let Some(sight) = &sight {
+                let lost = sight.verdict == Verdict::Lost;
+                // Whether it is lost is said by who has looked.
+                if !lost || looked == Looked::Well {
+                    known = self.tell(&known, sight).await?;
                 }
-                // Changes come more often than it would be looked for.
-                let rest = if refused {
-                    poll::CLUSTER_IDLE
-                } else {
-                    poll::JOB_STEADY
-                };
-                look_again = self.context.jobs.clock().elapsed() + rest;
-            }
-            // Whether it is lost cannot be said by who cannot look.
-            let sight = sight.filter(|sight| !(refused && sight.verdict == Verdict::Lost));
-            if let Some(sight) = sight {
-                for event in follow(&known, &sight.verdict) {
-                    let at = sight.moments.when(&event);
-                    let jobs = &self.context.jobs;
-                    known = jobs.drive_at(&job.id, &event, &self.lease, at).await?.job;
-                }
-                if let Some(error) = &known.error {
-                    self.log(
-                        &known,
-                        LogLevel::Error,
-                        format!("failed: {}", error.message),
-                    );
+                let asks = lost || matches!(sight.verdict, Verdict::ResultsPending(_));
+                // Only now: while it runs, what lies there says nothing that the cluster does not say.
+                if asks && known.phase.is_active() && self.elapsed() >= look_again {
+                    looked = match self.look_at_results(&known, run).await {
+                        Ok(seen) => {
+                            results = seen;
+                            Looked::Well
+                        }
+                        Err(text) => {
+                            known = self.warned(&known, text).await?;
+                            Looked::Refused
+                        }
+                    };
+                    // Changes come more often than it would be looked for.
+                    look_again = self.elapsed() + looked.rest();
+                    if looked == Looked::Well {
+                        continue;
+                    }
                 }
             }
             if !known.phase.is_active() {
@@ -90,6 +95,28 @@ impl Driver<'_> {
                 () = tokio::time::sleep(poll::JOB_STEADY) => {}
             }
         }
+    }
+
+    /// Brings the row to what was seen, with the times that the objects bear.
+    async fn tell(&self, job: &Job, sight: &Sight) -> Result<Job, Halt> {
+        let mut known = job.clone();
+        for event in follow(job, &sight.verdict) {
+            let at = sight.moments.when(&event);
+            let jobs = &self.context.jobs;
+            known = jobs.drive_at(&job.id, &event, &self.lease, at).await?.job;
+        }
+        if let Some(error) = &known.error {
+            self.log(
+                &known,
+                LogLevel::Error,
+                format!("failed: {}", error.message),
+            );
+        }
+        Ok(known)
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.context.jobs.clock().elapsed()
     }
 
     /// What lies where its results are put; nothing is known of it without an access to look.
