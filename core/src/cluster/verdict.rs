@@ -39,6 +39,9 @@ pub struct RunSeen<'a> {
     pub now: Timestamp,
     /// Whether machines are being added to the cluster.
     pub scaling: bool,
+    /// Whether this program has started it. How long it may wait is then for this program to say; one of
+    /// others waits until they end it, and its row must not have an end before it has.
+    pub ours: bool,
 }
 
 /// Batches of a search.
@@ -230,7 +233,7 @@ impl RunSeen<'_> {
         } else {
             CANNOT_START_LIMIT_MS
         };
-        if waited < limit || (held_up.for_room && self.scaling) {
+        if !self.ours || waited < limit || (held_up.for_room && self.scaling) {
             return Verdict::HeldUp {
                 reason: held_up.reason,
                 since: held_up.since,

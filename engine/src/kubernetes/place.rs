@@ -509,6 +509,8 @@ impl Told {
             since,
             now,
             scaling,
+            // This program watches; it starts none yet.
+            ours: false,
         }
     }
 }
