@@ -1,0 +1,77 @@
+// Clusters: the page follows what is there, and searches of others are in the list.
+import { alive, expectNoSidewaysScroll } from "../support/actions.ts";
+import { expectAccessible } from "../support/accessibility.ts";
+import { expect, test as base } from "../support/fixtures.ts";
+import { Kubernetes, search } from "../support/kubernetes.ts";
+import { Server } from "../support/server.ts";
+
+const test = base.extend<{ cluster: Kubernetes; watching: Server }>({
+  cluster: async ({}, use) => {
+    const cluster = await Kubernetes.start();
+    await use(cluster);
+    await cluster.dispose();
+  },
+  /** A server that watches the cluster, and one that is not there. */
+  watching: async ({ cluster }, use) => {
+    const settings = { ELB_KUBECONFIG: cluster.kubeconfig, ELB_CLUSTERS: "lab,elsewhere" };
+    const server = await Server.start(settings);
+    await use(server);
+    await server.dispose();
+  },
+});
+
+function put(cluster: Kubernetes, run: string, state: Parameters<typeof search>[1]): void {
+  const { jobs, pods } = search(run, state);
+  cluster.put("jobs", jobs);
+  cluster.put("pods", pods);
+}
+
+test("a search of somebody else shows by itself, on the page of clusters and in the list", async ({ page, cluster, watching }) => {
+  await page.goto(`${watching.url}/jobs`);
+  await alive(page);
+  put(cluster, "job-of-others", "searching");
+  const row = page.locator("tr", { hasText: "blastn against nt" });
+  await expect(row).toContainText("query not kept here");
+  await row.getByRole("link", { name: "blastn against nt" }).click();
+  await expect(page.locator("dl.facts")).toContainText("cluster lab, namespace default");
+
+  await page.getByRole("link", { name: "Clusters" }).click();
+  const place = page.locator("#clusters section", { hasText: "lab" });
+  await expect(place).toContainText("Live");
+  await expect(page.locator("#clusters section", { hasText: "elsewhere" })).toContainText("Not found");
+  const pods = place.locator("details").first();
+  await pods.locator("summary").click();
+  await expect(pods).toContainText("searching");
+  put(cluster, "job-of-others", "failed");
+  await expect(place).toContainText("ran out of memory", { timeout: 20_000 });
+  // What the reader has opened stays open.
+  await expect(place.locator("details").first()).toHaveAttribute("open", "");
+});
+
+test("a cluster that goes away keeps what was seen last, and says how old it is", async ({ page, cluster, watching }) => {
+  put(cluster, "job-kept", "waiting");
+  await page.goto(`${watching.url}/clusters`);
+  const place = page.locator("#clusters section", { hasText: "lab" });
+  await expect(async () => {
+    await page.reload();
+    await expect(place).toContainText("3 Insufficient memory", { timeout: 500 });
+  }).toPass({ timeout: 20_000 });
+  await cluster.stop();
+  await expect(place).toContainText("Frozen", { timeout: 40_000 });
+  await expect(place).toContainText("Does not answer");
+  await expect(place).toContainText("3 Insufficient memory");
+  const list = await page.request.get(`${watching.url}/api/blast/jobs`);
+  expect(list.status()).toBe(200);
+});
+
+test("the page is accessible and fits its window, in both themes", async ({ page, cluster, watching }) => {
+  for (const [run, state] of [["job-a", "waiting"], ["job-b", "searching"], ["job-c", "failed"]] as const) put(cluster, run, state);
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme });
+    await page.goto(`${watching.url}/clusters`);
+    await expect(page.locator("#clusters")).toContainText("job-c");
+    for (const summary of await page.locator("#clusters details summary").all()) await summary.click();
+    await expectNoSidewaysScroll(page);
+    await expectAccessible(page);
+  }
+});
