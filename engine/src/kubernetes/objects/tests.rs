@@ -214,6 +214,7 @@ fn recorded_objects_have_the_state_that_they_had() {
         since: begin(),
         now: begin().plus_ms(5_000),
         scaling: false,
+        ours: false,
     });
     assert!(matches!(told, Verdict::HeldUp { .. }), "{told:?}");
 }
