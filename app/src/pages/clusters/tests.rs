@@ -111,6 +111,10 @@ fn what_was_seen_last_stays_with_its_age() {
     let live = html(place(Health::Live, seen, vec![run("a", Phase::Running)]));
     let words = text(&live);
     assert!(!live.contains("rozen") && !words.contains("as last seen"));
+    // Of one whose changes arrive by themselves there is no age; of one that is asked for them there is.
+    assert!(!words.contains(" ago"), "{words}");
+    let listed = html(place(Health::Listed, seen, vec![run("a", Phase::Running)]));
+    let words = text(&listed);
     assert!(words.contains("As of ") && words.contains("1\u{a0}m 15\u{a0}s ago"));
 }
 
