@@ -48,6 +48,8 @@ struct Form {
     /// What was checked last: the query and what it was taken for.
     checked: RefCell<(String, Option<Molecule>)>,
     pause: RefCell<Option<Timeout>>,
+    /// Whether something was typed since the draft was kept.
+    unkept: Cell<bool>,
     sending: Cell<bool>,
 }
 
@@ -65,6 +67,7 @@ pub fn start() {
         query: QueryCheck::default(),
         checked: RefCell::default(),
         pause: RefCell::default(),
+        unkept: Cell::new(false),
         sending: Cell::new(false),
     });
     if form.element.has_attribute("data-pristine") {
@@ -91,15 +94,20 @@ pub fn start() {
     });
     take_drops(&form);
     if let Some(button) = by_id::<Element>("discard-draft") {
-        on(&button, "click", |_: Event| {
-            forget_draft();
+        let this = Rc::clone(&form);
+        on(&button, "click", move |_: Event| {
+            forget_draft(&this);
             let _ = window().location().assign("/search");
         });
     }
+    // Who leaves in the pause after typing would lose what was typed last.
+    let this = Rc::clone(&form);
+    on(&window(), "pagehide", move |_: Event| keep_draft(&this));
     update(&form);
 }
 
 fn later(form: &Rc<Form>) {
+    form.unkept.set(true);
     let this = Rc::clone(form);
     form.pause.replace(Some(Timeout::new(TYPING_MS, move || {
         update(&this);
@@ -330,7 +338,7 @@ fn submit(form: &Rc<Form>) {
         busy(false);
         match answer {
             Answer::Done(location) => {
-                forget_draft();
+                forget_draft(&this);
                 let _ = window().location().assign(&location);
             }
             Answer::Refused(message, problems) => show_problems(&message, &problems),
@@ -404,7 +412,11 @@ fn take_drops(form: &Rc<Form>) {
     });
 }
 
+/// Keeps what is in the form, if it is another than what is kept.
 fn keep_draft(form: &Form) {
+    if !form.unkept.replace(false) {
+        return;
+    }
     let mut pairs = fields::read(&form.element);
     pairs.retain(|(name, _)| !NOT_KEPT.contains(&name.as_str()));
     let long = fields::value(&pairs, "query").len() > DRAFT_QUERY;
@@ -427,7 +439,9 @@ fn keep_draft(form: &Form) {
     );
 }
 
-fn forget_draft() {
+/// Forgets the draft, and what was typed since: it must not come back as the page goes.
+fn forget_draft(form: &Form) {
+    form.unkept.set(false);
     if let Some(storage) = storage() {
         // A draft that stays is offered once more, which harms nobody.
         let _ = storage.remove_item(DRAFT);
