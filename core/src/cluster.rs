@@ -7,6 +7,7 @@ mod done;
 mod follow;
 mod indexes;
 mod moments;
+mod own;
 mod pods;
 mod report;
 mod seen;
@@ -20,6 +21,7 @@ pub use done::{BatchDone, BatchFile};
 pub use follow::follow;
 pub use indexes::Indexes;
 pub use moments::Moments;
+pub use own::{job_of, run_of};
 pub use report::{MAX_MESSAGE, Report, Work};
 pub use seen::{
     BLAST_CONTAINER, ConditionSeen, ContainerSeen, ContainerState, EndSeen, JobSeen, PodPhase,

@@ -9,7 +9,7 @@ use crate::{molecule::Molecule, search::DatabaseTraits, time::Timestamp};
 
 mod remote;
 
-pub use remote::{Readiness, RemoteDatabase, RemoteList};
+pub use remote::{LISTED_VERSION, Readiness, RemoteDatabase, RemoteList, listing_of};
 
 /// The longest name of an own database, in characters.
 pub const MAX_NAME: usize = 64;
@@ -36,6 +36,11 @@ pub enum Origin {
     Uploaded {
         /// When.
         at: Timestamp,
+    },
+    /// In an object store, from which the pods of a search bring it to their nodes.
+    Store {
+        /// Its folder there.
+        url: String,
     },
 }
 

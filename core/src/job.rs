@@ -159,7 +159,7 @@ pub struct Imported {
     pub found: Option<Found>,
 }
 
-/// A namespace of a cluster that a job was found in.
+/// A namespace of a cluster: where a job was found, or where this program has it run.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Found {
     /// The cluster, by its name in the settings.
@@ -241,6 +241,9 @@ pub struct Job {
     /// Identifier of the run with the executor, stored before the job is called submitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<String>,
+    /// Where this attempt runs, if that is a cluster. Stored before anything is made there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Found>,
     /// Version of BLAST+ that ran it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blast_version: Option<String>,
@@ -293,6 +296,7 @@ impl Job {
             hindrance: None,
             deletion: None,
             run_id: None,
+            place: None,
             blast_version: None,
             digest: String::new(),
             imported: None,

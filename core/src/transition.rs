@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::{
     error_code::{ErrorCode, JobError},
     job::{
-        Attempt, Deadline, Deletion, Intent, Job, MAX_AUTOMATIC_RETRIES, MAX_NOTE,
+        Attempt, Deadline, Deletion, Found, Intent, Job, MAX_AUTOMATIC_RETRIES, MAX_NOTE,
         MAX_PAST_ATTEMPTS, MAX_WARNINGS, Outcome, Progress,
     },
     phase::Phase,
@@ -55,6 +55,9 @@ pub enum Event {
         command: Vec<String>,
         /// Identifier of the run, stored before the run exists.
         run_id: String,
+        /// Where it will run, if that is a cluster.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<Found>,
         /// Version of BLAST+.
         blast_version: String,
         /// The batches of the plan, none done (or those that an earlier attempt has done).
@@ -152,12 +155,14 @@ impl Job {
             Event::Planned {
                 command,
                 run_id,
+                place,
                 blast_version,
                 progress,
             } => {
                 next.require_active("plan a run")?;
                 next.command.clone_from(command);
                 next.run_id = Some(run_id.clone());
+                next.place.clone_from(place);
                 next.blast_version = Some(blast_version.clone());
                 next.progress = *progress;
             }
@@ -470,6 +475,7 @@ impl Job {
         self.completed_at = None;
         self.outcome = None;
         self.run_id = None;
+        self.place = None;
         self.warnings.clear();
         self.not_before = None;
         self.automatic_retries = 0;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error_code::{ErrorClass, JobError},
-    job::{Attempt, DatabaseFacts, Imported, Job, Outcome, Progress, QueryFacts},
+    job::{Attempt, DatabaseFacts, Found, Imported, Job, Outcome, Progress, QueryFacts},
     phase::{Phase, Status},
     search::{Program, SearchSpec},
     step::{Step, StepRecord},
@@ -179,6 +179,9 @@ pub struct JobDetail {
     pub outcome: Option<Outcome>,
     /// The exact command, as one batch runs it; before the run as it will.
     pub command: Vec<String>,
+    /// The cluster that this attempt runs on, if it does not run where this server is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Found>,
     /// Version of BLAST+ that ran it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blast_version: Option<String>,
@@ -244,6 +247,7 @@ impl JobDetail {
             warnings: job.warnings.clone(),
             outcome: job.outcome,
             command: job.command.clone(),
+            place: job.place.clone(),
             blast_version: job.blast_version.clone(),
             imported: job.imported.clone(),
             can_cancel: job.can_cancel(),

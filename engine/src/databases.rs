@@ -21,11 +21,13 @@ use crate::{
 };
 
 pub mod blob;
+mod elsewhere;
 mod examples;
 mod make;
 mod scan;
 
 use blob::BlobDatabases;
+use elsewhere::Elsewhere;
 pub use make::UploadRequest;
 
 /// How often the folders' files are looked at.
@@ -85,6 +87,8 @@ pub struct Catalogue {
     scanning: Mutex<u64>,
     /// Those in an object store, which are shown and cannot be searched here.
     blob: OnceLock<BlobDatabases>,
+    /// Present if searches run elsewhere: then those in the object store are searched, and no others.
+    elsewhere: OnceLock<Elsewhere>,
 }
 
 impl Catalogue {
@@ -109,6 +113,7 @@ impl Catalogue {
             changes: watch::channel(0).0,
             scanning: Mutex::new(0),
             blob: OnceLock::new(),
+            elsewhere: OnceLock::new(),
         });
         catalogue.refresh().await;
         Ok(catalogue)
@@ -117,7 +122,7 @@ impl Catalogue {
     /// Makes the examples if they are missing, and looks at the folders for as long as the catalogue
     /// is used.
     pub fn keep_up(self: &Arc<Self>) {
-        if self.config.examples {
+        if self.config.examples && self.elsewhere.get().is_none() {
             let this = Arc::clone(self);
             tokio::spawn(async move { examples::make_missing(&this).await });
         }
@@ -144,6 +149,9 @@ impl Catalogue {
 
     /// Looks at the folders, and reads them anew if any database file has changed.
     pub async fn refresh(&self) {
+        if let (Some(elsewhere), Some(blob)) = (self.elsewhere.get(), self.blob.get()) {
+            return self.look_elsewhere(elsewhere, blob).await;
+        }
         let mut known = self.scanning.lock().await;
         let folders = self.folders();
         let stamp = scan::stamp(&folders);
@@ -245,6 +253,9 @@ impl Catalogue {
     /// The fingerprint of a database's files as they are on disk at this moment.
     #[must_use]
     pub fn version_now(&self, name: &str) -> Option<String> {
+        if self.elsewhere.get().is_some() {
+            return self.get(name).map(|database| database.version);
+        }
         let path = self.path_of(name)?;
         scan::fingerprint(&path)
     }
@@ -300,6 +311,7 @@ impl Catalogue {
     /// # Errors
     /// If there is no such database or it cannot be read.
     pub async fn example_query(&self, name: &str) -> Result<String, DatabaseError> {
+        self.require_files(name)?;
         let path = self
             .path_of(name)
             .ok_or_else(|| DatabaseError::Missing(name.to_owned()))?;
@@ -317,6 +329,7 @@ impl Catalogue {
         let path = self
             .path_of(name)
             .ok_or_else(|| DatabaseError::Missing(name.to_owned()))?;
+        self.require_files(name)?;
         if !database.has_ids {
             let message = format!(
                 "{name} was made without identifiers, so single sequences cannot be read from it; take the aligned sequences instead"

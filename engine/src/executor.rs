@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use elb_core::{
     error_code::ErrorCode,
-    job::{Job, Outcome, Progress},
+    job::{Found, Job, Outcome, Progress},
 };
 use thiserror::Error;
 
@@ -44,6 +44,19 @@ pub enum Readiness {
     Unneeded(String),
     /// It cannot go on yet, for this reason.
     Waiting(String),
+    /// There is no room for it yet, for this reason.
+    NoRoom(String),
+}
+
+/// Whether a run may be handed over now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Door {
+    /// It may.
+    Open,
+    /// Somebody outside of this program hands one over; who, in words.
+    Held(String),
+    /// There is no room for it, for this reason.
+    NoRoom(String),
 }
 
 /// A run as it was written down.
@@ -51,6 +64,8 @@ pub enum Readiness {
 pub struct Plan {
     /// The argument vector, with the placeholders of one batch.
     pub command: Vec<String>,
+    /// Where it will run, if that is a cluster.
+    pub place: Option<Found>,
     /// Version of BLAST+.
     pub blast_version: String,
     /// Batches; those that an earlier attempt has done count as done.
@@ -62,6 +77,10 @@ pub struct Plan {
 pub enum Observation {
     /// Accepted; no process has started yet.
     Accepted,
+    /// Accepted; something stands against its going on, in words.
+    HeldUp(String),
+    /// It cannot be seen now, for this reason; what was seen last stays.
+    Unseen(String),
     /// Processes are searching.
     Running {
         /// How far they are.
@@ -103,13 +122,19 @@ pub trait Executor: Send + Sync {
     async fn plan(&self, job: &Job) -> Result<Plan, ExecutorError>;
     /// Brings the database to where the search runs.
     async fn stage(&self, job: &Job) -> Result<Readiness, ExecutorError>;
-    /// Starts the run unless it is running; batches that are done are not run again.
-    async fn submit(&self, job: &Job) -> Result<(), ExecutorError>;
+    /// Starts the run unless it is running; batches that are done are not run again. Unless the answer is
+    /// [`Door::Open`] nothing is known to run, and it is asked again.
+    async fn submit(&self, job: &Job) -> Result<Door, ExecutorError>;
     /// The state of the run. Returns at once the first time, then when something has changed since
     /// `seen` (the count of changes that the last call returned).
     async fn observe(&self, job: &Job, seen: u64) -> (u64, Observation);
     /// Merges, formats and indexes the results; they are readable when it returns.
     async fn export(&self, job: &Job) -> Result<Outcome, ExecutorError>;
+    /// Whether the run may be handed over now, as far as others than this program's own slot are concerned.
+    /// Whoever is let in must [`Self::submit`] or come back.
+    async fn knock(&self, _job: &Job) -> Result<Door, ExecutorError> {
+        Ok(Door::Open)
+    }
     /// The slot that a submission of this job must hold, if submissions to its place go one at a time.
     fn submit_slot(&self, _job: &Job) -> Option<String> {
         None

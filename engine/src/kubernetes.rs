@@ -1,11 +1,12 @@
 //! Kubernetes clusters: what runs there, as this program sees it.
 //!
 //! Owns the watches, the objects' reduction to what a state depends on, and what is told of a cluster that
-//! cannot be seen. What objects mean is decided by [`elb_core::cluster`]. Nothing on a cluster is changed unless
-//! a person asks for the end of a search.
+//! cannot be seen, and the executor that has searches run there. What objects mean is decided by
+//! [`elb_core::cluster`]. Objects of others are not touched unless a person asks for the end of their search.
 
 mod cancel;
 mod connect;
+pub mod executor;
 mod objects;
 mod pace;
 mod place;

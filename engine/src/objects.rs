@@ -25,11 +25,13 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 pub mod blobs;
 mod copies;
 mod remote;
+mod run;
 
 use crate::breaker::Breaker;
 use copies::Copies;
 pub use copies::ObjectFile;
 use remote::Remote;
+pub use run::RunObjects;
 
 /// How much of a local file is read before it is handed on, in bytes.
 const CHUNK: usize = 1 << 20;

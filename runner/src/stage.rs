@@ -6,8 +6,12 @@
 
 use std::{fs, io::ErrorKind};
 
-use elb_core::text;
+use elb_core::{
+    database::{LISTED_VERSION, listing_of},
+    text,
+};
 use object_store::ObjectMeta;
+use sha2::{Digest, Sha256};
 
 use crate::{
     copy::{Copy, FileMark, Marker},
@@ -50,6 +54,7 @@ pub async fn stage(settings: &StageSettings) -> Result<Done, Failure> {
     let _lock = lock::held(database).await?;
     let objects = listing(&source).await?;
     let wanted = wanted(database, &objects)?;
+    is_version(database, &objects)?;
     let copy = Copy::of(database);
     let place = copy.folder().display();
     let unreadable = |error| Failure::disk(&format!("{place} cannot be read"), &error);
@@ -144,6 +149,26 @@ fn wanted(database: &Database, objects: &[ObjectMeta]) -> Result<Marker, Failure
         version: database.version.clone(),
         files,
     })
+}
+
+/// Whether the source still has the version that was asked for, where its name tells what was listed.
+fn is_version(database: &Database, objects: &[ObjectMeta]) -> Result<(), Failure> {
+    let Some(asked) = database.version.strip_prefix(LISTED_VERSION) else {
+        return Ok(());
+    };
+    let files = objects.iter().map(|object| {
+        let name = file_name(object).unwrap_or_default();
+        (name, object.size, object.e_tag.as_deref())
+    });
+    let digest = Sha256::digest(listing_of(&database.name, files).as_bytes());
+    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    if !asked.is_empty() && digits.starts_with(asked) {
+        return Ok(());
+    }
+    Err(Failure::Configuration(format!(
+        "the database {} has changed in the store since the search was submitted; submit it again",
+        database.name
+    )))
 }
 
 fn enough_room(database: &Database, bytes: u64) -> Result<(), Failure> {

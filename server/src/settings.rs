@@ -12,12 +12,14 @@ use thiserror::Error;
 
 mod azure;
 mod clusters;
+mod executor;
 mod objects;
 mod sources;
 mod store;
 mod value;
 
 pub use azure::{AzureAuth, AzureSettings};
+pub use executor::{ExecutorKind, PodSettings};
 pub use objects::{BlobFolder, ObjectsAddress};
 use sources::{Chosen, Sources};
 pub use store::StoreAddress;
@@ -150,6 +152,11 @@ pub struct Flags {
     /// ~/.kube/config].
     #[arg(long, env = "ELB_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<String>,
+    /// Where searches run: local, or kubernetes, on the clusters of --clusters [default: local].
+    #[arg(long, env = "ELB_EXECUTOR", value_name = "KIND")]
+    executor: Option<String>,
+    #[command(flatten)]
+    pods: executor::PodFlags,
     /// Whether the example databases are made at the first start: true or false [default: true].
     #[arg(long, env = "ELB_EXAMPLES", value_name = "YES/NO")]
     examples: Option<String>,
@@ -273,6 +280,8 @@ pub struct Settings {
     pub databases: Vec<PathBuf>,
     /// Clusters that are watched, in the order in which they are shown.
     pub clusters: Vec<ClusterAddress>,
+    /// Where searches run.
+    pub executor: ExecutorKind,
     /// Whether the examples are made.
     pub examples: bool,
     /// Folder of the BLAST+ programs; `None` looks on `PATH`.
@@ -364,6 +373,14 @@ impl Settings {
             &sources.take("clusters", flags.clusters, ""),
             &sources.take("kubeconfig", flags.kubeconfig, ""),
         )?;
+        let executor = sources.take("executor", flags.executor, "local");
+        let executor = executor::Surroundings {
+            clusters: &clusters,
+            objects: &objects,
+            databases: databases_blob.as_ref(),
+            azure: &azure,
+        }
+        .read(&executor, flags.pods, &mut sources)?;
         let examples = sources.take("examples", flags.examples, "true");
         let blast_bin = sources.take("blast_bin", flags.blast_bin, "");
         let jobs = sources.take("jobs", flags.jobs, &processors.to_string());
@@ -396,6 +413,7 @@ impl Settings {
             azure,
             databases: folders,
             clusters,
+            executor,
             examples: examples.read(value::yes_no)?,
             blast_bin: Some(blast_bin.text.clone())
                 .filter(|text| !text.is_empty())

@@ -56,6 +56,9 @@ pub enum StartError {
     /// The databases cannot be looked at.
     #[error(transparent)]
     Databases(#[from] DatabaseError),
+    /// Pods cannot be made so.
+    #[error("{0}")]
+    Pods(String),
     /// Another program uses the folder.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -152,10 +155,19 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
         logs.clone(),
         member,
     );
+    let running = clusters::running(
+        settings,
+        clusters::Parts {
+            local: executor,
+            catalogue: Arc::clone(&catalogue),
+            objects: objects.clone(),
+            logs: logs.clone(),
+        },
+    )?;
     let context = Context {
         jobs: Arc::new(jobs),
-        executor: Arc::new(executor),
-        clusters: clusters::watched(settings),
+        executor: running.executor,
+        clusters: running.clusters,
         results_places: clusters::results_places(settings, &connections),
         admission: Admission::new(settings.searches),
         objects,
@@ -174,6 +186,9 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
     #[cfg(feature = "azure")]
     if let Some(databases) = objects::databases(settings, &connections, Arc::new(SystemClock))? {
         catalogue.attach_blob(databases);
+    }
+    if let Some(root) = clusters::databases_in_pods(settings) {
+        catalogue.search_elsewhere(root).await;
     }
     catalogue.keep_up();
     let service = JobService::start(context, catalogue, toolkit, limits, scratch);

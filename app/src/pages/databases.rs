@@ -27,11 +27,20 @@ pub fn DatabasesPage() -> impl IntoView {
     let context = page_context();
     let databases = context.service.catalogue().list();
     let builds = context.service.catalogue().builds();
+    let elsewhere = context.service.catalogue().is_elsewhere();
+    let what_to_do = if elsewhere {
+        let problem = context.service.catalogue().elsewhere_problem();
+        problem.unwrap_or_else(|| {
+            "Put a BLAST database into the folder of ELB_DATABASES_BLOB; it shows up by itself.".to_owned()
+        })
+    } else {
+        "Upload a FASTA file below, or name a folder with BLAST databases in ELB_DATABASES.".to_owned()
+    };
     let list = if databases.is_empty() && builds.is_empty() {
         view! {
             <div class="sight" id="no-databases">
                 <h2>"No databases yet"</h2>
-                <p>"Upload a FASTA file below, or name a folder with BLAST databases in ELB_DATABASES."</p>
+                <p>{what_to_do}</p>
             </div>
         }
         .into_any()
@@ -55,11 +64,23 @@ pub fn DatabasesPage() -> impl IntoView {
         <Builds builds=builds/>
         {list}
         <BlobDatabases/>
-        <p class="quiet">
-            "Also looked for in the folders of ELB_DATABASES and BLASTDB: " {folders}
-            ". A database that is put there shows up by itself."
-        </p>
-        <Upload context=context/>
+        {if elsewhere {
+            view! {
+                <p class="quiet">
+                    "Searches run on clusters: pods bring these databases from the object store to their nodes."
+                </p>
+            }
+                .into_any()
+        } else {
+            view! {
+                <p class="quiet">
+                    "Also looked for in the folders of ELB_DATABASES and BLASTDB: " {folders}
+                    ". A database that is put there shows up by itself."
+                </p>
+                <Upload context=context/>
+            }
+                .into_any()
+        }}
         <PageTools/>
     }
 }
@@ -138,6 +159,7 @@ fn Row(database: Database) -> impl IntoView {
         }
         Origin::Folder { path } => view! { "folder " <code>{path.clone()}</code> }.into_any(),
         Origin::Uploaded { at } => view! { "uploaded " <When at=*at/> }.into_any(),
+        Origin::Store { url } => view! { <code>{url.clone()}</code> }.into_any(),
     };
     let delete = matches!(database.origin, Origin::Uploaded { .. }).then(|| {
         view! {

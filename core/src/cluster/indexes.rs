@@ -31,6 +31,12 @@ impl Indexes {
         counts.fold(0, u32::saturating_add)
     }
 
+    /// Those below a number, as an old server's Jobs tell them one by one.
+    #[must_use]
+    pub fn below(end: u32) -> Self {
+        Self(end.checked_sub(1).map(|last| (0, last)).into_iter().collect())
+    }
+
     /// Whether there is none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

@@ -1,5 +1,6 @@
 //! What pods say of a search: at work, held up, or how they ended.
 
+use super::report::Report;
 use super::seen::{BLAST_CONTAINER, ContainerState, EndSeen, PodPhase, PodSeen};
 use crate::{
     error_code::ErrorCode,
@@ -138,7 +139,9 @@ impl PodSeen {
         } else {
             meaning(end.exit_code)
         };
-        let words = end.message.trim();
+        // The runner's last word is a report, and its error is what has to be told of it.
+        let report = Report::parse(&end.message).and_then(|report| report.error);
+        let words = report.as_deref().unwrap_or(&end.message).trim();
         let what = if words.is_empty() {
             format!("{container}: {what}")
         } else {

@@ -39,6 +39,8 @@ pub struct RemoteDatabase {
     pub bytes_to_cache: Option<u64>,
     /// Date of its making, as its metadata object tells.
     pub updated: Option<String>,
+    /// Fingerprint of its files as listed ([`listing_of`]); changes when any of them does.
+    pub version: String,
     /// Its files, as listed.
     pub files: u64,
     /// Its volumes, as listed.
@@ -49,6 +51,29 @@ pub struct RemoteDatabase {
     pub readiness: Readiness,
     /// What else has to be known, for example that its metadata object cannot be read.
     pub notes: Vec<String>,
+}
+
+/// What versions of databases in an object store begin with.
+pub const LISTED_VERSION: &str = "blob-";
+
+/// The files of a database in a store in one text, of which the digest is its version: who stages it lists it
+/// again, and finds out that it is another by now. `files` are names with sizes and the store's tags, in any
+/// order; those that are not the database's own do not count.
+#[must_use]
+pub fn listing_of<'a>(
+    database: &str,
+    files: impl Iterator<Item = (&'a str, u64, Option<&'a str>)>,
+) -> String {
+    let own = |name: &str| {
+        let rest = name.strip_prefix(database);
+        rest.is_some_and(|rest| rest.starts_with('.'))
+    };
+    let own = files.filter(|(name, _, _)| own(name));
+    let mut lines: Vec<String> = own
+        .map(|(name, size, tag)| format!("{name}\t{size}\t{}\n", tag.unwrap_or_default()))
+        .collect();
+    lines.sort_unstable();
+    lines.concat()
 }
 
 /// The databases in an object store, and how fresh that is.

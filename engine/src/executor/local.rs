@@ -19,13 +19,15 @@ use elb_core::{
 use tokio::sync::Semaphore;
 
 use super::{
-    Evidence, Executor, ExecutorError, LocalFolders, Observation, Plan, Readiness, RunLimits,
+    Door, Evidence, Executor, ExecutorError, LocalFolders, Observation, Plan, Readiness, RunLimits,
 };
 use crate::{
     databases::Catalogue, joblog::JobLogs, lease::Member, objects::Objects, toolkit::Toolkit,
 };
 
 mod batches;
+#[cfg(feature = "kubernetes")]
+mod collected;
 mod export;
 mod merge;
 mod process;
@@ -172,6 +174,7 @@ impl Executor for LocalExecutor {
         let command = self.argv(job, "batch_NNN.fa", "batch_NNN.asn")?;
         Ok(Plan {
             command,
+            place: None,
             blast_version: self.toolkit.version().to_owned(),
             progress: work.progress(&work.read_batches()?),
         })
@@ -183,11 +186,11 @@ impl Executor for LocalExecutor {
         ))
     }
 
-    async fn submit(&self, job: &Job) -> Result<(), ExecutorError> {
+    async fn submit(&self, job: &Job) -> Result<Door, ExecutorError> {
         // One that has ended says how it ended, and is no run any more: this is another attempt, or
         // the batches that it left undone.
         if self.find_run(&job.id).is_some_and(|run| !run.has_ended()) {
-            return Ok(());
+            return Ok(Door::Open);
         }
         let work = self.work_dir(&job.id);
         process::end_leftovers(work.root()).await?;
@@ -216,7 +219,7 @@ impl Executor for LocalExecutor {
         });
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         runs.insert(job.id.clone(), run);
-        Ok(())
+        Ok(Door::Open)
     }
 
     async fn observe(&self, job: &Job, seen: u64) -> (u64, Observation) {

@@ -13,8 +13,8 @@ use std::{
 
 use elb_core::{
     cluster::{
-        ContainerState, Health, JobSeen, Moments, PlaceView, PodPhase, PodSeen, PodView,
-        ResultsSeen, Role, RunSeen, RunView, verdict,
+        ContainerState, Health, Indexes, JobSeen, Moments, PlaceView, PodPhase, PodSeen, PodView,
+        ResultsSeen, Role, RunSeen, RunView, Verdict, verdict,
     },
     job::Found,
     time::Timestamp,
@@ -117,6 +117,16 @@ pub(super) struct Place {
     contents: Mutex<Contents>,
     changes: watch::Sender<u64>,
     client: Mutex<Option<Client>>,
+}
+
+/// What is seen of a search that this program has started.
+pub(super) struct OwnSight {
+    /// Its state.
+    pub verdict: Verdict,
+    /// Batches that are done. Where each has a Job of its own, as many as are.
+    pub done: Indexes,
+    /// Whether nothing of it goes on, as far as Jobs are there.
+    pub all_ended: bool,
 }
 
 /// What is seen of one search.
@@ -352,6 +362,31 @@ impl Place {
         })
     }
 
+    /// The state of a search that this program has started, in so many batches; `None` while nobody can say.
+    pub fn see_own(&self, run: &str, batches: u32) -> Option<OwnSight> {
+        let now = self.clock.now();
+        let contents = self.lock();
+        let inner = &contents.0;
+        inner.health.is_current().then(|| {
+            let told = inner.told(run);
+            let indexed = told.jobs.iter().any(|job| job.completions.is_some());
+            let jobs = if indexed { 1 } else { batches as usize };
+            let mut seen = told.seen(now, now, inner.warnings.scaling);
+            seen.blast_jobs = Some(jobs);
+            seen.ours = true;
+            let done = if indexed {
+                told.jobs.first().map(|job| job.completed.clone())
+            } else {
+                None
+            };
+            OwnSight {
+                verdict: verdict(&seen),
+                done: done.unwrap_or_else(|| Indexes::below(seen.batches().done)),
+                all_ended: told.jobs.iter().all(JobSeen::has_ended),
+            }
+        })
+    }
+
     /// Names of a search's Jobs, and whether each has the search's label.
     pub fn jobs_of(&self, run: &str) -> Vec<(String, bool)> {
         let contents = self.lock();
@@ -509,7 +544,6 @@ impl Told {
             since,
             now,
             scaling,
-            // This program watches; it starts none yet.
             ours: false,
         }
     }

@@ -152,7 +152,12 @@ impl Clusters for ClusterSnapshot {
 }
 
 impl ClusterSnapshot {
-    fn find(&self, found: &Found) -> Option<&Place> {
+    /// The namespaces that are watched, in the order of the settings.
+    pub(super) fn all(&self) -> &[Arc<Place>] {
+        &self.places
+    }
+
+    pub(super) fn find(&self, found: &Found) -> Option<&Place> {
         let place = self.places.iter().find(|place| place.is(found));
         place.map(|place| &**place)
     }

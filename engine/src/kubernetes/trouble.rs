@@ -130,6 +130,24 @@ impl Trouble {
     }
 }
 
+/// What to do about a refusal of something other than looking: `what` is the right that it needs, as
+/// `VERB RESOURCES`. `None` if it was not refused.
+pub(super) fn right_to(error: &kube::Error, what: &str) -> Option<String> {
+    match error {
+        kube::Error::Api(status) if status.code == 403 && status.message.contains("quota") => {
+            Some(text::cap(&status.message, MAX_REASON))
+        }
+        kube::Error::Api(status) if status.code == 403 => Some(text::cap(
+            &format!(
+                "{}; give this server's account a role with the right to {what}",
+                status.message
+            ),
+            MAX_REASON,
+        )),
+        _ => None,
+    }
+}
+
 /// Why a watch has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum WatchEnd {

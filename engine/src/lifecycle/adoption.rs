@@ -6,8 +6,9 @@
 use std::{sync::Arc, time::Duration};
 
 use elb_core::{
-    cluster::{PlaceView, RunView},
+    cluster::{PlaceView, RunView, job_of},
     job::{Found, Job},
+    phase::Phase,
     search::{Program, SearchOptions, SearchSpec},
 };
 
@@ -42,6 +43,12 @@ impl Lifecycle {
     /// Makes a row for a search unless it has one. `false` if the store does not take it now.
     async fn adopt(self: &Arc<Self>, place: &PlaceView, run: &RunView) -> bool {
         let model = self.context.jobs.model();
+        if let Some((job, attempt)) = job_of(&run.id)
+            && (model.phase(job).is_some() || model.is_deleted(job))
+        {
+            self.end_if_unwanted(place, run, job, attempt).await;
+            return true;
+        }
         if model.phase(&run.id).is_some() || model.is_deleted(&run.id) {
             return true;
         }
@@ -83,6 +90,40 @@ impl Lifecycle {
                 tracing::warn!(job = run.id, %error, "a search was found on a cluster and cannot be stored yet");
                 false
             }
+        }
+    }
+
+    /// Ends a run of this program that its row does not know any more: the attempt was given up while the
+    /// cluster was away, so that nobody could tell the cluster.
+    async fn end_if_unwanted(
+        self: &Arc<Self>,
+        place: &PlaceView,
+        run: &RunView,
+        job: &str,
+        attempt: u32,
+    ) {
+        let ended = matches!(run.phase, Phase::Completed | Phase::Failed | Phase::ResultsPending);
+        if ended || !place.health.is_current() {
+            return;
+        }
+        let model = self.context.jobs.model();
+        let newer = model.attempt(job).is_some_and(|now| now > attempt);
+        let given_up = newer || !model.phase(job).is_some_and(Phase::is_active);
+        let Some(clusters) = self.context.clusters.as_ref().filter(|_| given_up) else {
+            return;
+        };
+        tracing::warn!(
+            job,
+            attempt,
+            cluster = place.cluster,
+            "an attempt that was given up is still on the cluster; it is ended"
+        );
+        let found = Found {
+            cluster: place.cluster.clone(),
+            namespace: place.namespace.clone(),
+        };
+        if let Err(reason) = clusters.cancel(&found, &run.id).await {
+            tracing::warn!(job, attempt, reason, "it is tried again");
         }
     }
 }

@@ -234,6 +234,7 @@ impl JobService {
         let name = &detail.row.database;
         let why = match self.fate_of_database(detail) {
             Fate::Same => return Ok(()),
+            Fate::Elsewhere => "is where the search ran and not on this server",
             Fate::Gone => "is no longer there",
             Fate::Changed => "has changed since the search",
         };

@@ -64,6 +64,9 @@ impl JobService {
             Fate::Gone => Some(format!(
                 "The database {name} is no longer there. These hits were found in its version of the time; formats that BLAST+ writes from the database cannot be downloaded any more."
             )),
+            Fate::Elsewhere => Some(format!(
+                "The search ran on a cluster, and its database {name} is not on this server: formats that BLAST+ writes from the database cannot be downloaded here."
+            )),
             Fate::Changed => Some(format!(
                 "The database {name} has changed since this search. These hits are of the older version; search again for the new one."
             )),
@@ -72,6 +75,9 @@ impl JobService {
 
     /// Asked of the files and not of the catalogue, which may be some seconds old.
     pub(super) fn fate_of_database(&self, detail: &JobDetail) -> Fate {
+        if detail.place.is_some() {
+            return Fate::Elsewhere;
+        }
         match self.inner.catalogue.version_now(&detail.row.database) {
             None => Fate::Gone,
             Some(version) if version != detail.database_facts.version => Fate::Changed,
@@ -89,4 +95,6 @@ pub(super) enum Fate {
     Changed,
     /// It is not there.
     Gone,
+    /// It never was on this server.
+    Elsewhere,
 }

@@ -10,7 +10,7 @@ use elb_core::{
     step::StepState,
 };
 use elb_engine::{
-    executor::{Executor, ExecutorError, Observation, Plan, Readiness},
+    executor::{Door, Executor, ExecutorError, Observation, Plan, Readiness},
     service::Caller,
 };
 
@@ -51,7 +51,7 @@ impl Executor for StandsStill {
         self.pass("stage").await;
         self.inner.stage(job).await
     }
-    async fn submit(&self, job: &Job) -> Result<(), ExecutorError> {
+    async fn submit(&self, job: &Job) -> Result<Door, ExecutorError> {
         self.pass("submit").await;
         self.inner.submit(job).await
     }

@@ -24,7 +24,7 @@ use elb_engine::{
 use object_store::{ObjectStoreExt, memory::InMemory};
 use tokio::sync::watch;
 
-use super::support::{Engine, Settings, genes, search};
+use super::support::{Engine, PATIENCE, Settings, genes, search};
 
 const RUN: &str = "job-0123456789abcdef0123456789abcdef";
 
@@ -35,6 +35,8 @@ struct Told {
     hindrance: Mutex<Option<String>>,
     cancelled: Mutex<Vec<String>>,
     moments: Mutex<Moments>,
+    /// How many results were read the last time that its state was asked for.
+    read: watch::Sender<Option<u32>>,
     changes: watch::Sender<u64>,
 }
 
@@ -45,6 +47,7 @@ impl Told {
             hindrance: Mutex::default(),
             cancelled: Mutex::default(),
             moments: Mutex::default(),
+            read: watch::Sender::default(),
             changes: watch::Sender::new(0),
         })
     }
@@ -114,6 +117,11 @@ impl Clusters for Told {
             (place.cluster.as_str(), place.namespace.as_str()),
             ("aks", "default")
         );
+        self.read.send_if_modified(|read| {
+            let other = *read != results.batches;
+            *read = results.batches;
+            other
+        });
         let verdict = self.runs.lock().unwrap().get(run)?.1.clone()?;
         let verdict = match verdict {
             // As the rules have it.
@@ -357,6 +365,34 @@ async fn one_that_is_gone_from_the_cluster_is_lost_only_if_its_results_were_look
     engine.complete(RUN).await;
     let lost = engine.finish("job-without-an-end").await;
     assert_eq!(lost.row.phase, Phase::WorkerLost);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_that_were_looked_at_before_it_was_gone_do_not_make_it_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = Told::new();
+    let store = Arc::new(InMemory::new());
+    let settings = Settings {
+        clusters: Some(Arc::clone(&told) as Arc<dyn Clusters>),
+        results_places: Some(places(&store, &Arc::default())),
+        ..Settings::default()
+    };
+    let engine = Engine::start_with(folder.path(), settings).await;
+    let put = async |name: &str| {
+        let key = object_store::path::Path::from(format!("1/{RUN}/{name}"));
+        store.put(&key, "x".into()).await.unwrap();
+    };
+    put("batch_000-blastn-nt.out.gz").await;
+    told.see(RUN, Verdict::ResultsPending(batches(2, 2)));
+    appears(&engine, RUN).await;
+    // Half of them were there when it was looked.
+    let mut read = told.read.subscribe();
+    let half = read.wait_for(|read| *read == Some(1));
+    tokio::time::timeout(PATIENCE, half).await.unwrap().unwrap();
+    put("batch_001-blastn-nt.out.gz").await;
+    put("metadata/SUCCESS.txt").await;
+    told.see(RUN, Verdict::Lost);
+    engine.complete(RUN).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

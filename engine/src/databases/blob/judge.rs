@@ -103,6 +103,7 @@ pub(super) fn judge(
         bytes: own.iter().map(|(_, _, size)| size).sum(),
         bytes_to_cache: facts.bytes_to_cache,
         updated: facts.updated.clone(),
+        version: String::new(),
         files: own.len() as u64,
         volumes: volumes.labels.len() as u64,
         shards,

@@ -7,12 +7,13 @@ use std::{
 };
 
 use elb_core::{
-    database::{Readiness, RemoteDatabase},
+    database::{LISTED_VERSION, Readiness, RemoteDatabase, listing_of},
     molecule::Molecule,
     text,
 };
 use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, path::Path as Key};
+use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::{
@@ -72,6 +73,8 @@ struct Listed {
 #[derive(Debug, Default)]
 struct Folder {
     files: Files,
+    /// The store's tags of them.
+    tags: BTreeMap<String, String>,
     documents: BTreeMap<Molecule, Listed>,
 }
 
@@ -132,6 +135,9 @@ impl Listing {
 impl Folder {
     fn add(&mut self, name: &str, file: &str, meta: &ObjectMeta) {
         self.files.insert(file.to_owned(), meta.size);
+        if let Some(tag) = &meta.e_tag {
+            self.tags.insert(file.to_owned(), tag.clone());
+        }
         let Some((molecule, better)) = is_metadata(name, file) else {
             return;
         };
@@ -159,6 +165,16 @@ impl Folder {
             size: meta.size,
         };
         self.documents.insert(molecule, listed);
+    }
+
+    /// The version of the database of this name.
+    fn version(&self, name: &str) -> String {
+        let tag = |file: &String| self.tags.get(file).map(String::as_str);
+        let files = self.files.iter();
+        let files = files.map(|(file, size)| (file.as_str(), *size, tag(file)));
+        let digest = Sha256::digest(listing_of(name, files).as_bytes());
+        let digits: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        format!("{LISTED_VERSION}{digits}")
     }
 
     /// Of which molecules there is a database of this name.
@@ -218,7 +234,11 @@ impl Source {
             None => Told::Nothing,
             Some(listed) => self.told(listed, until).await,
         };
-        judge(name, molecule, &folder.files, told, listing.shards_of(name))
+        let shards = listing.shards_of(name);
+        RemoteDatabase {
+            version: folder.version(name),
+            ..judge(name, molecule, &folder.files, told, shards)
+        }
     }
 
     async fn listing(&self) -> Result<Listing, BlobError> {

@@ -5,7 +5,7 @@
 //! direct run gives.
 
 use elb_core::{
-    batch::{self, BatchSplitter},
+    batch::{self, Batch, BatchSplitter},
     error_code::ErrorCode,
     fasta::{self, Checker, Expect},
     job::Job,
@@ -42,16 +42,38 @@ pub(super) async fn split(
     if work.has_batches() {
         return Ok(());
     }
-    work.make()?;
+    let batches = plan(objects, job, processes).await?;
+    cut(work, objects, job, &batches).await
+}
+
+/// Where the query is cut for so many processes.
+pub(super) async fn plan(
+    objects: &Objects,
+    job: &Job,
+    processes: usize,
+) -> Result<Vec<Batch>, ExecutorError> {
     let lengths = record_lengths(objects, job).await?;
     let unit = batch::unit_letters(job.spec.program.as_str()).unwrap_or(1);
     let processes = u32::try_from(processes).unwrap_or(u32::MAX);
-    let batches = batch::plan(unit, lengths, processes);
+    Ok(batch::plan(unit, lengths, processes))
+}
+
+/// Writes one query file a batch and then this list of batches; does nothing if a list is there.
+pub(super) async fn cut(
+    work: &WorkDir,
+    objects: &Objects,
+    job: &Job,
+    batches: &[Batch],
+) -> Result<(), ExecutorError> {
+    if work.has_batches() {
+        return Ok(());
+    }
+    work.make()?;
     let (_, mut pieces) = objects
         .get(&job.id, Kind::Query, job.attempt)
         .await
         .map_err(object_error)?;
-    let mut splitter = BatchSplitter::new(&batches);
+    let mut splitter = BatchSplitter::new(batches);
     let mut open: Option<(usize, tokio::fs::File)> = None;
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|error| disk_error("the stored query cannot be read", &error))?;
@@ -82,7 +104,7 @@ pub(super) async fn split(
     }
     close(open).await?;
     crash::point(Point::BeforeBatchList);
-    work.write_batches(&batches)
+    work.write_batches(batches)
 }
 
 async fn close(open: Option<(usize, tokio::fs::File)>) -> Result<(), ExecutorError> {

@@ -21,24 +21,6 @@ use crate::clusters::Sight;
 /// sees no difference.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// What became of the last look at the place of the results.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Looked {
-    NotYet,
-    Well,
-    Refused,
-}
-
-impl Looked {
-    /// How long to wait before the next one.
-    const fn rest(self) -> Duration {
-        match self {
-            Self::NotYet | Self::Well => poll::JOB_STEADY,
-            Self::Refused => poll::CLUSTER_IDLE,
-        }
-    }
-}
-
 impl Driver<'_> {
     pub(super) async fn follow(&self, job: &Job, place: &Found) -> Result<(), Halt> {
         let run = job.imported.as_ref().map_or("", |imported| &imported.id);
@@ -54,32 +36,38 @@ impl Driver<'_> {
         let mut changes = clusters.revision();
         let mut known = job.clone();
         let mut results = ResultsSeen::default();
-        let (mut looked, mut look_again) = (Looked::NotYet, Duration::ZERO);
+        let mut look_again = Duration::ZERO;
+        // Whether the results were looked for after the last of its objects had gone: what was seen of them
+        // before says nothing of how it ended.
+        let mut looked_since_gone = false;
         loop {
             changes.mark_unchanged();
             let sight = clusters.see(place, run, known.created_at, &results);
             if let Some(sight) = &sight {
                 let lost = sight.verdict == Verdict::Lost;
+                looked_since_gone &= lost;
                 // Whether it is lost is said by who has looked.
-                if !lost || looked == Looked::Well {
+                if !lost || looked_since_gone {
                     known = self.tell(&known, sight).await?;
                 }
                 let asks = lost || matches!(sight.verdict, Verdict::ResultsPending(_));
                 // Only now: while it runs, what lies there says nothing that the cluster does not say.
                 if asks && known.phase.is_active() && self.elapsed() >= look_again {
-                    looked = match self.look_at_results(&known, run).await {
+                    let looked = match self.look_at_results(&known, run).await {
                         Ok(seen) => {
                             results = seen;
-                            Looked::Well
+                            looked_since_gone = lost;
+                            true
                         }
                         Err(text) => {
                             known = self.warned(&known, text).await?;
-                            Looked::Refused
+                            false
                         }
                     };
                     // Changes come more often than it would be looked for.
-                    look_again = self.elapsed() + looked.rest();
-                    if looked == Looked::Well {
+                    let rest = if looked { poll::JOB_STEADY } else { poll::CLUSTER_IDLE };
+                    look_again = self.elapsed() + rest;
+                    if looked {
                         continue;
                     }
                 }

@@ -10,6 +10,7 @@ use elb_core::{job::Job, phase::Phase, poll, text, transition::Event};
 use super::{Driver, Halt};
 use crate::{
     crash::{self, Point},
+    executor::Door,
     repository::{SlotHolder, SlotTurn},
 };
 
@@ -19,21 +20,43 @@ const RENEWAL: Duration = Duration::from_secs(poll::SLOT_LIFE.as_secs() / 15);
 impl Driver<'_> {
     /// Enters `submitting` once the slot is the job's, or shows what it waits for.
     pub(super) async fn gate(&self, job: &Job) -> Result<(), Halt> {
-        if !self.has_slot(job).await? {
+        if !self.has_slot(job).await? || !self.is_let_in(job).await? {
             return Ok(());
         }
         self.enter(job, Phase::Submitting).await
     }
 
+    /// Whether others let the run be handed over; otherwise the wait is shown, and rested.
+    async fn is_let_in(&self, job: &Job) -> Result<bool, Halt> {
+        match self.context.executor.knock(job).await? {
+            Door::Open => return Ok(true),
+            shut => self.show_shut(job, shut).await?,
+        }
+        Ok(false)
+    }
+
+    async fn show_shut(&self, job: &Job, door: Door) -> Result<(), Halt> {
+        let (phase, reason) = match door {
+            Door::Open => return Ok(()),
+            Door::Held(reason) => (Phase::WaitingForSubmitSlot, reason),
+            Door::NoRoom(reason) => (Phase::WaitingForCapacity, reason),
+        };
+        self.show_wait(job, phase, reason).await?;
+        tokio::time::sleep(poll::JOB_STEADY).await;
+        Ok(())
+    }
+
     /// Hands the run over under the slot.
     pub(super) async fn submit(&self, job: &Job) -> Result<(), Halt> {
         // After a restart, or a takeover of the slot, it is another's perhaps.
-        if !self.has_slot(job).await? {
+        if !self.has_slot(job).await? || !self.is_let_in(job).await? {
             return Ok(());
         }
         crash::point(Point::BeforeSubmit);
-        if !self.submit_renewing(job).await? {
-            return Ok(());
+        match self.submit_renewing(job).await? {
+            Some(Door::Open) => {}
+            Some(shut) => return self.show_shut(job, shut).await,
+            None => return Ok(()),
         }
         crash::point(Point::AfterSubmit);
         self.enter(job, Phase::Submitted).await?;
@@ -45,7 +68,9 @@ impl Driver<'_> {
     /// Hands a run over again that has gone; the job's phase stays.
     pub(super) async fn submit_again(&self, job: &Job) -> Result<(), Halt> {
         loop {
-            if self.try_slot(job).await?.is_none() && self.submit_renewing(job).await? {
+            if self.try_slot(job).await?.is_none()
+                && self.submit_renewing(job).await? == Some(Door::Open)
+            {
                 self.leave_slot(job).await;
                 return Ok(());
             }
@@ -53,24 +78,20 @@ impl Driver<'_> {
         }
     }
 
-    /// The submission, broken off (`false`) if the slot was taken over meanwhile.
-    async fn submit_renewing(&self, job: &Job) -> Result<bool, Halt> {
+    /// What came of the submission; `None` if it was broken off because the slot was taken over.
+    async fn submit_renewing(&self, job: &Job) -> Result<Option<Door>, Halt> {
         let submission = self.context.executor.submit(job);
         let Some(slot) = self.context.executor.submit_slot(job) else {
-            submission.await?;
-            return Ok(true);
+            return Ok(Some(submission.await?));
         };
         tokio::pin!(submission);
         loop {
             tokio::select! {
-                outcome = &mut submission => {
-                    outcome?;
-                    return Ok(true);
-                }
+                outcome = &mut submission => return Ok(Some(outcome?)),
                 () = tokio::time::sleep(RENEWAL) => {
                     match self.context.jobs.renew_slot(&slot, &job.id).await {
                         Ok(true) => {}
-                        Ok(false) => return Ok(false),
+                        Ok(false) => return Ok(None),
                         Err(error) => tracing::warn!(job = %job.id, %error, "the submit slot cannot be renewed yet"),
                     }
                 }

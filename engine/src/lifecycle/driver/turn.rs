@@ -45,6 +45,11 @@ impl Driver<'_> {
                 match job.current_step() {
                     Step::WarmingUp => self.warm_up(job).await,
                     Step::StagingDb => self.stage(job).await,
+                    // It was handed over already, and stands still where it runs.
+                    Step::Running => {
+                        self.context.admission.reenter(&job.id);
+                        self.watch(job).await
+                    }
                     _ => self.gate(job).await,
                 }
             }
@@ -117,6 +122,9 @@ impl Driver<'_> {
             Readiness::Waiting(reason) => {
                 return self.wait(job, Phase::WaitingForDatabase, reason).await;
             }
+            Readiness::NoRoom(reason) => {
+                return self.wait(job, Phase::WaitingForCapacity, reason).await;
+            }
             Readiness::Unneeded(reason) if self.has_place(job).await? => {
                 self.skip(job, Step::WarmingUp, reason).await?;
             }
@@ -141,6 +149,9 @@ impl Driver<'_> {
         match ready {
             Readiness::Waiting(reason) => {
                 return self.wait(job, Phase::WaitingForDatabase, reason).await;
+            }
+            Readiness::NoRoom(reason) => {
+                return self.wait(job, Phase::WaitingForCapacity, reason).await;
             }
             Readiness::Unneeded(reason) if self.has_place(job).await? => {
                 self.skip(job, Step::StagingDb, reason).await?;
@@ -205,36 +216,62 @@ impl Driver<'_> {
     /// Follows the run until it has ended, one observation after the other.
     async fn watch(&self, job: &Job) -> Result<(), Halt> {
         let mut seen = 0;
-        let mut phase = job.phase;
         let mut known = job.clone();
+        let mut unseen = None;
         loop {
             let (changes, observation) = self.context.executor.observe(job, seen).await;
             seen = changes;
             crash::point(Point::AfterObserve);
             match observation {
-                Observation::Accepted => {}
+                Observation::Accepted => {
+                    if known.phase == Phase::WaitingForCapacity {
+                        known = self.entered(&known, Phase::Submitted).await?;
+                    }
+                }
+                Observation::Unseen(reason) => {
+                    if unseen.as_ref() != Some(&reason) {
+                        self.log(&known, LogLevel::Warning, reason.clone());
+                        unseen = Some(reason);
+                    }
+                    continue;
+                }
+                Observation::HeldUp(reason) => known = self.held_up(&known, reason).await?,
                 Observation::Gone => {
                     self.submit_again(job).await?;
                     known = self.plan_again(&known).await?;
                     seen = 0;
                 }
                 Observation::Running { progress, warnings } => {
-                    if phase != Phase::Running {
-                        self.enter(job, Phase::Running).await?;
-                        phase = Phase::Running;
-                    }
+                    known = self.entered(&known, Phase::Running).await?;
                     known = self.note(&known, progress, warnings).await?;
                 }
                 Observation::Succeeded { progress, warnings } => {
-                    if phase != Phase::Running {
-                        self.enter(job, Phase::Running).await?;
-                    }
+                    known = self.entered(&known, Phase::Running).await?;
                     self.note(&known, progress, warnings).await?;
                     return self.enter(job, Phase::ExportingResults).await;
                 }
                 Observation::Failed(error) => return Err(Halt::Failed(error)),
             }
+            unseen = None;
         }
+    }
+
+    /// The job in this phase; one that is in it already is not written.
+    async fn entered(&self, known: &Job, phase: Phase) -> Result<Job, Halt> {
+        if known.phase == phase {
+            return Ok(known.clone());
+        }
+        Ok(self.change(known, &Event::Enter { phase }).await?.job)
+    }
+
+    /// Shows what stands against the run; the job keeps its place, for it may go on at any moment.
+    async fn held_up(&self, known: &Job, reason: String) -> Result<Job, Halt> {
+        let phase = Phase::WaitingForCapacity;
+        if known.phase == phase && known.waiting_reason() == Some(reason.as_str()) {
+            return Ok(known.clone());
+        }
+        self.log(known, LogLevel::Warning, reason.clone());
+        Ok(self.change(known, &Event::Wait { phase, reason }).await?.job)
     }
 
     /// Writes the plan down anew if less is done than the row says: the work folder was lost, and its
@@ -325,6 +362,7 @@ fn planned(job: &Job, plan: Plan) -> Event {
         command: plan.command,
         // The attempt is part of it: an executor that sees an old run can tell it from the new one.
         run_id: format!("{}-{}", job.id, job.attempt),
+        place: plan.place,
         blast_version: plan.blast_version,
         progress: plan.progress,
     }

@@ -1,0 +1,113 @@
+//! Results of batches, brought from the store to where they are merged.
+//!
+//! Owns that only what counts is taken (each batch's `done.json` names it) and only whole: size and SHA-256 of
+//! every file are compared.
+
+use std::path::Path;
+
+use elb_core::{
+    batch::Batch,
+    cluster::{BatchDone, BatchFile},
+    error_code::ErrorCode,
+};
+use futures::{StreamExt, TryStreamExt};
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+
+use crate::{
+    executor::{ExecutorError, local::LocalExecutor},
+    objects::{ObjectError, RunObjects},
+};
+
+/// Batches that are brought at once (BEHAVIOUR.md: four readers).
+const AT_ONCE: usize = 4;
+/// Notes of batches that are read at once: they are small.
+const NOTES_AT_ONCE: usize = 16;
+
+/// An error of the store, as one of the job.
+pub(super) fn store_error(what: &str, error: ObjectError) -> ExecutorError {
+    let code = match &error {
+        ObjectError::Away(_) | ObjectError::Store(_) | ObjectError::Denied(_) => {
+            ErrorCode::TemporarilyUnavailable
+        }
+        ObjectError::Missing { .. } => ErrorCode::QueryInvalid,
+        _ => ErrorCode::Internal,
+    };
+    ExecutorError::new(code, format!("{what}: {error}"))
+}
+
+/// What counts of each batch, in their order; `None` of one that is not done.
+pub(super) async fn notes(
+    run: &RunObjects,
+    batches: &[Batch],
+) -> Result<Vec<Option<BatchDone>>, ExecutorError> {
+    let indexes: Vec<u32> = batches.iter().map(|batch| batch.index).collect();
+    futures::stream::iter(indexes)
+        .map(|index| run.done(index))
+        .buffered(NOTES_AT_ONCE)
+        .try_collect()
+        .await
+        .map_err(|error| store_error("it cannot be seen which batches are done", error))
+}
+
+/// Brings the results of all batches that are not here yet.
+pub(super) async fn collect(
+    local: &LocalExecutor,
+    job: &str,
+    run: &RunObjects,
+    batches: &[Batch],
+) -> Result<(), ExecutorError> {
+    let notes = notes(run, batches).await?;
+    let noted: Vec<(Batch, Option<BatchDone>)> = batches.iter().copied().zip(notes).collect();
+    futures::stream::iter(noted.into_iter().map(Ok))
+        .try_for_each_concurrent(AT_ONCE, |(batch, note)| async move {
+            let batch = &batch;
+            let Some(note) = note else {
+                return Err(ExecutorError::new(
+                    ErrorCode::ExportFailed,
+                    format!("the results of {} are not in the store", batch.label()),
+                ));
+            };
+            let Some(arriving) = local.awaits(job, batch)? else {
+                return Ok(());
+            };
+            let table = note.table.as_ref().ok_or_else(|| {
+                let message = format!("{} has no table of hits", batch.label());
+                ExecutorError::new(ErrorCode::ExportFailed, message)
+            })?;
+            bring(run, batch, &note.archive, &arriving.archive()).await?;
+            bring(run, batch, table, &arriving.table()).await?;
+            local.has_arrived(job, batch, &arriving)
+        })
+        .await
+}
+
+async fn bring(
+    run: &RunObjects,
+    batch: &Batch,
+    file: &BatchFile,
+    to: &Path,
+) -> Result<(), ExecutorError> {
+    let what = format!("{} of {} cannot be read", file.name, batch.label());
+    let found = run.result(batch.index, &file.name).await;
+    let found = found.map_err(|error| store_error(&what, error))?;
+    let wrong = |why: &str| ExecutorError::new(ErrorCode::ExportFailed, format!("{what}: {why}"));
+    let (_, mut pieces) = found.ok_or_else(|| wrong("it is not there"))?;
+    let disk = |error: std::io::Error| LocalExecutor::disk_error(to, &error);
+    let mut out = tokio::fs::File::create(to).await.map_err(disk)?;
+    let (mut bytes, mut sha256) = (0_u64, Sha256::new());
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|error| {
+            ExecutorError::new(ErrorCode::TemporarilyUnavailable, format!("{what}: {error}"))
+        })?;
+        bytes += piece.len() as u64;
+        sha256.update(&piece);
+        out.write_all(&piece).await.map_err(disk)?;
+    }
+    out.flush().await.map_err(disk)?;
+    let digest: String = sha256.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    if bytes != file.bytes || digest != file.sha256 {
+        return Err(wrong("it is not what the pod has written; try the search again"));
+    }
+    Ok(())
+}

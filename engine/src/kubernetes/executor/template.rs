@@ -1,0 +1,392 @@
+//! The objects of a search: an anchor that owns them, and the Job or Jobs that search.
+//!
+//! Owns every field of them, and nothing else: what is made here depends on the row and the settings alone, so
+//! that making them again gives the same. No shell; arguments are arrays, and none of them is a person's text.
+
+use elb_core::{
+    cluster::{BLAST_CONTAINER, run_of},
+    hits::TABULAR_FIELDS,
+    job::Job,
+    search::{self, place},
+};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{
+    super::objects::RUN_LABEL,
+    pods::{NodeDatabases, PodSettings},
+};
+use crate::objects::RunObjects;
+
+/// Who has made an object.
+pub(super) const MANAGER: &str = "elb-dashboard";
+/// The label that tells who has made an object.
+pub(super) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// The annotation with the digest of what was asked for.
+pub(super) const DIGEST: &str = "elb-dashboard/spec-sha256";
+/// Where databases are in a pod.
+pub const DATABASES: &str = "/blast/db";
+/// Where a pod keeps files of its own.
+const WORK: &str = "/work";
+/// Whom the pods run as, unless they must be root: a number that belongs to nobody (distroless' nonroot).
+const USER: u32 = 65_532;
+/// How often a batch is tried again after an error that may pass (ELASTICBLAST §4.4).
+const TRIES_AGAIN: u32 = 2;
+/// How long a Job and its pods stay after their end if nobody removes them, in seconds (ELASTICBLAST §4.4).
+const KEPT: u32 = 86_400;
+/// How long a pod has to end by itself, in seconds: BLAST+ ends at once.
+const GRACE: u32 = 15;
+/// The longest short name of a database within a Job's name: with the longest program, the digest and a
+/// batch's number it fits the 63 characters of a host name.
+const MAX_SHORT_NAME: usize = 23;
+/// How much a pod may write beside the database.
+const WORK_SIZE: &str = "20Gi";
+
+/// How batches become Jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// One Indexed Job.
+    Indexed,
+    /// A Job for each batch, for servers that know no other or not all of what is asked of it.
+    PerBatch,
+}
+
+/// An attempt of a search, as it is to be on the cluster.
+pub(super) struct Template<'a> {
+    pub job: &'a Job,
+    pub pods: &'a PodSettings,
+    pub run: &'a RunObjects,
+    pub batches: u32,
+}
+
+impl Template<'_> {
+    /// The search's id on the cluster.
+    pub fn id(&self) -> String {
+        run_of(&self.job.id, self.job.attempt)
+    }
+
+    fn digest(&self) -> String {
+        short_digest(&self.id())
+    }
+
+    /// The name of the anchor.
+    pub fn anchor_name(&self) -> String {
+        format!("elbr-{}", self.digest())
+    }
+
+    /// The name of the Indexed Job, and what those of single batches begin with.
+    pub fn job_name(&self) -> String {
+        let program = self.job.spec.program.as_str();
+        let database = short_name(&self.job.spec.database);
+        format!("{program}-batch-{database}-job-{}", self.digest())
+    }
+
+    /// The names of its Jobs.
+    pub fn job_names(&self, shape: Shape) -> Vec<String> {
+        let name = self.job_name();
+        match shape {
+            Shape::Indexed => vec![name],
+            Shape::PerBatch => (0..self.batches).map(|batch| of_batch(&name, batch)).collect(),
+        }
+    }
+
+    fn labels(&self) -> Value {
+        json!({
+            "app": "blast",
+            RUN_LABEL: self.id(),
+            "db": short_name(&self.job.spec.database),
+            MANAGED_BY: MANAGER,
+            "app.kubernetes.io/part-of": MANAGER,
+            "elb-dashboard/job": self.job.id,
+        })
+    }
+
+    /// Where its results go, for people and for whoever reads Jobs.
+    pub fn results(&self) -> String {
+        format!("{}/{}", self.pods.objects, self.run.folder())
+    }
+
+    /// The object that owns the others: with it they go.
+    pub fn anchor(&self) -> Value {
+        json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": { "name": self.anchor_name(), "labels": self.labels() },
+            "data": {
+                "job": self.job.id,
+                "attempt": self.job.attempt.to_string(),
+                "title": self.job.title,
+                "results": self.results(),
+            },
+        })
+    }
+
+    /// The Jobs, held back. `owner` is the anchor's uid.
+    pub fn jobs(&self, shape: Shape, owner: &str) -> Vec<Value> {
+        match shape {
+            Shape::Indexed => vec![self.of_job(None, owner)],
+            Shape::PerBatch => (0..self.batches)
+                .map(|batch| self.of_job(Some(batch), owner))
+                .collect(),
+        }
+    }
+
+    fn of_job(&self, batch: Option<u32>, owner: &str) -> Value {
+        let name = self.job_name();
+        let mut spec = json!({
+            "suspend": true,
+            "activeDeadlineSeconds": self.pods.deadline_s,
+            "ttlSecondsAfterFinished": KEPT,
+            "template": self.pod(batch),
+        });
+        let indexed = json!({
+            "completionMode": "Indexed",
+            "completions": self.batches,
+            "parallelism": self.batches.min(self.pods.parallel).max(1),
+            "backoffLimitPerIndex": TRIES_AGAIN,
+            // Half of a result is of no use to anybody: it ends with the first batch that is given up.
+            "maxFailedIndexes": 0,
+            "podReplacementPolicy": "Failed",
+            "podFailurePolicy": failures(),
+        });
+        let single = json!({ "completions": 1, "parallelism": 1, "backoffLimit": TRIES_AGAIN });
+        merge(&mut spec, if batch.is_none() { indexed } else { single });
+        let what = json!([&spec, self.labels()]).to_string();
+        json!({
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {
+                "name": batch.map_or_else(|| name.clone(), |batch| of_batch(&name, batch)),
+                "labels": self.labels(),
+                "annotations": {
+                    DIGEST: hex(&Sha256::digest(what.as_bytes())),
+                    "elb-dashboard/program": self.job.spec.program.as_str(),
+                    "elb-dashboard/db": self.job.spec.database,
+                    "elb-dashboard/batches": self.batches.to_string(),
+                    "elb-dashboard/results": self.results(),
+                },
+                "ownerReferences": [{
+                    "apiVersion": "v1",
+                    "kind": "ConfigMap",
+                    "name": self.anchor_name(),
+                    "uid": owner,
+                }],
+            },
+            "spec": spec,
+        })
+    }
+
+    fn pod(&self, batch: Option<u32>) -> Value {
+        let mut labels = self.labels();
+        let mut spec = json!({
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": false,
+            "terminationGracePeriodSeconds": GRACE,
+            "enableServiceLinks": false,
+            "securityContext": {
+                "runAsNonRoot": true,
+                "runAsUser": USER,
+                "runAsGroup": USER,
+                "fsGroup": USER,
+                "seccompProfile": { "type": "RuntimeDefault" },
+            },
+            "initContainers": [self.container("stage-db", &["elb-runner", "stage"], batch, false)],
+            "containers": [self.searching(batch)],
+            "volumes": [self.databases(), { "name": "work", "emptyDir": { "sizeLimit": WORK_SIZE } }],
+        });
+        if let Some(account) = &self.pods.account {
+            merge(&mut spec, json!({ "serviceAccountName": account }));
+            // The webhook of workload identity looks for it.
+            merge(&mut labels, json!({ "azure.workload.identity/use": "true" }));
+        }
+        if let Some((key, value)) = &self.pods.nodes {
+            let toleration = json!({ "key": key, "operator": "Equal", "value": value });
+            merge(
+                &mut spec,
+                json!({ "nodeSelector": { key: value }, "tolerations": [toleration] }),
+            );
+        }
+        json!({ "metadata": { "labels": labels }, "spec": spec })
+    }
+
+    fn databases(&self) -> Value {
+        match &self.pods.databases {
+            NodeDatabases::Folder(folder) => json!({
+                "name": "databases",
+                "hostPath": { "path": folder, "type": "DirectoryOrCreate" },
+            }),
+            NodeDatabases::Pod => json!({ "name": "databases", "emptyDir": {} }),
+        }
+    }
+
+    fn searching(&self, batch: Option<u32>) -> Value {
+        let command = ["elb-runner", "run"];
+        let mut container = self.container(BLAST_CONTAINER, &command, batch, true);
+        let mut args = vec!["--".to_owned()];
+        args.extend(command_of(self.job));
+        args.push("--then".to_owned());
+        args.extend(formatter_of(self.job));
+        let args: Vec<String> = args.iter().map(|word| literal(word)).collect();
+        merge(&mut container, json!({ "args": args }));
+        container
+    }
+
+    /// A container of the runner. `reads_only`: it has no business with the node's copies but to read them.
+    fn container(
+        &self,
+        name: &str,
+        command: &[&str],
+        batch: Option<u32>,
+        reads_only: bool,
+    ) -> Value {
+        let resources = json!({ "cpu": self.pods.cpu, "memory": self.pods.memory });
+        let mut security = json!({
+            "allowPrivilegeEscalation": false,
+            "readOnlyRootFilesystem": true,
+            "capabilities": { "drop": ["ALL"] },
+        });
+        let on_node = matches!(self.pods.databases, NodeDatabases::Folder(_));
+        if on_node && !reads_only {
+            // A folder of the node is root's; no capability is needed to write there.
+            merge(
+                &mut security,
+                json!({ "runAsUser": 0, "runAsGroup": 0, "runAsNonRoot": false }),
+            );
+        }
+        json!({
+            "name": name,
+            "image": self.pods.image,
+            "command": command,
+            "env": self.environment(batch),
+            "resources": { "requests": resources, "limits": { "memory": self.pods.memory } },
+            "securityContext": security,
+            "terminationMessagePolicy": "FallbackToLogsOnError",
+            "volumeMounts": [
+                { "name": "databases", "mountPath": DATABASES, "readOnly": on_node && reads_only },
+                { "name": "work", "mountPath": WORK },
+            ],
+        })
+    }
+
+    fn environment(&self, batch: Option<u32>) -> Vec<Value> {
+        let (job, pods) = (self.job, self.pods);
+        let results = self.results();
+        let at = |name: &str| format!("{results}/{name}");
+        let options = search::display_command(&command_of(job));
+        let mut told = vec![
+            ("BLAST_ELB_JOB_ID", self.id()),
+            ("BLAST_USAGE_REPORT", "false".to_owned()),
+            ("ELB_BLAST_PROGRAM", job.spec.program.as_str().to_owned()),
+            ("ELB_BLAST_OPTIONS", options),
+            ("ELB_DB", job.spec.database.clone()),
+            ("ELB_DB_VERSION", job.database.version.clone()),
+            ("ELB_DB_ROOT", DATABASES.to_owned()),
+            (
+                "ELB_DB_SOURCE",
+                format!("{}/{}", pods.source, job.spec.database),
+            ),
+            ("ELB_RESULTS", results.clone()),
+            ("ELB_QUERY", at(RunObjects::query_name())),
+            ("ELB_BATCH_RESULTS", at(RunObjects::results_name())),
+            ("ELB_WORK_DIR", WORK.to_owned()),
+            ("TMPDIR", WORK.to_owned()),
+        ];
+        let given = |value: &Option<String>| value.clone();
+        told.extend(given(&pods.endpoint).map(|url| ("ELB_AZURE_BLOB_ENDPOINT", url)));
+        told.extend(given(&pods.key).map(|key| ("ELB_AZURE_KEY", key)));
+        if let Some(batch) = batch {
+            // Where the controller numbers pods, it sets the first of them itself.
+            told.push(("JOB_COMPLETION_INDEX", batch.to_string()));
+            told.push(("JOB_NUM", format!("{batch:03}")));
+        }
+        let variables = told.into_iter();
+        variables
+            .map(|(name, value)| json!({ "name": name, "value": literal(&value) }))
+            .collect()
+    }
+}
+
+/// The command of a batch, with places for what differs.
+pub(super) fn command_of(job: &Job) -> Vec<String> {
+    let paths = search::RunPaths {
+        database: place::DATABASE,
+        query: place::QUERY,
+        out: place::OUT,
+    };
+    search::argv(&job.spec, &paths)
+}
+
+/// The command that makes the table of hits of the archive.
+fn formatter_of(job: &Job) -> Vec<String> {
+    let mut words: Vec<String> = ["blast_formatter", "-archive", place::OUT, "-out", place::TABLE]
+        .map(str::to_owned)
+        .into();
+    words.extend(["-outfmt".to_owned(), format!("6 {TABULAR_FIELDS}")]);
+    if let Some(most) = job.spec.options.max_target_seqs {
+        words.extend(["-max_target_seqs".to_owned(), most.to_string()]);
+    }
+    words
+}
+
+/// What ends a search at once, what counts, and what does not (ELASTICBLAST §4.5).
+fn failures() -> Value {
+    let blast = |codes: &[i32]| json!({ "containerName": BLAST_CONTAINER, "operator": "In", "values": codes });
+    json!({
+        "rules": [
+            {
+                "action": "Ignore",
+                "onPodConditions": [{ "type": "DisruptionTarget", "status": "True" }],
+            },
+            { "action": "FailJob", "onExitCodes": blast(&[2, 78]) },
+            {
+                "action": "FailJob",
+                "onExitCodes": { "containerName": "stage-db", "operator": "In", "values": [78] },
+            },
+            { "action": "FailIndex", "onExitCodes": blast(&[1, 4, 137, 255]) },
+            { "action": "Count", "onExitCodes": { "operator": "In", "values": [3, 75, 76, 134, 139, 143] } },
+        ],
+    })
+}
+
+fn of_batch(name: &str, batch: u32) -> String {
+    format!("{name}-{batch:05}")
+}
+
+/// Kubernetes puts variables in for `$(NAME)`; two dollars stand for one.
+fn literal(text: &str) -> String {
+    text.replace("$(", "$$(")
+}
+
+/// Puts the fields of `more` into `object`.
+fn merge(object: &mut Value, more: Value) {
+    if let (Value::Object(object), Value::Object(more)) = (object, more) {
+        object.extend(more);
+    }
+}
+
+/// A database's name as part of other names: small letters, digits and dashes between them.
+pub(super) fn short_name(database: &str) -> String {
+    let plain: String = database
+        .to_lowercase()
+        .chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' })
+        .collect();
+    let plain = plain.trim_matches('-');
+    if !plain.is_empty() && plain.len() <= MAX_SHORT_NAME {
+        return plain.to_owned();
+    }
+    let digest: String = short_digest(database).chars().take(6).collect();
+    let kept: String = plain.chars().take(MAX_SHORT_NAME - 7).collect();
+    format!("{}-{digest}", kept.trim_matches('-'))
+        .trim_matches('-')
+        .to_owned()
+}
+
+/// Twelve hexadecimal digits.
+fn short_digest(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes())).chars().take(12).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
