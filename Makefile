@@ -63,6 +63,8 @@ test-cluster: ready ## the tests that need a Kubernetes cluster
 	@$(SECTION) "lints of the test cluster" env -C end2end/kubernetes/cluster GOFLAGS= "$$(scripts/go.sh)" vet ./...
 	@$(SECTION) "tests of the cluster" cargo test $(LOCKED) --package elb-testkit --features cluster cluster::
 	@$(SECTION) "tests on a cluster" cargo test $(LOCKED) --package elb-engine --features kubernetes,cluster-tests --test cluster
+	@$(SECTION) "runner" cargo build $(LOCKED) --package elb-runner
+	@$(SECTION) "searches in pods" cargo test $(LOCKED) --package elb-server --features cluster-tests --test cluster -- --nocapture --test-threads 3
 
 clean: ## remove what was built (installed tools stay)
 	rm -rf target end2end/test-results end2end/playwright-report
@@ -93,7 +95,7 @@ format-check: ## formatting only
 	@$(SECTION) "formatting" cargo fmt --all --check
 
 lint: $(SITE) ## clippy only, warnings are errors
-	@$(SECTION) "lints" cargo clippy $(LOCKED) $(NATIVE) --features elb-testkit/cluster,elb-engine/cluster-tests --all-targets -- -D warnings
+	@$(SECTION) "lints" cargo clippy $(LOCKED) $(NATIVE) --features elb-testkit/cluster,elb-engine/cluster-tests,elb-server/cluster-tests --all-targets -- -D warnings
 	@$(SECTION) "lints of the browser half" cargo clippy $(LOCKED) $(BROWSER) -- -D warnings
 
 unit-tests: $(SITE) ## unit and integration tests only

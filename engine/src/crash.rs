@@ -63,6 +63,16 @@ points! {
     AfterStage = "after_stage",
     /// The slot is the job's, nothing is submitted.
     BeforeSubmit = "before_submit",
+    /// The queries are in the store, their list is; nothing is on the cluster. Only where searches run on one.
+    AfterQueries = "after_queries",
+    /// The anchor is on the cluster, no Job is. Only where searches run on one.
+    AfterAnchor = "after_anchor",
+    /// The Jobs are on the cluster and held back. Only where searches run on one.
+    AfterJobs = "after_jobs",
+    /// The Jobs go on, the slot on the cluster is still held. Only where searches run on one.
+    AfterRelease = "after_release",
+    /// The results of all batches are here and not merged. Only where searches run on a cluster.
+    AfterCollect = "after_collect",
     /// The run has begun, the row says that it is being submitted.
     AfterSubmit = "after_submit",
     /// The row says submitted, the slot is still held.
@@ -107,6 +117,21 @@ points! {
     BeforeRemoval = "before_removal",
     /// The objects of a tombstone are gone, its log is there.
     AfterRemoval = "after_removal",
+}
+
+impl Point {
+    /// Whether it is passed only where searches run on a cluster.
+    #[must_use]
+    pub const fn needs_cluster(self) -> bool {
+        matches!(
+            self,
+            Self::AfterQueries
+                | Self::AfterAnchor
+                | Self::AfterJobs
+                | Self::AfterRelease
+                | Self::AfterCollect
+        )
+    }
 }
 
 /// Ends this process here if it was told to, in a debug build.

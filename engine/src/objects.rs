@@ -78,6 +78,12 @@ impl Kind {
         }
     }
 
+    /// Kind and attempt of an object; `None` of what lies in a folder below that of its job.
+    fn of_key(key: &Key) -> Option<(Self, u32)> {
+        let name = key.filename().filter(|_| key.parts().count() == 3)?;
+        Self::of_file_name(name)
+    }
+
     /// Kind and attempt of a last part of a name.
     fn of_file_name(name: &str) -> Option<(Self, u32)> {
         let (stem, ending) = name.split_once('.')?;
@@ -373,7 +379,7 @@ impl Objects {
     pub async fn of_job(&self, job: &str) -> Result<Vec<Present>, ObjectError> {
         let metas = self.list(job).await?;
         let present = metas.iter().filter_map(|meta| {
-            let (kind, attempt) = Kind::of_file_name(meta.location.filename()?)?;
+            let (kind, attempt) = Kind::of_key(&meta.location)?;
             Some(Present {
                 kind,
                 attempt,
@@ -388,7 +394,7 @@ impl Objects {
     /// # Errors
     /// If the store refuses.
     pub async fn remove_all(&self, job: &str) -> Result<(), ObjectError> {
-        self.remove(job, |_| true).await
+        self.remove(job, |_: &Key| true).await
     }
 
     /// Removes the results of attempts before this one, once it has its own.
@@ -399,8 +405,8 @@ impl Objects {
         if attempt <= 1 {
             return Ok(());
         }
-        self.remove(job, |name| {
-            let found = Kind::of_file_name(name);
+        self.remove(job, |key| {
+            let found = Kind::of_key(key);
             found.is_some_and(|(kind, of)| {
                 matches!(kind, Kind::Archive | Kind::Hits) && of < attempt
             })
@@ -408,10 +414,10 @@ impl Objects {
         .await
     }
 
-    async fn remove(&self, job: &str, chosen: impl Fn(&str) -> bool) -> Result<(), ObjectError> {
+    async fn remove(&self, job: &str, chosen: impl Fn(&Key) -> bool) -> Result<(), ObjectError> {
         let metas = self.list(job).await?;
         let keys = metas.into_iter().map(|meta| meta.location);
-        let keys = keys.filter(|key| key.filename().is_some_and(&chosen));
+        let keys = keys.filter(&chosen);
         match &self.place {
             Place::Folder { store, .. } => {
                 for key in keys {

@@ -68,6 +68,23 @@ impl Azurite {
         ])
     }
 
+    /// One that pods reach too, at an address of this machine: [`Self::blob_url_at`].
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[must_use]
+    pub fn for_pods() -> Self {
+        let mut azurite = Self::started(&["--blobHost".into(), "0.0.0.0".into()]);
+        azurite.blob = azurite.blob.replace("//0.0.0.0:", "//127.0.0.1:");
+        azurite
+    }
+
+    /// Where blobs are served to whoever reaches this machine at another address, of one [`Self::for_pods`].
+    #[must_use]
+    pub fn blob_url_at(&self, host: std::net::IpAddr) -> String {
+        self.blob.replace("//127.0.0.1:", &format!("//{host}:"))
+    }
+
     /// One of [`Self::over_tls`] that all tests of the process share, with their shared authority.
     ///
     /// # Panics

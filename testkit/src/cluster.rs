@@ -97,6 +97,30 @@ impl Cluster {
         self.host.expect(NO_PODS)
     }
 
+    /// The name of an image with BLAST+ and this runner, which is put on its node. Of a cluster that `KUBECONFIG`
+    /// names, `ELB_CLUSTER_RUNNER_IMAGE` says which image has both.
+    ///
+    /// # Panics
+    /// If it cannot be made, or as [`Self::image`].
+    #[must_use]
+    pub fn runner_image(&self, runner: &Path) -> String {
+        if self.child.is_none() {
+            return std::env::var("ELB_CLUSTER_RUNNER_IMAGE").expect(NO_PODS);
+        }
+        assert!(self.image.is_some(), "{NO_PODS}");
+        let folder = self.kubeconfig.parent().unwrap();
+        let made = Command::new(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../scripts/runner-image.sh"
+        ))
+        .args([runner, folder])
+        .output()
+        .unwrap();
+        let said = String::from_utf8_lossy(&made.stderr);
+        assert!(made.status.success(), "{said}");
+        String::from_utf8(made.stdout).unwrap().trim().to_owned()
+    }
+
     /// What `kubectl` says when it is run with these arguments and this input: a look at the cluster that
     /// shares no code with what is tested.
     ///

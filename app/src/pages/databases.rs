@@ -31,10 +31,12 @@ pub fn DatabasesPage() -> impl IntoView {
     let what_to_do = if elsewhere {
         let problem = context.service.catalogue().elsewhere_problem();
         problem.unwrap_or_else(|| {
-            "Put a BLAST database into the folder of ELB_DATABASES_BLOB; it shows up by itself.".to_owned()
+            "Put a BLAST database into the folder of ELB_DATABASES_BLOB; it shows up by itself."
+                .to_owned()
         })
     } else {
-        "Upload a FASTA file below, or name a folder with BLAST databases in ELB_DATABASES.".to_owned()
+        "Upload a FASTA file below, or name a folder with BLAST databases in ELB_DATABASES."
+            .to_owned()
     };
     let list = if databases.is_empty() && builds.is_empty() {
         view! {

@@ -178,6 +178,15 @@ fn Facts(detail: JobDetail) -> impl IntoView {
             </dd>
         }
     });
+    let place = detail.place.clone().map(|place| {
+        view! {
+            <dt>"Runs on"</dt>
+            <dd>
+                <a href="/clusters">"cluster " <span class="id">{place.cluster}</span></a>
+                ", namespace " <span class="id">{place.namespace}</span>
+            </dd>
+        }
+    });
     let version = detail.blast_version.clone().map(|version| {
         view! {
             <dt>"BLAST+"</dt>
@@ -201,7 +210,7 @@ fn Facts(detail: JobDetail) -> impl IntoView {
                 <When at=row.created_at/>
             </dd>
             <Kept row=row.clone()/>
-            {found} {version}
+            {found} {place} {version}
             <dt>"Identifier"</dt>
             <dd>
                 <span class="id" id="job-id">{row.id.clone()}</span> " "

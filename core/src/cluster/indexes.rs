@@ -34,7 +34,12 @@ impl Indexes {
     /// Those below a number, as an old server's Jobs tell them one by one.
     #[must_use]
     pub fn below(end: u32) -> Self {
-        Self(end.checked_sub(1).map(|last| (0, last)).into_iter().collect())
+        Self(
+            end.checked_sub(1)
+                .map(|last| (0, last))
+                .into_iter()
+                .collect(),
+        )
     }
 
     /// Whether there is none.

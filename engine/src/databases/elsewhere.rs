@@ -43,12 +43,18 @@ impl Catalogue {
     #[must_use]
     pub fn elsewhere_problem(&self) -> Option<String> {
         let problem = &self.elsewhere.get()?.problem;
-        problem.read().unwrap_or_else(PoisonError::into_inner).clone()
+        problem
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(super) async fn look_elsewhere(&self, elsewhere: &Elsewhere, blob: &BlobDatabases) {
         let list = blob.list(WAIT).await;
-        *elsewhere.problem.write().unwrap_or_else(PoisonError::into_inner) = list.problem.clone();
+        *elsewhere
+            .problem
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = list.problem.clone();
         if list.as_of.is_none() {
             return;
         }
@@ -56,7 +62,10 @@ impl Catalogue {
         let same = {
             let known = self.snapshot();
             known.len() == entries.len()
-                && known.values().zip(entries.values()).all(|(one, other)| one.database == other.database)
+                && known
+                    .values()
+                    .zip(entries.values())
+                    .all(|(one, other)| one.database == other.database)
         };
         if !same {
             *self.entries.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(entries);

@@ -28,6 +28,7 @@ use futures::{StreamExt, TryStreamExt};
 use super::{ClusterSnapshot, cancel::cancel, place::Place};
 use crate::{
     clock::Clock,
+    crash::{self, Point},
     databases::Catalogue,
     executor::{
         Door, Evidence, Executor, ExecutorError, Observation, Plan, Readiness, local::LocalExecutor,
@@ -43,7 +44,7 @@ mod pods;
 mod quantity;
 mod template;
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests;
 
 use collect::store_error;
@@ -114,7 +115,9 @@ impl ClusterExecutor {
     }
 
     fn log(&self, job: &Job, step: Step, line: String) {
-        self.parts.logs.append(&job.id, step, LogLevel::Info, &[line]);
+        self.parts
+            .logs
+            .append(&job.id, step, LogLevel::Info, &[line]);
     }
 
     /// The batches as they were stored first, whichever server was first; made if there are none.
@@ -159,10 +162,19 @@ impl ClusterExecutor {
         if let Some(place) = &job.place {
             return Ok(place.clone());
         }
-        let views: Vec<_> = self.parts.clusters.all().iter().map(|place| place.view()).collect();
+        let views: Vec<_> = self
+            .parts
+            .clusters
+            .all()
+            .iter()
+            .map(|place| place.view())
+            .collect();
         let seen = views.iter().find(|view| view.health.is_current());
         let chosen = seen.or(views.first()).ok_or_else(|| {
-            ExecutorError::new(ErrorCode::Internal, "the settings name no cluster (ELB_CLUSTERS)")
+            ExecutorError::new(
+                ErrorCode::Internal,
+                "the settings name no cluster (ELB_CLUSTERS)",
+            )
         })?;
         Ok(Found {
             cluster: chosen.cluster.clone(),
@@ -181,7 +193,10 @@ impl ClusterExecutor {
 
     fn writer(&self, job: &Job) -> Result<Writer, Refusal> {
         let found = job.place.as_ref().ok_or_else(|| {
-            Refusal::Never(ExecutorError::new(ErrorCode::Internal, "the plan names no cluster"))
+            Refusal::Never(ExecutorError::new(
+                ErrorCode::Internal,
+                "the plan names no cluster",
+            ))
         })?;
         Writer::new(self.place(found)?)
     }
@@ -227,11 +242,17 @@ impl ClusterExecutor {
                 },
                 template.job_name(),
                 writer.namespace,
-                job.place.as_ref().map_or("", |place| place.cluster.as_str())
+                job.place
+                    .as_ref()
+                    .map_or("", |place| place.cluster.as_str())
             ),
         );
         if let Err(Refusal::Later(reason)) = self.slot(&writer, job).leave().await {
-            tracing::warn!(job = job.id, reason, "the submit slot on the cluster is free once its life is over");
+            tracing::warn!(
+                job = job.id,
+                reason,
+                "the submit slot on the cluster is free once its life is over"
+            );
         }
         Ok(Door::Open)
     }
@@ -253,7 +274,8 @@ impl ClusterExecutor {
                 "cluster {} cannot be seen ({}); what was seen last stays: {}",
                 found.cluster,
                 view.health.as_str(),
-                view.reason.unwrap_or_else(|| "it was not heard yet".to_owned())
+                view.reason
+                    .unwrap_or_else(|| "it was not heard yet".to_owned())
             )));
         };
         let progress = progress(&batches, &sight.done);
@@ -347,7 +369,10 @@ impl ClusterExecutor {
                 Ok(())
             };
             if let Err(Refusal::Later(reason)) = tidied.await {
-                tracing::warn!(reason, "what is no longer needed on the cluster stays for now");
+                tracing::warn!(
+                    reason,
+                    "what is no longer needed on the cluster stays for now"
+                );
             }
         }
     }
@@ -403,12 +428,15 @@ impl Executor for ClusterExecutor {
                     let file = tokio::fs::File::open(&path).await;
                     let file = file.map_err(|error| LocalExecutor::disk_error(&path, &error))?;
                     let put = run.put_query(batch.index, file).await;
-                    put.map_err(|error| store_error("the query cannot be stored for the pods", error))
+                    put.map_err(|error| {
+                        store_error("the query cannot be stored for the pods", error)
+                    })
                 }
             })
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
             .await?;
+        crash::point(Point::AfterQueries);
         self.log(
             job,
             Step::Preparing,
@@ -437,7 +465,10 @@ impl Executor for ClusterExecutor {
                 ))),
                 None => Err(ExecutorError::new(
                     ErrorCode::DatabaseMissing,
-                    format!("the database {name} is no longer in {}", self.parts.pods.source),
+                    format!(
+                        "the database {name} is no longer in {}",
+                        self.parts.pods.source
+                    ),
                 )),
             },
         }
@@ -509,11 +540,16 @@ impl Executor for ClusterExecutor {
         let local = &self.parts.local;
         local.cut(job, &batches).await?;
         collect::collect(local, &job.id, &self.run_objects(job)?, &batches).await?;
+        crash::point(Point::AfterCollect);
         let outcome = local.export(job).await?;
         let run = run_of(&job.id, job.attempt);
         let shorter = async { self.writer(job)?.keep_for(&run, KEPT_WHEN_DONE).await };
         if let Err(Refusal::Later(reason)) = shorter.await {
-            tracing::warn!(job = job.id, reason, "its Jobs stay on the cluster for a day");
+            tracing::warn!(
+                job = job.id,
+                reason,
+                "its Jobs stay on the cluster for a day"
+            );
         }
         Ok(outcome)
     }
@@ -524,7 +560,8 @@ impl Executor for ClusterExecutor {
     }
 
     async fn cancel(&self, job: &Job) -> Result<(), ExecutorError> {
-        let hindered = |reason: String| ExecutorError::new(ErrorCode::TemporarilyUnavailable, reason);
+        let hindered =
+            |reason: String| ExecutorError::new(ErrorCode::TemporarilyUnavailable, reason);
         let Some(found) = &job.place else {
             return Ok(());
         };

@@ -102,7 +102,10 @@ impl Lifecycle {
         job: &str,
         attempt: u32,
     ) {
-        let ended = matches!(run.phase, Phase::Completed | Phase::Failed | Phase::ResultsPending);
+        let ended = matches!(
+            run.phase,
+            Phase::Completed | Phase::Failed | Phase::ResultsPending
+        );
         if ended || !place.health.is_current() {
             return;
         }

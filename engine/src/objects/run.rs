@@ -186,9 +186,19 @@ mod tests {
         assert_eq!((size, pieces.concat()), (4, b"asn1".to_vec()));
         // None of it is taken for what the job itself keeps.
         assert!(objects.of_job(JOB).await.unwrap().is_empty());
-        objects.put(JOB, Kind::Query, 1, &b">a\nACGT\n"[..]).await.unwrap();
+        objects
+            .put(JOB, Kind::Query, 1, &b">a\nACGT\n"[..])
+            .await
+            .unwrap();
         objects.remove_all(JOB).await.unwrap();
-        assert!(store.list(None).try_collect::<Vec<_>>().await.unwrap().is_empty());
+        assert!(
+            store
+                .list(None)
+                .try_collect::<Vec<_>>()
+                .await
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]

@@ -60,7 +60,9 @@ pub(super) fn running(settings: &Settings, parts: Parts) -> Result<Running, Star
         parallel: u32::try_from(pods.parallel).unwrap_or(u32::MAX),
         nodes: pods.nodes,
         account: pods.account,
-        databases: pods.databases.map_or(NodeDatabases::Pod, NodeDatabases::Folder),
+        databases: pods
+            .databases
+            .map_or(NodeDatabases::Pod, NodeDatabases::Folder),
         endpoint: pods.endpoint,
         key: pods.key.map(|key| key.0),
         source: pods.source,

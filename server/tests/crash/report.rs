@@ -36,7 +36,10 @@ impl Report {
 
     pub fn table(&self, settled: &Settled) -> String {
         let mut text = String::from("killed at                 kills  not reached\n");
-        for point in Point::ALL {
+        for point in Point::ALL
+            .into_iter()
+            .filter(|point| !point.needs_cluster())
+        {
             let missed = self.missed.get(&point).copied().unwrap_or_default();
             writeln!(
                 text,

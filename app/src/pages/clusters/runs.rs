@@ -2,7 +2,12 @@
 //!
 //! Owns how many are drawn: a cluster may hold thousands of searches and pods, a page may not.
 
-use elb_core::{cluster::RunView, text, time::Timestamp};
+use elb_core::{
+    cluster::{RunView, job_of},
+    search::Program,
+    text,
+    time::Timestamp,
+};
 use leptos::prelude::*;
 
 use super::lanes::Lanes;
@@ -114,6 +119,12 @@ fn Run(
         .results
         .map(|results| view! { <dt>"Results"</dt><dd class="id">{results}</dd> });
     let pods = text::counted(run.pods.len() as u64, "pod", "pods");
+    // Programs that there is no form for have no row either.
+    let known = run.program.as_deref().and_then(Program::parse).is_some();
+    let job = job_of(&run.id).map_or(run.id.as_str(), |(job, _)| job);
+    let mut link = "/jobs/".to_owned();
+    elb_core::list::percent_encode(job, &mut link);
+    let page = known.then(|| view! { " " <a href=link>"its page"</a> });
     let about = format!("{pods} of {}", run.id);
     view! {
         <tbody class=format!("run {}", run.phase.status().as_str()) id=anchor.clone()>
@@ -134,7 +145,7 @@ fn Run(
                         <summary id=format!("{anchor}-pods") aria-label=about>{pods}</summary>
                         <dl class="facts">
                             <dt>"Search"</dt>
-                            <dd class="id">{run.id}</dd>
+                            <dd><span class="id">{run.id}</span> {page}</dd>
                             {results}
                             {whole}
                         </dl>

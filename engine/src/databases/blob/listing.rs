@@ -173,7 +173,11 @@ impl Folder {
         let files = self.files.iter();
         let files = files.map(|(file, size)| (file.as_str(), *size, tag(file)));
         let digest = Sha256::digest(listing_of(name, files).as_bytes());
-        let digits: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let digits: String = digest
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         format!("{LISTED_VERSION}{digits}")
     }
 

@@ -127,7 +127,10 @@ fn reason(database: &RemoteDatabase) -> &str {
 async fn a_database_is_told_by_its_metadata_object() {
     let scene = Scene::new();
     scene.put_database("genes").await;
+    let list = scene.list().await;
     let expected = RemoteDatabase {
+        // Its own test has what it depends on.
+        version: list.databases[0].version.clone(),
         name: "genes".to_owned(),
         title: "All of genes".to_owned(),
         molecule: Molecule::Nucleotide,
@@ -142,10 +145,21 @@ async fn a_database_is_told_by_its_metadata_object() {
         readiness: Readiness::Ready,
         notes: Vec::new(),
     };
-    let list = scene.list().await;
     assert_eq!(list.databases, [expected]);
     assert_eq!(list.as_of.unwrap().0, 1_000);
     assert_eq!((list.url.as_str(), list.problem), (URL, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn its_version_is_that_of_its_files_and_of_nothing_else() {
+    let scene = Scene::new();
+    scene.put_database("genes").await;
+    let first = scene.one().await.version;
+    assert!(first.starts_with("blob-"), "{first}");
+    scene.put("genes/notes.txt", "beside it".to_owned()).await;
+    assert_eq!(scene.anew().await.databases[0].version, first);
+    scene.put("genes/genes.nsq", "others".to_owned()).await;
+    assert_ne!(scene.anew().await.databases[0].version, first);
 }
 
 #[tokio::test(start_paused = true)]

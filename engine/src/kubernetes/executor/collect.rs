@@ -98,16 +98,25 @@ async fn bring(
     let (mut bytes, mut sha256) = (0_u64, Sha256::new());
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|error| {
-            ExecutorError::new(ErrorCode::TemporarilyUnavailable, format!("{what}: {error}"))
+            ExecutorError::new(
+                ErrorCode::TemporarilyUnavailable,
+                format!("{what}: {error}"),
+            )
         })?;
         bytes += piece.len() as u64;
         sha256.update(&piece);
         out.write_all(&piece).await.map_err(disk)?;
     }
     out.flush().await.map_err(disk)?;
-    let digest: String = sha256.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest: String = sha256
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     if bytes != file.bytes || digest != file.sha256 {
-        return Err(wrong("it is not what the pod has written; try the search again"));
+        return Err(wrong(
+            "it is not what the pod has written; try the search again",
+        ));
     }
     Ok(())
 }

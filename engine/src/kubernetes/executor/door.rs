@@ -56,7 +56,10 @@ impl Slot<'_> {
             let lease = json!({ "metadata": { "name": name } });
             let mut lease: Lease = serde_json::from_value(lease).unwrap_or_default();
             lease.spec = Some(self.ours(None));
-            let made = self.writer.asked("create leases", leases.create(&how, &lease)).await?;
+            let made = self
+                .writer
+                .asked("create leases", leases.create(&how, &lease))
+                .await?;
             return Ok(match made {
                 Some(_) => Door::Open,
                 None => Door::Held(self.somebody("somebody who has just taken it")),
@@ -91,42 +94,61 @@ impl Slot<'_> {
         let how = PostParams::default();
         // Refused if somebody has changed it: then it is not ours any more.
         let replaced = leases.replace(&name, &how, &lease);
-        self.writer.asked("update leases", replaced).await.map(|_| ())
+        self.writer
+            .asked("update leases", replaced)
+            .await
+            .map(|_| ())
     }
 
     fn ours(&self, known: Option<&LeaseSpec>) -> LeaseSpec {
-        let now = jiff::Timestamp::from_millisecond(self.now.0).ok().map(MicroTime);
+        let now = jiff::Timestamp::from_millisecond(self.now.0)
+            .ok()
+            .map(MicroTime);
         let same = known.filter(|known| known.holder_identity.as_ref() == Some(&self.holder));
         let moved = known.and_then(|known| known.lease_transitions).unwrap_or(0);
         LeaseSpec {
             holder_identity: Some(self.holder.clone()),
             lease_duration_seconds: i32::try_from(poll::SLOT_LIFE.as_secs()).ok(),
-            acquire_time: same.and_then(|same| same.acquire_time.clone()).or_else(|| now.clone()),
+            acquire_time: same
+                .and_then(|same| same.acquire_time.clone())
+                .or_else(|| now.clone()),
             renew_time: now,
-            lease_transitions: Some(if same.is_some() { moved } else { moved.saturating_add(1) }),
+            lease_transitions: Some(if same.is_some() {
+                moved
+            } else {
+                moved.saturating_add(1)
+            }),
             ..LeaseSpec::default()
         }
     }
 
     /// Who else has it, in words.
     fn held_by_other(&self, known: &LeaseSpec) -> Option<String> {
-        let holder = known.holder_identity.as_ref().filter(|holder| !holder.is_empty())?;
+        let holder = known
+            .holder_identity
+            .as_ref()
+            .filter(|holder| !holder.is_empty())?;
         if *holder == self.holder {
             return None;
         }
-        let at = |time: &Option<MicroTime>| {
-            time.as_ref().map(|time| Timestamp(time.0.as_millisecond()))
-        };
+        let at =
+            |time: &Option<MicroTime>| time.as_ref().map(|time| Timestamp(time.0.as_millisecond()));
         let renewed = at(&known.renew_time).or_else(|| at(&known.acquire_time))?;
-        let life = known.lease_duration_seconds.map_or(poll::SLOT_LIFE.as_secs(), |life| {
-            u64::try_from(life).unwrap_or(0)
-        });
+        let life = known
+            .lease_duration_seconds
+            .map_or(poll::SLOT_LIFE.as_secs(), |life| {
+                u64::try_from(life).unwrap_or(0)
+            });
         let silent = self.now.since(renewed);
         if silent > life.saturating_mul(1_000).saturating_add(SKEW_MS) {
             return None;
         }
         let since = at(&known.acquire_time).unwrap_or(renewed);
-        Some(format!("{} since {}", self.somebody(holder), since.on_screen()))
+        Some(format!(
+            "{} since {}",
+            self.somebody(holder),
+            since.on_screen()
+        ))
     }
 
     fn somebody(&self, who: &str) -> String {

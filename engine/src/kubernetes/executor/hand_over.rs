@@ -23,7 +23,10 @@ use super::{
     },
     template::{DIGEST, MANAGED_BY, MANAGER, Shape, Template},
 };
-use crate::executor::{Door, ExecutorError};
+use crate::{
+    crash::{self, Point},
+    executor::{Door, ExecutorError},
+};
 
 /// Jobs that are made at once, where each batch has its own.
 const AT_ONCE: usize = 8;
@@ -95,7 +98,10 @@ impl Writer {
         match timeout(self.patience, call).await {
             Ok(Ok(answer)) => Ok(Some(answer)),
             Ok(Err(kube::Error::Api(status))) if status.code == 404 && is_namespace(&status) => {
-                Err(Refusal::Later(format!("cluster {cluster}: {}", status.message)))
+                Err(Refusal::Later(format!(
+                    "cluster {cluster}: {}",
+                    status.message
+                )))
             }
             Ok(Err(kube::Error::Api(status))) if [404, 409].contains(&status.code) => Ok(None),
             Ok(Err(kube::Error::Api(status))) if [400, 422].contains(&status.code) => {
@@ -139,6 +145,7 @@ impl Writer {
         let anchor = self
             .had("patch configmaps", anchors.patch(&name, &applied, &patch))
             .await?;
+        crash::point(Point::AfterAnchor);
         let owner = anchor.metadata.uid.unwrap_or_default();
         let shape = self.shape(template, &owner).await?;
         let made = template.jobs(shape, &owner).into_iter();
@@ -146,11 +153,13 @@ impl Writer {
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
             .await?;
+        crash::point(Point::AfterJobs);
         let names = template.job_names(shape).into_iter();
         futures::stream::iter(names.map(|name| self.release(name)))
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
             .await?;
+        crash::point(Point::AfterRelease);
         Ok(shape)
     }
 
@@ -176,7 +185,11 @@ impl Writer {
             && spec.suspend == Some(true)
             && spec.pod_failure_policy.is_some()
             && spec.backoff_limit_per_index.is_some();
-        Ok(if whole { Shape::Indexed } else { Shape::PerBatch })
+        Ok(if whole {
+            Shape::Indexed
+        } else {
+            Shape::PerBatch
+        })
     }
 
     /// Makes a Job unless it is there.
@@ -198,7 +211,11 @@ impl Writer {
             return Ok(());
         }
         let there = self.had("get jobs", jobs.get(&name)).await?;
-        let run = there.metadata.labels.as_ref().and_then(|labels| labels.get(RUN_LABEL));
+        let run = there
+            .metadata
+            .labels
+            .as_ref()
+            .and_then(|labels| labels.get(RUN_LABEL));
         if run != Some(&template.id()) {
             return Err(Refusal::broken(format!(
                 "a Job {name} of another search is on cluster {}; try the search again, it gets another name",
@@ -218,9 +235,12 @@ impl Writer {
     async fn release(&self, name: String) -> Result<(), Refusal> {
         let go = Patch::Merge(json!({ "spec": { "suspend": false } }));
         let jobs = self.api::<Job>();
-        self.had("patch jobs", jobs.patch(&name, &PatchParams::default(), &go))
-            .await
-            .map(|_| ())
+        self.had(
+            "patch jobs",
+            jobs.patch(&name, &PatchParams::default(), &go),
+        )
+        .await
+        .map(|_| ())
     }
 
     /// Whether any of its Jobs is there, asked of the cluster itself.
@@ -253,8 +273,11 @@ impl Writer {
         for job in found.items {
             let name = job.metadata.name.unwrap_or_default();
             let patch = Patch::Merge(&shorter);
-            self.asked("patch jobs", jobs.patch(&name, &PatchParams::default(), &patch))
-                .await?;
+            self.asked(
+                "patch jobs",
+                jobs.patch(&name, &PatchParams::default(), &patch),
+            )
+            .await?;
         }
         Ok(())
     }

@@ -86,7 +86,9 @@ impl Template<'_> {
         let name = self.job_name();
         match shape {
             Shape::Indexed => vec![name],
-            Shape::PerBatch => (0..self.batches).map(|batch| of_batch(&name, batch)).collect(),
+            Shape::PerBatch => (0..self.batches)
+                .map(|batch| of_batch(&name, batch))
+                .collect(),
         }
     }
 
@@ -197,7 +199,10 @@ impl Template<'_> {
         if let Some(account) = &self.pods.account {
             merge(&mut spec, json!({ "serviceAccountName": account }));
             // The webhook of workload identity looks for it.
-            merge(&mut labels, json!({ "azure.workload.identity/use": "true" }));
+            merge(
+                &mut labels,
+                json!({ "azure.workload.identity/use": "true" }),
+            );
         }
         if let Some((key, value)) = &self.pods.nodes {
             let toleration = json!({ "key": key, "operator": "Equal", "value": value });
@@ -318,9 +323,15 @@ pub(super) fn command_of(job: &Job) -> Vec<String> {
 
 /// The command that makes the table of hits of the archive.
 fn formatter_of(job: &Job) -> Vec<String> {
-    let mut words: Vec<String> = ["blast_formatter", "-archive", place::OUT, "-out", place::TABLE]
-        .map(str::to_owned)
-        .into();
+    let mut words: Vec<String> = [
+        "blast_formatter",
+        "-archive",
+        place::OUT,
+        "-out",
+        place::TABLE,
+    ]
+    .map(str::to_owned)
+    .into();
     words.extend(["-outfmt".to_owned(), format!("6 {TABULAR_FIELDS}")]);
     if let Some(most) = job.spec.options.max_target_seqs {
         words.extend(["-max_target_seqs".to_owned(), most.to_string()]);
@@ -369,7 +380,13 @@ pub(super) fn short_name(database: &str) -> String {
     let plain: String = database
         .to_lowercase()
         .chars()
-        .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' })
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() {
+                letter
+            } else {
+                '-'
+            }
+        })
         .collect();
     let plain = plain.trim_matches('-');
     if !plain.is_empty() && plain.len() <= MAX_SHORT_NAME {
@@ -384,7 +401,10 @@ pub(super) fn short_name(database: &str) -> String {
 
 /// Twelve hexadecimal digits.
 fn short_digest(text: &str) -> String {
-    hex(&Sha256::digest(text.as_bytes())).chars().take(12).collect()
+    hex(&Sha256::digest(text.as_bytes()))
+        .chars()
+        .take(12)
+        .collect()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -65,7 +65,11 @@ impl Driver<'_> {
                         }
                     };
                     // Changes come more often than it would be looked for.
-                    let rest = if looked { poll::JOB_STEADY } else { poll::CLUSTER_IDLE };
+                    let rest = if looked {
+                        poll::JOB_STEADY
+                    } else {
+                        poll::CLUSTER_IDLE
+                    };
                     look_again = self.elapsed() + rest;
                     if looked {
                         continue;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use elb_core::{job::Job, phase::Phase, poll, text, transition::Event};
+use elb_core::{job::Job, phase::Phase, poll, step::Step, text, transition::Event};
 
 use super::{Driver, Halt};
 use crate::{
@@ -36,12 +36,19 @@ impl Driver<'_> {
     }
 
     async fn show_shut(&self, job: &Job, door: Door) -> Result<(), Halt> {
-        let (phase, reason) = match door {
+        let (wait, reason) = match door {
             Door::Open => return Ok(()),
             Door::Held(reason) => (Phase::WaitingForSubmitSlot, reason),
             Door::NoRoom(reason) => (Phase::WaitingForCapacity, reason),
         };
-        self.show_wait(job, phase, reason).await?;
+        if job.current_step() == Step::Submitting {
+            self.show_wait(job, wait, reason).await?;
+        } else {
+            // The step before may be over, and this wait belongs to none by itself.
+            let phase = Phase::Submitting;
+            let stored = self.change(job, &Event::Enter { phase }).await?;
+            self.show_wait(&stored.job, wait, reason).await?;
+        }
         tokio::time::sleep(poll::JOB_STEADY).await;
         Ok(())
     }

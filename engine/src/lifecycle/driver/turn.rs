@@ -271,7 +271,10 @@ impl Driver<'_> {
             return Ok(known.clone());
         }
         self.log(known, LogLevel::Warning, reason.clone());
-        Ok(self.change(known, &Event::Wait { phase, reason }).await?.job)
+        Ok(self
+            .change(known, &Event::Wait { phase, reason })
+            .await?
+            .job)
     }
 
     /// Writes the plan down anew if less is done than the row says: the work folder was lost, and its
