@@ -32,9 +32,9 @@ SITE_SOURCES := Cargo.toml Cargo.lock $(wildcard core/Cargo.toml app/Cargo.toml 
 SETUP_STAGE := build
 run: SETUP_STAGE := run
 test setup crash bench: SETUP_STAGE := test
-cluster test-cluster: SETUP_STAGE := cluster
+cluster run-cluster test-cluster: SETUP_STAGE := cluster
 
-.PHONY: help run build test bench crash cluster test-cluster clean setup ready server format-check lint unit-tests size end2end
+.PHONY: help run build test bench crash cluster run-cluster test-cluster clean setup ready server format-check lint unit-tests size end2end
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -58,6 +58,11 @@ crash: ready $(SITE) ## the long crash run: 1,000 kills, 20 and more at each nam
 
 cluster: ready ## a real Kubernetes cluster of its own, until Ctrl-C; ARGS="--control-plane-only"
 	@exec scripts/cluster.sh start $(ARGS) target/cluster
+
+run-cluster: ready server ## the dashboard with its searches in real pods, on a cluster of its own, until Ctrl-C
+	@$(SECTION) "runner" cargo build $(LOCKED) --release --package elb-runner
+	@exec scripts/cluster.sh start target/demo-cluster -- \
+		scripts/run-cluster.sh $(CURDIR)/target/demo-cluster $(CURDIR)/$(BINARY) $(CURDIR)/target/release/elb-runner
 
 test-cluster: ready ## the tests that need a Kubernetes cluster
 	@$(SECTION) "lints of the test cluster" env -C end2end/kubernetes/cluster GOFLAGS= "$$(scripts/go.sh)" vet ./...

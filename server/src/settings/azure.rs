@@ -6,7 +6,7 @@ use super::{BlobFolder, ObjectsAddress, SettingsError, sources::Chosen, store::S
 
 /// Account and key of every emulator of Azure Storage, which are no secret
 /// (learn.microsoft.com/azure/storage/common/storage-connect-azurite).
-const EMULATOR_ACCOUNT: &str = "devstoreaccount1";
+pub(super) const EMULATOR_ACCOUNT: &str = "devstoreaccount1";
 const EMULATOR_KEY: &str =
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{SettingsError, sources::Chosen, store::is_this_machine};
+use super::{SettingsError, sources::Chosen, store::is_emulator};
 
 /// Where the objects are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl ObjectsAddress {
             Self::Folder(_) => false,
             Self::AzureBlobs { endpoint, .. } => {
                 let authority = endpoint.split_once("://").map_or("", |(_, rest)| rest);
-                is_this_machine(authority)
+                is_emulator(authority)
             }
         }
     }
@@ -69,9 +69,9 @@ fn endpoint_of(endpoint: &Chosen) -> Result<Option<String>, SettingsError> {
     endpoint.read(|text| match text.split_once("://") {
         None if text.is_empty() => Ok(None),
         Some(("https", rest)) if !rest.is_empty() => Ok(Some(text.to_owned())),
-        Some(("http", rest)) if is_this_machine(rest) => Ok(Some(text.to_owned())),
+        Some(("http", rest)) if is_emulator(rest) => Ok(Some(text.to_owned())),
         _ => Err(
-            "must begin with https://; plain http is for an emulator on this machine".to_owned(),
+            "must begin with https://; plain http is for an emulator: on this machine, or HOST/devstoreaccount1".to_owned(),
         ),
     })
 }
@@ -127,7 +127,7 @@ impl BlobFolder {
     #[must_use]
     pub fn is_emulator(&self) -> bool {
         let authority = self.endpoint.split_once("://").map_or("", |(_, rest)| rest);
-        is_this_machine(authority)
+        is_emulator(authority)
     }
 }
 
@@ -211,6 +211,9 @@ mod tests {
             Some(&folder),
         );
         assert_eq!(objects, Ok(ObjectsAddress::Folder(None)));
+        let elsewhere = "http://10.213.0.1:10000/devstoreaccount1";
+        let folder = read("az://devstoreaccount1/data", elsewhere).unwrap();
+        assert!(folder.unwrap().is_emulator());
         for wrong in ["lab/data", "az://lab", "/folder", "az://Lab/data/x"] {
             read(wrong, "").unwrap_err();
         }

@@ -115,6 +115,13 @@ impl StoreAddress {
     }
 }
 
+/// Whether what follows `http://` is an emulator: on this machine, or one that serves the account that only
+/// emulators have, whose key is public.
+pub(super) fn is_emulator(rest: &str) -> bool {
+    let path = rest.trim_end_matches('/').split_once('/');
+    is_this_machine(rest) || path.is_some_and(|(_, path)| path == super::azure::EMULATOR_ACCOUNT)
+}
+
 /// Whether an address, with its port and what follows, is one of this machine.
 pub(super) fn is_this_machine(authority: &str) -> bool {
     let authority = authority.split('/').next().unwrap_or_default();

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# A demonstration: the dashboard, with its searches in the pods of a cluster, which is started by
+#   scripts/cluster.sh start FOLDER -- scripts/run-cluster.sh FOLDER PROGRAM RUNNER
+# (`make run-cluster`). Databases and objects are in an emulator of Azure Blob Storage, which keeps them in memory:
+# everything is gone with the end of it.
+set -euo pipefail
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+readonly HERE
+readonly GENES=/usr/share/microbiomeutil-data/RESOURCES/rRNA16S.gold.fasta
+readonly PROTEINS=/usr/share/doc/mmseqs2/example-data/DB.fasta.gz
+# How long the emulator may take to listen, in tenths of a second.
+readonly PATIENCE=600
+
+cluster=${1:?the folder of the cluster} program=${2:?the dashboard} runner=${3:?the runner}
+: "${KUBECONFIG:?it is run by scripts/cluster.sh start FOLDER -- ...}"
+host=${ELB_CLUSTER_HOST:?the cluster runs no pods; standard error says what is missing}
+kubectl=$cluster/kubectl
+demo=$(mktemp -d)
+azurite=
+finish() {
+    if [[ -n $azurite ]]; then
+        kill "$azurite" 2>/dev/null || true
+    fi
+    rm -rf "$demo"
+}
+trap finish EXIT
+
+echo "==> the image of the pods" >&2
+image=$("$HERE/scripts/runner-image.sh" "$runner" "$cluster")
+"$kubectl" --kubeconfig "$KUBECONFIG" create namespace blast >&2
+
+echo "==> databases" >&2
+mkdir -p "$demo/16S_rRNA" "$demo/proteins"
+tr '\t' ' ' <"$GENES" | makeblastdb -in - -dbtype nucl -title "16S ribosomal RNA" -out "$demo/16S_rRNA/16S_rRNA" >/dev/null
+zcat "$PROTEINS" | makeblastdb -in - -dbtype prot -title "UniProt proteins" -out "$demo/proteins/proteins" >/dev/null
+
+echo "==> the emulator of the object store" >&2
+# At the machine's address on the cluster's bridge, where pods reach it and no network does.
+"$HERE/scripts/tools/node_modules/.bin/azurite" --blobHost "$host" --blobPort 0 --queuePort 0 --tablePort 0 \
+    --inMemoryPersistence --silent --skipApiVersionCheck --disableProductStyleUrl --disableTelemetry >"$demo/azurite.log" &
+azurite=$!
+store=
+for ((tenth = 0; tenth < PATIENCE; tenth++)); do
+    store=$(sed -n 's/^Azurite Blob service is successfully listening at //p' "$demo/azurite.log")
+    [[ -z $store ]] || break
+    kill -0 "$azurite" 2>/dev/null || break
+    sleep 0.1
+done
+if [[ -z $store ]]; then
+    echo "run-cluster: the emulator did not come up:" >&2
+    cat "$demo/azurite.log" >&2
+    exit 1
+fi
+store=$store/devstoreaccount1
+node "$HERE/scripts/put-blobs.mjs" "$store" data blast-db "$demo/16S_rRNA" "$demo/proteins"
+
+echo "==> elb-dashboard on http://${ELB_LISTEN:-127.0.0.1:3000}; kubectl: $kubectl --kubeconfig $KUBECONFIG -n blast (Ctrl-C ends all)" >&2
+context=$("$kubectl" --kubeconfig "$KUBECONFIG" config current-context)
+ELB_DATA_DIR=$demo/data ELB_EXECUTOR=kubernetes ELB_CLUSTERS=$context#blast ELB_KUBECONFIG=$KUBECONFIG \
+    ELB_OBJECTS=az://devstoreaccount1/objects ELB_DATABASES_BLOB=az://devstoreaccount1/data/blast-db \
+    ELB_AZURE_BLOB_ENDPOINT=$store ELB_AZURE_AUTH=auto \
+    ELB_RUNNER_IMAGE=$image ELB_POD_CPU=${ELB_POD_CPU:-500m} ELB_POD_MEMORY=${ELB_POD_MEMORY:-1Gi} \
+    ELB_POD_PARALLEL=${ELB_POD_PARALLEL:-4} "$program"
