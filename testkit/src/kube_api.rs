@@ -29,6 +29,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod watching;
+mod writing;
 
 use door::{Door, bound, opened};
 pub use kind::{Kind, Route};
@@ -98,6 +99,10 @@ struct State {
     /// The one token that is accepted.
     demanded: Option<String>,
     watch_forbidden: bool,
+    /// Fields of a Job that are dropped without a word, as an old server does.
+    unknown_fields: Vec<&'static str>,
+    /// How many writes are carried out and then answered with an error.
+    lost_answers: usize,
     /// Namespaces that do not exist. All others do.
     missing: BTreeSet<String>,
 }
@@ -210,6 +215,13 @@ impl KubeApi {
         let state = self.shared.state();
         let found = state.store.get(kind, namespace, name);
         found.map(|object| Value::clone(object))
+    }
+
+    /// All objects of a kind as they are, in the order of lists.
+    #[must_use]
+    pub fn all(&self, kind: Kind) -> Vec<Value> {
+        let state = self.shared.state();
+        state.store.all(kind).map(Value::clone).collect()
     }
 
     /// The newest resource version.

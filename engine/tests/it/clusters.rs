@@ -4,6 +4,8 @@
 mod cancelling;
 #[path = "clusters/cost.rs"]
 mod cost;
+#[path = "clusters/executing.rs"]
+mod executing;
 #[path = "clusters/following.rs"]
 mod following;
 #[path = "clusters/outages.rs"]

@@ -4,6 +4,7 @@ use super::{
     Fault, KubeApi,
     door::{Door, bound, opened},
     status::Refusal,
+    writing,
 };
 
 /// How it fails.
@@ -16,6 +17,16 @@ impl KubeApi {
     /// Ends all faults of [`Self::fail`].
     pub fn clear_faults(&self) {
         self.with(|state| state.faults.clear());
+    }
+
+    /// Drops fields of Jobs from now on that came with later versions, without a word.
+    pub fn be_old(&self) {
+        self.with(|state| state.unknown_fields = writing::NEW_FIELDS.to_vec());
+    }
+
+    /// Carries out so many writes and answers that they failed, as if the answers had been lost.
+    pub fn lose_answers(&self, count: usize) {
+        self.with(|state| state.lost_answers = count);
     }
 
     /// Answers 403 to watches (not to lists), or no longer. Open watches stay.

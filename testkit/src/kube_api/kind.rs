@@ -9,11 +9,24 @@ pub enum Kind {
     Pod,
     /// `v1` Event.
     Event,
+    /// `v1` ConfigMap.
+    ConfigMap,
+    /// `v1` ResourceQuota.
+    ResourceQuota,
+    /// `coordination.k8s.io/v1` Lease.
+    Lease,
 }
 
 impl Kind {
     /// All of them.
-    pub(super) const ALL: [Self; 3] = [Self::Job, Self::Pod, Self::Event];
+    pub(super) const ALL: [Self; 6] = [
+        Self::Job,
+        Self::Pod,
+        Self::Event,
+        Self::ConfigMap,
+        Self::ResourceQuota,
+        Self::Lease,
+    ];
 
     /// As in `kind`.
     #[must_use]
@@ -22,6 +35,9 @@ impl Kind {
             Self::Job => "Job",
             Self::Pod => "Pod",
             Self::Event => "Event",
+            Self::ConfigMap => "ConfigMap",
+            Self::ResourceQuota => "ResourceQuota",
+            Self::Lease => "Lease",
         }
     }
 
@@ -30,7 +46,8 @@ impl Kind {
     pub const fn api_version(self) -> &'static str {
         match self {
             Self::Job => "batch/v1",
-            Self::Pod | Self::Event => "v1",
+            Self::Pod | Self::Event | Self::ConfigMap | Self::ResourceQuota => "v1",
+            Self::Lease => "coordination.k8s.io/v1",
         }
     }
 
@@ -40,6 +57,9 @@ impl Kind {
             Self::Job => "jobs",
             Self::Pod => "pods",
             Self::Event => "events",
+            Self::ConfigMap => "configmaps",
+            Self::ResourceQuota => "resourcequotas",
+            Self::Lease => "leases",
         }
     }
 
@@ -47,7 +67,8 @@ impl Kind {
     pub(super) const fn qualified(self) -> &'static str {
         match self {
             Self::Job => "jobs.batch",
-            Self::Pod | Self::Event => self.plural(),
+            Self::Lease => "leases.coordination.k8s.io",
+            Self::Pod | Self::Event | Self::ConfigMap | Self::ResourceQuota => self.plural(),
         }
     }
 
@@ -55,7 +76,9 @@ impl Kind {
     /// text in the object; by others it refuses.
     pub(super) const fn fields(self) -> &'static [&'static str] {
         match self {
-            Self::Job => &["metadata.name", "metadata.namespace"],
+            Self::Job | Self::ConfigMap | Self::ResourceQuota | Self::Lease => {
+                &["metadata.name", "metadata.namespace"]
+            }
             Self::Pod => &[
                 "metadata.name",
                 "metadata.namespace",

@@ -13,6 +13,7 @@ use super::{
     select::Selector,
     status::{Refusal, scripted},
     watching::Open,
+    writing,
 };
 use crate::{
     form::fields,
@@ -48,6 +49,7 @@ impl<'a> Target<'a> {
             ["api", "v1", "namespaces", name] => return Some(Self::Namespace(name)),
             ["api", "v1", rest @ ..] => ("v1", rest),
             ["apis", "batch", "v1", rest @ ..] => ("batch/v1", rest),
+            ["apis", "coordination.k8s.io", "v1", rest @ ..] => ("coordination.k8s.io/v1", rest),
             _ => return None,
         };
         let kind = |plural: &str| {
@@ -187,6 +189,15 @@ fn answer(shared: &Arc<Shared>, call: &Call, body: &[u8]) -> Result<Answer, Refu
         }
         ("DELETE", Target::Objects(kind, Some(namespace))) => {
             delete_all(&mut state, call, (kind, namespace), body)
+        }
+        ("POST", Target::Objects(kind, Some(namespace))) => {
+            writing::create(&mut state, call, (kind, namespace), body).map(Answer::Whole)
+        }
+        ("PUT", Target::Object(kind, namespace, name)) => {
+            writing::replace(&mut state, (kind, namespace, name), body).map(Answer::Whole)
+        }
+        ("PATCH", Target::Object(kind, namespace, name)) => {
+            writing::patch(&mut state, call, (kind, namespace, name), body).map(Answer::Whole)
         }
         ("GET", Target::Objects(kind, namespace)) => {
             let selector = selector(call, kind, namespace, &KNOWN)?;

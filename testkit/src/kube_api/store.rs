@@ -127,6 +127,14 @@ impl Store {
         self.objects.get(&key)
     }
 
+    pub fn all(&self, kind: Kind) -> impl Iterator<Item = &Value> {
+        let of_kind = self
+            .objects
+            .iter()
+            .filter(move |((known, _, _), _)| *known == kind);
+        of_kind.map(|(_, object)| &**object)
+    }
+
     /// Makes or replaces an object.
     pub fn put(&mut self, kind: Kind, mut object: Value) -> u64 {
         self.version += 1;
