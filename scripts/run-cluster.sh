@@ -27,7 +27,7 @@ finish() {
 trap finish EXIT
 
 echo "==> the image of the pods" >&2
-image=$("$HERE/scripts/runner-image.sh" "$runner" "$cluster")
+image=$("$HERE/scripts/image.sh" "$runner" "$cluster")
 "$kubectl" --kubeconfig "$KUBECONFIG" create namespace blast >&2
 
 echo "==> databases" >&2

@@ -21,6 +21,7 @@ pub mod lock;
 pub mod metrics;
 pub mod migrate;
 pub mod pages;
+pub mod probe;
 pub mod problems;
 pub mod router;
 pub mod settings;

@@ -7,7 +7,7 @@ use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
 use elb_server::{
-    AppState, check, import, migrate, router,
+    AppState, check, import, migrate, probe, router,
     settings::{Command, Flags, LogFormat, Settings},
     wiring::{self, Started},
 };
@@ -42,6 +42,7 @@ async fn program() -> ExitCode {
     let settings = Settings::from_flags(flags, &|name| std::env::var(name).ok());
     match command {
         Some(Command::Check) => return check::run(settings).await,
+        Some(Command::Probe { ready }) => return probe::run(settings, ready).await,
         Some(Command::Migrate { from, to }) => return migrate::run(settings, &from, &to).await,
         Some(Command::Import(wanted)) => return import::run(settings, &wanted).await,
         None => {}

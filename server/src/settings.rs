@@ -32,6 +32,14 @@ pub enum Command {
     /// Reads only, also while a server runs on the same folder. Each finding is one line; the exit code
     /// is 0 if there is none, 1 if there are, 2 if the store cannot be read.
     Check,
+    /// Ask the server that listens here how it is, as probes of a container do.
+    ///
+    /// The exit code is 0 if it answers (with --ready: if it can do its work), 1 if not.
+    Probe {
+        /// Whether it must be able to do its work, and not only be there.
+        #[arg(long)]
+        ready: bool,
+    },
     /// Move every search with its history and keys from one store into another, and verify it.
     ///
     /// No server may run on either of them. Nothing of the source is changed and nothing in the

@@ -16,6 +16,8 @@
 #[path = "crash/client.rs"]
 #[allow(dead_code, reason = "shared with others")]
 mod client;
+#[path = "cluster/deployed.rs"]
+mod deployed;
 #[path = "cluster/ends.rs"]
 mod ends;
 #[path = "cluster/faults.rs"]

@@ -97,25 +97,30 @@ impl Cluster {
         self.host.expect(NO_PODS)
     }
 
-    /// The name of an image with BLAST+ and this runner, which is put on its node. Of a cluster that `KUBECONFIG`
-    /// names, `ELB_CLUSTER_RUNNER_IMAGE` says which image has both.
+    /// Its client, if something has to be run with it for longer.
+    #[must_use]
+    pub fn kubectl_path(&self) -> &Path {
+        &self.kubectl
+    }
+
+    /// The name of an image with BLAST+ and this program of ours, which is put on its node. Of a cluster that
+    /// `KUBECONFIG` names, `ELB_CLUSTER_IMAGE_OF_ELB_RUNNER` (or of whichever it is) says which image has both.
     ///
     /// # Panics
     /// If it cannot be made, or as [`Self::image`].
     #[must_use]
-    pub fn runner_image(&self, runner: &Path) -> String {
+    pub fn image_of(&self, program: &Path) -> String {
         if self.child.is_none() {
-            return std::env::var("ELB_CLUSTER_RUNNER_IMAGE").expect(NO_PODS);
+            let name = program.file_name().unwrap().to_str().unwrap();
+            let name = name.to_uppercase().replace('-', "_");
+            return std::env::var(format!("ELB_CLUSTER_IMAGE_OF_{name}")).expect(NO_PODS);
         }
         assert!(self.image.is_some(), "{NO_PODS}");
         let folder = self.kubeconfig.parent().unwrap();
-        let made = Command::new(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../scripts/runner-image.sh"
-        ))
-        .args([runner, folder])
-        .output()
-        .unwrap();
+        let made = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/image.sh"))
+            .args([program, folder])
+            .output()
+            .unwrap();
         let said = String::from_utf8_lossy(&made.stderr);
         assert!(made.status.success(), "{said}");
         String::from_utf8(made.stdout).unwrap().trim().to_owned()

@@ -13,12 +13,14 @@ import (
 // How long the control plane may take until it is ready; far above what it takes on a busy machine.
 const controlPlanePatience = 180 * time.Second
 
-// serviceRange is where services get their addresses. Nothing routes there: there is no kube-proxy.
+// serviceRange is where services get their addresses on a cluster without pods. Nothing routes there.
 const serviceRange = "10.213.255.0/24"
 
 // controlPlane is etcd, API server, controller manager and scheduler. etcd listens on a socket that only
 // its owner can open, since whoever writes there is the master of the cluster.
 type controlPlane struct {
+	// slot is the place of its pods; none without pods.
+	slot       *slot
 	folder     string
 	programs   string
 	ca         *authority
@@ -31,8 +33,8 @@ type controlPlane struct {
 
 // startControlPlane starts it and waits until a pod could be made. What it started is in the answer
 // even if it fails.
-func startControlPlane(folder, programs string, ca *authority, say func(string)) (*controlPlane, error) {
-	c := &controlPlane{folder: folder, programs: programs, ca: ca, kubeconfig: filepath.Join(folder, "kubeconfig")}
+func startControlPlane(folder, programs string, ca *authority, place *slot, say func(string)) (*controlPlane, error) {
+	c := &controlPlane{folder: folder, programs: programs, ca: ca, slot: place, kubeconfig: filepath.Join(folder, "kubeconfig")}
 	if err := c.etcd(); err != nil {
 		return c, err
 	}
@@ -87,9 +89,12 @@ func (c *controlPlane) etcd() error {
 }
 
 func (c *controlPlane) apiserver() error {
-	loopback := net.IPv4(127, 0, 0, 1)
+	addresses, services := []net.IP{net.IPv4(127, 0, 0, 1)}, serviceRange
+	if c.slot != nil {
+		addresses, services = append(addresses, net.ParseIP(c.slot.api())), c.slot.services()
+	}
 	serving, err := c.ca.sign("apiserver", identity{user: "kube-apiserver",
-		addresses: []net.IP{loopback}, names: []string{"localhost", "kubernetes.default.svc"}})
+		addresses: addresses, names: []string{"localhost", "kubernetes.default.svc"}})
 	if err != nil {
 		return err
 	}
@@ -127,7 +132,7 @@ func (c *controlPlane) apiserver() error {
 		"--service-account-issuer=https://kubernetes.default.svc",
 		"--service-account-key-file="+c.path("pki", "accounts.key"),
 		"--service-account-signing-key-file="+c.path("pki", "accounts.key"),
-		"--service-cluster-ip-range="+serviceRange,
+		"--service-cluster-ip-range="+services,
 		"--kubelet-certificate-authority="+c.ca.file(),
 		"--kubelet-client-certificate="+toKubelet.certificate, "--kubelet-client-key="+toKubelet.key,
 		"--kubelet-preferred-address-types=InternalIP",

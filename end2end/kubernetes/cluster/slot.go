@@ -30,6 +30,10 @@ func (s *slot) bridge() string  { return fmt.Sprintf("elbk8s%d", s.number) }
 func (s *slot) subnet() string  { return fmt.Sprintf("10.213.%d.0/24", s.number) }
 func (s *slot) gateway() string { return fmt.Sprintf("10.213.%d.1", s.number) }
 
+// services is where services of this cluster get their addresses; pods leave by the bridge, which has the first.
+func (s *slot) services() string { return fmt.Sprintf("10.214.%d.0/24", s.number) }
+func (s *slot) api() string      { return fmt.Sprintf("10.214.%d.1", s.number) }
+
 // claimSlot takes a free one and sets it up.
 func claimSlot() (*slot, error) {
 	for number := range slots {
@@ -43,7 +47,7 @@ func claimSlot() (*slot, error) {
 			lock.Close()
 			return nil, err
 		}
-		if taken(s.subnet()) {
+		if taken(s.subnet()) || taken(s.services()) {
 			lock.Close()
 			continue
 		}
@@ -77,6 +81,7 @@ func (s *slot) setUp() error {
 	for _, arguments := range [][]string{
 		{"link", "add", s.bridge(), "type", "bridge"},
 		{"address", "add", s.gateway() + "/24", "dev", s.bridge()},
+		{"address", "add", s.api() + "/32", "dev", s.bridge()},
 		{"link", "set", s.bridge(), "up"},
 	} {
 		if err := ip(arguments...); err != nil {

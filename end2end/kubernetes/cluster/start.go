@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -137,9 +138,13 @@ func (c *cluster) up() error {
 			return err
 		}
 	}
+	var place *slot
+	if c.node != nil {
+		place = c.node.slot
+	}
 	const tries = 3
 	for try := 1; ; try++ {
-		c.control, err = startControlPlane(c.folder, c.programs, ca, c.say)
+		c.control, err = startControlPlane(c.folder, c.programs, ca, place, c.say)
 		if err == nil {
 			break
 		}
@@ -151,6 +156,9 @@ func (c *cluster) up() error {
 		c.say("its port was taken meanwhile: once more")
 	}
 	if c.node != nil {
+		if err := relay(net.JoinHostPort(place.api(), "443"), c.control.server); err != nil {
+			return err
+		}
 		if err := c.node.join(c.control); err != nil {
 			return err
 		}

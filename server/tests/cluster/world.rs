@@ -47,6 +47,15 @@ pub struct Shared {
     pub image: String,
 }
 
+impl Shared {
+    /// The image of the program itself.
+    pub async fn dashboard_image(&'static self) -> String {
+        let program = Path::new(env!("CARGO_BIN_EXE_elb-dashboard"));
+        let making = tokio::task::spawn_blocking(|| self.cluster.image_of(program));
+        making.await.unwrap()
+    }
+}
+
 /// Made by the first test that asks.
 pub async fn shared() -> &'static Shared {
     static SHARED: OnceLock<Shared> = OnceLock::new();
@@ -64,7 +73,7 @@ pub async fn shared() -> &'static Shared {
             Shared {
                 cluster,
                 azurite: Azurite::for_pods(),
-                image: cluster.runner_image(&runner),
+                image: cluster.image_of(&runner),
             }
         })
     });
@@ -182,6 +191,12 @@ impl World {
         self.shared.cluster.kubectl(arguments, &object).unwrap();
     }
 
+    /// Makes or changes what a manifest has.
+    pub fn apply(&self, manifest: &str) {
+        let arguments = ["-n", &self.namespace, "apply", "-f", "-"];
+        self.shared.cluster.kubectl(arguments, manifest).unwrap();
+    }
+
     /// Names of what is there of a kind, with this label if one is given.
     pub fn names(&self, kind: &str, label: &str) -> Vec<String> {
         let mut arguments = vec!["get", kind, "-o", "name"];
@@ -278,6 +293,41 @@ impl Program {
         // Read on, so that the program never waits for its reader.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Self { child, address }
+    }
+
+    /// The one that runs in the cluster, by way of the API server.
+    pub async fn forwarded(world: &World) -> Self {
+        let cluster = world.shared.cluster;
+        let mut command = Command::new(cluster.kubectl_path());
+        command
+            .env("KUBECONFIG", cluster.kubeconfig())
+            .args([
+                "-n",
+                &world.namespace,
+                "port-forward",
+                "deployment/elb-dashboard",
+                ":3000",
+            ])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = lines
+            .next_line()
+            .await
+            .unwrap()
+            .expect("nothing is forwarded");
+        let address = line
+            .strip_prefix("Forwarding from ")
+            .and_then(|rest| rest.split_once(" ->"))
+            .and_then(|(address, _)| address.parse().ok());
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Self {
+            child,
+            address: address.unwrap_or_else(|| panic!("{line}")),
+        }
     }
 
     pub async fn kill(mut self) {
