@@ -55,6 +55,9 @@ pub trait Clusters: Send + Sync {
     fn places(&self) -> Vec<PlaceView>;
     /// Goes up whenever [`Self::places`] has something else to say.
     fn revision(&self) -> watch::Receiver<u64>;
+    /// Something else than the clusters has changed what readers of [`Self::places`] are shown: that a search
+    /// of this program has ended.
+    fn touch(&self) {}
     /// The state of a search that is known since then, by its id on the cluster and by what lies in the place
     /// of its results; `None` while that cluster is not seen as it is now.
     fn see(

@@ -28,21 +28,14 @@ pub fn DatabasesPage() -> impl IntoView {
     let databases = context.service.catalogue().list();
     let builds = context.service.catalogue().builds();
     let elsewhere = context.service.catalogue().is_elsewhere();
-    let what_to_do = if elsewhere {
-        let problem = context.service.catalogue().elsewhere_problem();
-        problem.unwrap_or_else(|| {
-            "Put a BLAST database into the folder of ELB_DATABASES_BLOB; it shows up by itself."
-                .to_owned()
-        })
-    } else {
-        "Upload a FASTA file below, or name a folder with BLAST databases in ELB_DATABASES."
-            .to_owned()
-    };
-    let list = if databases.is_empty() && builds.is_empty() {
+    let list = if elsewhere {
+        // Those of the object store, below.
+        ().into_any()
+    } else if databases.is_empty() && builds.is_empty() {
         view! {
             <div class="sight" id="no-databases">
                 <h2>"No databases yet"</h2>
-                <p>{what_to_do}</p>
+                <p>"Upload a FASTA file below, or name a folder with BLAST databases in ELB_DATABASES."</p>
             </div>
         }
         .into_any()
@@ -66,14 +59,7 @@ pub fn DatabasesPage() -> impl IntoView {
         <Builds builds=builds/>
         {list}
         <BlobDatabases/>
-        {if elsewhere {
-            view! {
-                <p class="quiet">
-                    "Searches run on clusters: pods bring these databases from the object store to their nodes."
-                </p>
-            }
-                .into_any()
-        } else {
+        {(!elsewhere).then(|| {
             view! {
                 <p class="quiet">
                     "Also looked for in the folders of ELB_DATABASES and BLASTDB: " {folders}
@@ -81,8 +67,7 @@ pub fn DatabasesPage() -> impl IntoView {
                 </p>
                 <Upload context=context/>
             }
-                .into_any()
-        }}
+        })}
         <PageTools/>
     }
 }

@@ -148,15 +148,20 @@ fn Facts(detail: JobDetail) -> impl IntoView {
             <a href=format!("/api/blast/jobs/{}/query", row.id) download="">"FASTA"</a>
         })
     };
-    let size = format!(
-        "{}, {} {}",
-        text::counted(database.sequences, "sequence", "sequences"),
-        text::count(database.letters),
-        row.program.database_molecule().unit()
-    );
+    // A list of files in a store does not tell.
+    let size = if database.sequences == 0 {
+        String::new()
+    } else {
+        format!(
+            ", {}, {} {}",
+            text::counted(database.sequences, "sequence", "sequences"),
+            text::count(database.letters),
+            row.program.database_molecule().unit()
+        )
+    };
     let known = !imported || database.sequences > 0;
     let size = known.then(|| {
-        view! { ", " {size} ", version " <span class="id">{database.version.clone()}</span> }
+        view! { {size} ", version " <span class="id">{database.version.clone()}</span> }
     });
     let options = chosen_options(spec);
     let options = if followed && detail.command.is_empty() {

@@ -3,7 +3,11 @@
 //! Owns where the form's values come from: a form that came back, an older search, an example, or the
 //! address. Works without scripts; with them it checks as one types.
 
-use elb_core::{database::Database, search::from_form, text};
+use elb_core::{
+    database::{Database, Origin},
+    search::from_form,
+    text,
+};
 use leptos::prelude::*;
 use leptos_meta::Title;
 
@@ -146,7 +150,9 @@ fn Examples(databases: Vec<Database>) -> impl IntoView {
     const SHOWN: usize = 4;
     let usable = databases
         .into_iter()
-        .filter(|database| database.problem.is_none());
+        .filter(|database| database.problem.is_none())
+        // Nothing can be read of one that is not here.
+        .filter(|database| !matches!(database.origin, Origin::Store { .. }));
     let links: Vec<_> = usable
         .take(SHOWN)
         .map(|database| {

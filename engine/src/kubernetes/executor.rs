@@ -18,7 +18,7 @@ use elb_core::{
     error_code::ErrorCode,
     job::{Found, Job, Outcome, Progress},
     phase::Status,
-    poll,
+    poll, search,
     step::Step,
     text,
     view::LogLevel,
@@ -476,8 +476,16 @@ impl Executor for ClusterExecutor {
 
     async fn plan(&self, job: &Job) -> Result<Plan, ExecutorError> {
         let batches = self.batches(job).await?;
+        // As it is run, with the place of the database in the pod; the batch is another each time.
+        let name = &job.spec.database;
+        let database = format!("{DATABASES_IN_PODS}/{name}/{}/{name}", job.database.version);
+        let paths = search::RunPaths {
+            database: &database,
+            query: "batch_NNN.fa",
+            out: "batch_NNN.asn",
+        };
         Ok(Plan {
-            command: template::command_of(job),
+            command: search::argv(&job.spec, &paths),
             place: Some(self.choose(job)?),
             blast_version: format!("of the image {}", self.parts.pods.image),
             progress: progress(&batches, &Indexes::default()),

@@ -130,6 +130,10 @@ impl Clusters for ClusterSnapshot {
         self.changes.subscribe()
     }
 
+    fn touch(&self) {
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
     fn see(
         &self,
         found: &Found,

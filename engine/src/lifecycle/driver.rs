@@ -286,6 +286,9 @@ async fn finish(context: &Context, job: &Job) {
         // What is on the cluster belongs to who put it there.
         return finish_followed(context, job);
     }
+    if let Some(clusters) = context.clusters.as_ref().filter(|_| job.place.is_some()) {
+        clusters.touch();
+    }
     if job.phase.status() == Status::Failed
         && let Err(error) = context.executor.cancel(job).await
     {

@@ -1,6 +1,9 @@
 //! What is seen of the clusters, for those who look at all of them.
 
-use elb_core::cluster::PlaceView;
+use elb_core::{
+    cluster::{PlaceView, job_of},
+    phase::Status,
+};
 use tokio::sync::watch;
 
 use super::JobService;
@@ -14,10 +17,26 @@ impl JobService {
 
     /// Each namespace that is watched, with its searches. From memory: no cluster is asked, and one that is
     /// away shows what was seen last, with its age and the reason.
+    ///
+    /// How a search of this program has ended is said by its row: the cluster does not know whether its results
+    /// were brought here.
     #[must_use]
     pub fn places(&self) -> Vec<PlaceView> {
         let clusters = self.inner.lifecycle.clusters();
-        clusters.map_or_else(Vec::new, |clusters| clusters.places())
+        let mut places = clusters.map_or_else(Vec::new, |clusters| clusters.places());
+        let model = self.inner.jobs.model();
+        for run in places.iter_mut().flat_map(|place| &mut place.runs) {
+            let row = job_of(&run.id).filter(|(job, attempt)| model.attempt(job) == Some(*attempt));
+            let phase = row.and_then(|(job, _)| model.phase(job));
+            if let Some(phase) = phase.filter(|phase| !phase.is_active()) {
+                run.phase = phase;
+                run.reason = run
+                    .reason
+                    .take()
+                    .filter(|_| phase.status() == Status::Failed);
+            }
+        }
+        places
     }
 
     /// Goes up whenever [`Self::places`] has something else to say; `None` without clusters.

@@ -1,11 +1,12 @@
 //! The databases in an object store: a group of their own, with its age and what went wrong.
 //!
-//! Nothing here leads to the search form: searches on this machine cannot use them.
+//! They lead to the search form only if searches run where they can be brought to: on clusters.
 
 use std::time::Duration;
 
 use elb_core::{
     database::{Readiness, RemoteDatabase, RemoteList},
+    molecule::Molecule,
     text,
 };
 use leptos::prelude::*;
@@ -19,17 +20,18 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[component]
 pub(super) fn BlobDatabases() -> impl IntoView {
     let blob = page_context().service.catalogue().blob().cloned();
+    let elsewhere = page_context().service.catalogue().is_elsewhere();
     blob.map(|blob| {
         let group = Suspend::new(async move {
             let list = blob.list(PATIENCE).await;
-            view! { <Group list=list/> }
+            view! { <Group list=list elsewhere=elsewhere/> }
         });
         view! { <Suspense fallback=|| ()>{group}</Suspense> }
     })
 }
 
 #[component]
-fn Group(list: RemoteList) -> impl IntoView {
+fn Group(list: RemoteList, elsewhere: bool) -> impl IntoView {
     let problem = list.problem.map(|problem| {
         let old = list.as_of.is_some();
         let class = if old { "box warning" } else { "box failure" };
@@ -44,7 +46,7 @@ fn Group(list: RemoteList) -> impl IntoView {
     let rows = list
         .databases
         .into_iter()
-        .map(|database| view! { <Row database=database/> })
+        .map(|database| view! { <Row database=database elsewhere=elsewhere/> })
         .collect_view();
     let table = (!none && list.as_of.is_some()).then(|| {
         view! {
@@ -76,7 +78,11 @@ fn Group(list: RemoteList) -> impl IntoView {
             <h2 id="in-blob">"In the object store"</h2>
             <p class="quiet">
                 <code>{list.url}</code>
-                ". Searches run on this machine and cannot use these; to search one here, copy its files into a folder of ELB_DATABASES."
+                {if elsewhere {
+                    ". The pods of a search bring its database from there to their nodes. One that is put there shows up by itself."
+                } else {
+                    ". Searches run on this machine and cannot use these; to search one here, copy its files into a folder of ELB_DATABASES."
+                }}
             </p>
             {as_of}
             {problem}
@@ -88,7 +94,16 @@ fn Group(list: RemoteList) -> impl IntoView {
 }
 
 #[component]
-fn Row(database: RemoteDatabase) -> impl IntoView {
+fn Row(database: RemoteDatabase, elsewhere: bool) -> impl IntoView {
+    let search = (elsewhere && database.readiness == Readiness::Ready).then(|| {
+        let program = match database.molecule {
+            Molecule::Nucleotide => "blastn",
+            Molecule::Protein => "blastp",
+        };
+        let mut link = format!("/search?program={program}&database=");
+        elb_core::list::percent_encode(&database.name, &mut link);
+        view! { <div><a class="button small" href=link>"Search"</a></div> }
+    });
     let known = |number: Option<u64>| number.map_or_else(|| "not known".to_owned(), text::count);
     let readiness = match database.readiness {
         Readiness::Ready => None,
@@ -133,6 +148,7 @@ fn Row(database: RemoteDatabase) -> impl IntoView {
             <td data-label="Parts">
                 {files}
                 {shards.map(|shards| view! { <div class="sub">{shards}</div> })}
+                {search}
             </td>
         </tr>
     }

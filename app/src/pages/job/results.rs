@@ -50,6 +50,7 @@ pub fn ResultsPart(detail: JobDetail) -> impl IntoView {
     let note = page_context().service.database_note(&detail);
     let note = note.map(|note| view! { <p class="box warning" role="note">{note}</p> });
     let program = detail.row.program;
+    let here = detail.place.is_none();
     let path = format!("/jobs/{id}");
     let body = match Address::parse(&address_query()) {
         Ok(address) => {
@@ -78,7 +79,7 @@ pub fn ResultsPart(detail: JobDetail) -> impl IntoView {
             <h2 id="results-title">"Results"</h2>
             {note}
             {body}
-            <Downloads id=id program=program/>
+            <Downloads id=id program=program has_database=here/>
         </section>
     })
 }

@@ -103,6 +103,10 @@ pub fn DatabaseChoice(databases: Vec<Database>, spec: SearchSpec, filled: Filled
                 let broken = database.problem.is_some();
                 let words = match &database.problem {
                     Some(problem) => format!("{} ({problem})", database.title),
+                    // A list of files in a store does not tell more.
+                    None if database.sequences == 0 => {
+                        format!("{} · {}", database.title, text::bytes(database.bytes))
+                    }
                     None => format!(
                         "{} · {}, {} {}",
                         database.title,

@@ -11,6 +11,8 @@ pub fn Downloads(
     id: String,
     /// Its program.
     program: Program,
+    /// Whether its database is on this server, from which BLAST+ writes most formats.
+    has_database: bool,
 ) -> impl IntoView {
     let base = format!("/api/blast/jobs/{id}/results?format=");
     let link = |format: String, label: String, note: &'static str| {
@@ -36,6 +38,7 @@ pub fn Downloads(
     let theirs = Format::OFFERED
         .into_iter()
         .filter(|format| format.offered_for(program))
+        .filter(|format| has_database || *format == Format::Archive)
         .map(|format| {
             link(
                 format.number().to_string(),
