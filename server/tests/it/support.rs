@@ -46,6 +46,7 @@ pub fn settings(data: &Path) -> Settings {
         objects_cache: 2_000_000_000,
         databases: vec![databases().to_owned()],
         clusters: Vec::new(),
+        external_plane: None,
         examples: false,
         blast_bin: None,
         jobs: 2,
