@@ -77,9 +77,8 @@ pub fn App() -> impl IntoView {
     let version = context.settings.version.clone();
     let audit = JobService::may_read_audit(&context.caller)
         .then(|| view! { <a href="/audit">"Audit log"</a> });
-    let clusters = context
-        .service
-        .has_clusters()
+    let service = &context.service;
+    let clusters = (service.has_clusters() || service.external().is_some())
         .then(|| view! { <NavLink href="/clusters" label="Clusters"/> });
     view! {
         <Title formatter=|text: String| format!("{} · BLAST searches", escaped(&text))/>

@@ -130,14 +130,20 @@ pub fn planned_command(context: &PageContext, spec: &SearchSpec) -> Option<Strin
     Some(display_command(&argv(spec, &paths)))
 }
 
-/// What tells two sights of the clusters apart; `None` if none is watched. Revisions begin anew with the
+/// What tells two sights of the clusters and the external plane apart; `None` if there is none of them. Revisions begin anew with the
 /// server, but whatever its places say since then is later than what they said before.
 #[must_use]
 pub fn clusters_mark(service: &JobService) -> Option<String> {
-    let revision = *service.places_revision()?.borrow();
+    let plane = service.external_revision().map(|plane| *plane.borrow());
+    let Some(clusters) = service.places_revision() else {
+        let since = service.external()?.since.0;
+        return Some(format!("{}-{since}", plane?));
+    };
+    let revision = *clusters.borrow();
     let places = service.places();
     let since = places.iter().map(|place| place.since.0).max();
-    Some(format!("{revision}-{}", since.unwrap_or_default()))
+    let plane = plane.map_or_else(String::new, |plane| format!("-{plane}"));
+    Some(format!("{revision}-{}{plane}", since.unwrap_or_default()))
 }
 
 /// How far the making of a database is, in words.

@@ -159,13 +159,39 @@ pub struct Imported {
     pub found: Option<Found>,
 }
 
-/// A namespace of a cluster: where a job was found, or where this program has it run.
+/// Where a job was found, or where this program has it run: a namespace of a cluster, or the external plane.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Found {
-    /// The cluster, by its name in the settings.
+    /// The cluster, by its name in the settings; or the external plane, by its host.
     pub cluster: String,
-    /// The namespace.
+    /// The namespace; empty in the external plane, which has none.
     pub namespace: String,
+}
+
+impl Found {
+    /// The external plane at that host.
+    #[must_use]
+    pub const fn external(host: String) -> Self {
+        Self {
+            cluster: host,
+            namespace: String::new(),
+        }
+    }
+
+    /// Whether it is the external plane.
+    #[must_use]
+    pub const fn is_external(&self) -> bool {
+        self.namespace.is_empty()
+    }
+
+    /// The place in words: `cluster lab, namespace blast`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        if self.is_external() {
+            return format!("the external plane {}", self.cluster);
+        }
+        format!("cluster {}, namespace {}", self.cluster, self.namespace)
+    }
 }
 
 /// Why the steps before a job was found are not told.

@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod database;
 pub mod error_code;
 pub mod exit;
+pub mod external;
 pub mod fasta;
 pub mod hits;
 pub mod invariants;

@@ -165,10 +165,8 @@ impl Jobs {
             attempt: job.attempt,
             phase: job.phase,
             note: match job.followed() {
-                Some(place) => format!(
-                    "found on cluster {}, namespace {}",
-                    place.cluster, place.namespace
-                ),
+                Some(place) if place.is_external() => format!("found in {}", place.in_words()),
+                Some(place) => format!("found on {}", place.in_words()),
                 None => "submitted".to_owned(),
             },
             actor: actor.to_owned(),

@@ -15,6 +15,7 @@ pub mod clusters;
 pub mod crash;
 pub mod databases;
 pub mod executor;
+pub mod external;
 #[cfg(feature = "azure")]
 pub mod import;
 pub mod intake;

@@ -21,6 +21,7 @@ use crate::{
     audit_log::AuditTrail,
     clusters::{Clusters, ResultsPlaces},
     executor::Executor,
+    external::ExternalPlane,
     joblog::JobLogs,
     jobs::{ChangeError, Jobs},
     lease::LeaseTerms,
@@ -31,6 +32,7 @@ use crate::{
 mod admission;
 mod adoption;
 mod driver;
+mod external;
 mod janitor;
 mod lost;
 mod others;
@@ -51,6 +53,8 @@ pub struct Context {
     pub clusters: Option<Arc<dyn Clusters>>,
     /// Where results of searches that others have started are looked for.
     pub results_places: Option<ResultsPlaces>,
+    /// The external plane, if there is one.
+    pub external: Option<Arc<dyn ExternalPlane>>,
     /// Whose turn it is.
     pub admission: Admission,
     /// Query, archive, hits.
@@ -107,6 +111,12 @@ impl Lifecycle {
         self.context.clusters.as_ref()
     }
 
+    /// The external plane, if there is one.
+    #[must_use]
+    pub fn external(&self) -> Option<&Arc<dyn ExternalPlane>> {
+        self.context.external.as_ref()
+    }
+
     fn generation(&self) -> Arc<Generation> {
         let generation = self.generation.lock();
         Arc::clone(&generation.unwrap_or_else(PoisonError::into_inner))
@@ -122,6 +132,9 @@ impl Lifecycle {
         self.spawn(|this| async move { this.clean_again_and_again().await });
         if let Some(clusters) = self.context.clusters.clone() {
             self.spawn(|this| async move { this.adopt_again_and_again(&*clusters).await });
+        }
+        if let Some(plane) = self.context.external.clone() {
+            self.spawn(|this| async move { this.take_in_again_and_again(&*plane).await });
         }
         if let LeaseTerms::Shared { .. } = self.context.jobs.member().terms() {
             self.spawn(|this| async move { this.follow_others().await });

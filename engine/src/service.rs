@@ -39,6 +39,7 @@ mod bulk;
 mod clusters;
 mod deleted;
 mod download;
+mod external;
 mod index_file;
 mod load;
 mod results;
@@ -47,6 +48,7 @@ mod submit;
 
 pub use bulk::{Action, MAX_BULK};
 pub use download::{Download, Format};
+pub use external::FilesNow;
 pub use index_file::IndexFile;
 pub use load::Load;
 pub use submit::{Submission, Submitted};

@@ -36,6 +36,9 @@ mod clocks;
 mod clusters;
 #[path = "it/databases.rs"]
 mod databases;
+#[cfg(feature = "kubernetes")]
+#[path = "it/external.rs"]
+mod external;
 #[path = "it/faults.rs"]
 mod faults;
 #[path = "it/found.rs"]

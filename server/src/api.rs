@@ -7,6 +7,7 @@ pub mod audit;
 pub mod clusters;
 pub mod databases;
 pub mod events;
+pub mod external;
 pub mod jobs;
 pub mod me;
 pub mod params;

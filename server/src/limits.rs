@@ -234,6 +234,7 @@ pub fn class(method: &Method, path: &str, accept: &str) -> Option<Class> {
         _ if follows => Class::Streams,
         "blast/jobs" if posted => Class::Submissions,
         _ if api.ends_with("/results") || api.ends_with("/query") => Class::Downloads,
+        _ if api.starts_with("blast/jobs/") && api.contains("/files/") => Class::Downloads,
         _ => Class::Reads,
     })
 }
@@ -315,6 +316,8 @@ mod tests {
         assert_eq!(get("/api/ui/jobs"), Some(Class::Reads));
         assert_eq!(post("/api/blast/jobs/bulk"), Some(Class::Reads));
         assert_eq!(get("/api/blast/jobs/1/results"), Some(Class::Downloads));
+        assert_eq!(get("/api/blast/jobs/1/files"), Some(Class::Reads));
+        assert_eq!(get("/api/blast/jobs/1/files/2"), Some(Class::Downloads));
         assert_eq!(get("/api/blast/events"), Some(Class::Streams));
         let logs = "/api/blast/jobs/1/logs";
         assert_eq!(get(logs), Some(Class::Reads));

@@ -72,6 +72,9 @@ pub fn api_routes() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(api::databases::builds))
         .routes(routes!(api::databases::example))
         .routes(routes!(api::clusters::clusters))
+        .routes(routes!(api::external::plane))
+        .routes(routes!(api::external::files))
+        .routes(routes!(api::external::file))
         .split_for_parts();
     (routes, with_busy(document))
 }

@@ -13,6 +13,7 @@ use thiserror::Error;
 mod azure;
 mod clusters;
 mod executor;
+mod external;
 mod objects;
 mod sources;
 mod store;
@@ -20,6 +21,7 @@ mod value;
 
 pub use azure::{AzureAuth, AzureSettings};
 pub use executor::{ExecutorKind, PodSettings};
+pub use external::ExternalPlane;
 pub use objects::{BlobFolder, ObjectsAddress};
 use sources::{Chosen, Sources};
 pub use store::StoreAddress;
@@ -165,6 +167,21 @@ pub struct Flags {
     executor: Option<String>,
     #[command(flatten)]
     pods: executor::PodFlags,
+    /// Address of an ElasticBLAST service (elb-openapi) whose searches are listed too: https://HOST
+    /// [default: none].
+    #[arg(long, env = "ELB_EXTERNAL_PLANE", value_name = "URL")]
+    external_plane: Option<String>,
+    /// The token that it asks for [default: none].
+    #[arg(
+        long,
+        env = "ELB_EXTERNAL_PLANE_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true
+    )]
+    external_plane_token: Option<String>,
+    /// The file with this token, which is read again when the token is refused [default: none].
+    #[arg(long, env = "ELB_EXTERNAL_PLANE_TOKEN_FILE", value_name = "FILE")]
+    external_plane_token_file: Option<String>,
     /// Whether the example databases are made at the first start: true or false [default: true].
     #[arg(long, env = "ELB_EXAMPLES", value_name = "YES/NO")]
     examples: Option<String>,
@@ -290,6 +307,8 @@ pub struct Settings {
     pub clusters: Vec<ClusterAddress>,
     /// Where searches run.
     pub executor: ExecutorKind,
+    /// The external plane, if there is one.
+    pub external_plane: Option<ExternalPlane>,
     /// Whether the examples are made.
     pub examples: bool,
     /// Folder of the BLAST+ programs; `None` looks on `PATH`.
@@ -389,6 +408,15 @@ impl Settings {
             azure: &azure,
         }
         .read(&executor, flags.pods, &mut sources)?;
+        let external_plane = ExternalPlane::of(
+            &sources.take("external_plane", flags.external_plane, ""),
+            &sources.take_secret("external_plane_token", flags.external_plane_token),
+            &sources.take(
+                "external_plane_token_file",
+                flags.external_plane_token_file,
+                "",
+            ),
+        )?;
         let examples = sources.take("examples", flags.examples, "true");
         let blast_bin = sources.take("blast_bin", flags.blast_bin, "");
         let jobs = sources.take("jobs", flags.jobs, &processors.to_string());
@@ -422,6 +450,7 @@ impl Settings {
             databases: folders,
             clusters,
             executor,
+            external_plane,
             examples: examples.read(value::yes_no)?,
             blast_bin: Some(blast_bin.text.clone())
                 .filter(|text| !text.is_empty())

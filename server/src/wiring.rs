@@ -33,6 +33,7 @@ use crate::{
 };
 
 mod clusters;
+mod external;
 pub mod objects;
 pub mod store;
 
@@ -59,6 +60,9 @@ pub enum StartError {
     /// Pods cannot be made so.
     #[error("{0}")]
     Pods(String),
+    /// The external plane cannot be asked by any means.
+    #[error("the external plane of ELB_EXTERNAL_PLANE cannot be asked: {0}")]
+    External(String),
     /// Another program uses the folder.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -169,6 +173,7 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
         executor: running.executor,
         clusters: running.clusters,
         results_places: clusters::results_places(settings, &connections),
+        external: external::plane(settings).map_err(StartError::External)?,
         admission: Admission::new(settings.searches),
         objects,
         logs,

@@ -38,6 +38,9 @@ mod databases_blob;
 mod deleted;
 #[path = "it/events.rs"]
 mod events;
+#[cfg(feature = "kubernetes")]
+#[path = "it/external.rs"]
+mod external;
 #[path = "it/fixtures.rs"]
 mod fixtures;
 #[path = "it/full_disk.rs"]

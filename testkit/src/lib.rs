@@ -1,5 +1,6 @@
 //! What tests of more than one crate need: an emulator of Azure Storage, a Kubernetes cluster, stand-ins
-//! for the services that give tokens and for a Kubernetes API server, TLS, and a proxy that fails on demand.
+//! for the services that give tokens, for a Kubernetes API server and for elb-openapi, TLS, and a proxy that
+//! fails on demand.
 //!
 //! Only ever a development dependency. Whatever goes wrong in here ends the test with a message that
 //! says what to do, so nothing returns an error.
@@ -14,6 +15,7 @@
 pub mod azurite;
 pub mod cluster;
 pub mod entities;
+pub mod external_plane;
 mod form;
 pub mod identity;
 pub mod kube_api;
@@ -22,6 +24,7 @@ pub mod tls;
 
 pub use azurite::Azurite;
 pub use cluster::Cluster;
+pub use external_plane::ExternalPlane;
 pub use identity::IdentityService;
 pub use kube_api::KubeApi;
 pub use proxy::{Behaviour, FaultProxy, Seen};

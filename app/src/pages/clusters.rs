@@ -6,7 +6,7 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
 
-use self::place::Place;
+use self::{place::Place, plane::Plane};
 use crate::{
     components::time::When,
     data::{clusters_mark, page_context},
@@ -15,6 +15,7 @@ use crate::{
 
 mod lanes;
 mod place;
+mod plane;
 mod runs;
 #[cfg(test)]
 mod tests;
@@ -41,9 +42,11 @@ pub fn ClustersPage() -> impl IntoView {
             let places = places.map(|(number, place)| {
                 view! { <Place number=number place=place now=now/> }
             });
+            let plane = service.external();
+            let plane = plane.map(|plane| view! { <Plane plane=plane now=now/> });
             view! {
                 <div id="clusters" data-mark=mark>
-                    {places.collect_view()}
+                    {plane} {places.collect_view()}
                 </div>
                 <ClustersLive/>
             }

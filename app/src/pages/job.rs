@@ -4,6 +4,7 @@
 //! fold away and the results do.
 
 use elb_core::{
+    job::Found,
     phase::Phase,
     search::{OPTIONS, SearchSpec, Strand, display_command},
     text,
@@ -164,7 +165,12 @@ fn Facts(detail: JobDetail) -> impl IntoView {
         view! { {size} ", version " <span class="id">{database.version.clone()}</span> }
     });
     let options = chosen_options(spec);
-    let options = if followed && detail.command.is_empty() {
+    let external = detail.imported.as_ref();
+    let external = external.and_then(|imported| imported.found.as_ref());
+    let external = external.is_some_and(Found::is_external);
+    let options = if external {
+        "not told by the external plane".to_owned()
+    } else if followed && detail.command.is_empty() {
         "not told by its objects on the cluster".to_owned()
     } else if followed {
         detail.command.join(" ")
@@ -177,10 +183,7 @@ fn Facts(detail: JobDetail) -> impl IntoView {
     let found = found.map(|found| {
         view! {
             <dt>"Found on"</dt>
-            <dd>
-                "cluster " <span class="id">{found.cluster}</span> ", namespace "
-                <span class="id">{found.namespace}</span> ", started there by somebody else"
-            </dd>
+            <dd>{found.in_words()} ", started there by somebody else"</dd>
         }
     });
     let place = detail.place.clone().map(|place| {

@@ -3,14 +3,14 @@
 //! Owns its four sights: rows, nothing yet, nothing that fits the filter, and a question that makes no
 //! sense. The fifth, loading, is the table's while the next page is on its way.
 
-use elb_core::{list::ListQuery, text};
+use elb_core::{external::PlaneHealth, list::ListQuery, text};
 use leptos::prelude::*;
 use leptos_meta::Title;
 
 use super::parts::{DeleteDialog, refusal};
 use crate::{
     components::time::When,
-    data::{address_query, list_query, page_context},
+    data::{PageContext, address_query, list_query, page_context},
     islands::{forms::PageTools, live::JobsLive},
 };
 
@@ -69,7 +69,7 @@ pub fn JobsPage() -> impl IntoView {
             </p>
         </div>
         <Notice query=query.clone()/>
-        {unreadable}
+        {plane_away(&context)} {unreadable}
         <div id="jobs-part" data-query=address data-revision=page.revision.to_string()>
             {filters} {body}
         </div>
@@ -81,6 +81,27 @@ pub fn JobsPage() -> impl IntoView {
         <JobsLive/>
     }
     .into_any()
+}
+
+/// That searches of the external plane are shown as they were told last, while it cannot be asked.
+fn plane_away(context: &PageContext) -> Option<impl IntoView + use<>> {
+    let plane = context.service.external()?;
+    let away = matches!(
+        plane.health,
+        PlaneHealth::Degraded | PlaneHealth::Unauthorised
+    );
+    away.then(|| {
+        let line = format!(
+            "Searches of the external plane {} are shown as they were told last: ",
+            plane.name
+        );
+        let reason = plane.reason.unwrap_or_default();
+        view! {
+            <p class="box warning" id="plane-away" role="note">
+                {line} {reason} ". Since " <When at=plane.since/> "; see " <a href="/clusters">"Clusters"</a> "."
+            </p>
+        }
+    })
 }
 
 /// Nobody has searched yet: how to begin.

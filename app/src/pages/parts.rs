@@ -160,6 +160,21 @@ pub fn RestoreForm(
 
 /// The page for a search that cannot be shown: deleted, but still to be had, or as the error says.
 pub fn missing_job(context: &PageContext, id: &str, error: &ServiceError) -> AnyView {
+    if let Some(moved) = context.service.moved_to(id)
+        && context.service.detail(&context.caller, &moved).is_ok()
+    {
+        set_status(404);
+        return view! {
+            <Title text="Search with another identifier"/>
+            <h1>"This search has another identifier now"</h1>
+            <p>
+                "The external plane listed it as " <span class="id">{id.to_owned()}</span>
+                " until it was on its cluster. It is "
+                <a href=format!("/jobs/{moved}")>{moved.clone()}</a> " since then."
+            </p>
+        }
+        .into_any();
+    }
     let Some(row) = context.service.deleted_job(&context.caller, id) else {
         return engine_refusal(error);
     };

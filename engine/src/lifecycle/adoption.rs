@@ -52,6 +52,9 @@ impl Lifecycle {
         if model.phase(&run.id).is_some() || model.is_deleted(&run.id) {
             return true;
         }
+        if self.was_deleted_in_plane(&run.id) {
+            return true;
+        }
         // Those of ElasticBLAST's programs that this one has no form for are on the page of clusters only.
         let program = run.program.as_deref().and_then(Program::parse);
         let Some(program) = program else {
@@ -132,7 +135,7 @@ impl Lifecycle {
 }
 
 /// The last part of a database's name, which may be the address of its files.
-fn short_name(database: &str) -> String {
+pub(super) fn short_name(database: &str) -> String {
     let last = database.trim_end_matches('/').rsplit('/').next();
     let last = last.filter(|last| !last.is_empty());
     last.unwrap_or(NO_DATABASE).to_owned()

@@ -27,6 +27,7 @@ use crate::{
     repository::{Lease, RepositoryError, Stored},
 };
 
+mod external;
 mod followed;
 mod slot;
 mod turn;

@@ -261,6 +261,9 @@ pub(super) fn require_results(detail: &JobDetail) -> Result<(), ServiceError> {
     }
     if let Some(imported) = &detail.imported {
         let what = match &imported.found {
+            Some(place) if place.is_external() => {
+                format!("this search was found in {}", place.in_words())
+            }
             Some(place) => format!("this search was found on cluster {}", place.cluster),
             None => "this search was imported".to_owned(),
         };

@@ -42,7 +42,11 @@ impl JobService {
             age_ms: self.now().since(fresh.as_of),
             fresh,
             unreadable: self.unreadable_jobs(),
-            breakers: self.breakers(),
+            breakers: self
+                .breakers()
+                .into_iter()
+                .chain(self.external_report())
+                .collect(),
         }
     }
 }

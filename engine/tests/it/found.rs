@@ -29,11 +29,11 @@ use super::support::{Engine, PATIENCE, Settings, genes, search};
 const RUN: &str = "job-0123456789abcdef0123456789abcdef";
 
 /// A cluster on which what is seen is what a test says.
-struct Told {
+pub struct Told {
     runs: Mutex<HashMap<String, (RunView, Option<Verdict>)>>,
     /// Why a cancel cannot be carried out.
     hindrance: Mutex<Option<String>>,
-    cancelled: Mutex<Vec<String>>,
+    pub cancelled: Mutex<Vec<String>>,
     moments: Mutex<Moments>,
     /// How many results were read the last time that its state was asked for.
     read: watch::Sender<Option<u32>>,
@@ -41,7 +41,7 @@ struct Told {
 }
 
 impl Told {
-    fn new() -> Arc<Self> {
+    pub fn new() -> Arc<Self> {
         Arc::new(Self {
             runs: Mutex::default(),
             hindrance: Mutex::default(),
@@ -79,7 +79,7 @@ impl Told {
         self.changes.send_modify(|changes| *changes += 1);
     }
 
-    fn see(&self, run: &str, verdict: Verdict) {
+    pub fn see(&self, run: &str, verdict: Verdict) {
         self.see_program("blastn", run, Some(verdict));
     }
 }
@@ -155,7 +155,7 @@ async fn engine(folder: &Path, told: &Arc<Told>) -> Engine {
 }
 
 /// Waits until the search is in the list, which everybody sees.
-async fn appears(engine: &Engine, run: &str) {
+pub async fn appears(engine: &Engine, run: &str) {
     let mut changes = engine.service.subscribe();
     while engine.service.detail(&Caller::local(), run).is_err() {
         changes.recv().await.ok();

@@ -26,6 +26,7 @@ use elb_engine::{
     clusters::{Clusters, ResultsPlaces},
     databases::{Catalogue, CatalogueConfig},
     executor::{Executor, LocalFolders, RunLimits, local::LocalExecutor},
+    external::ExternalPlane,
     joblog::JobLogs,
     jobs::Jobs,
     lease::{LeaseTerms, Member},
@@ -115,6 +116,8 @@ pub struct Settings {
     pub clusters: Option<Arc<dyn Clusters>>,
     /// Where results of searches that others have started are looked for.
     pub results_places: Option<ResultsPlaces>,
+    /// The external plane.
+    pub external: Option<Arc<dyn ExternalPlane>>,
 }
 
 impl Default for Settings {
@@ -136,6 +139,7 @@ impl Default for Settings {
             audit_log: None,
             clusters: None,
             results_places: None,
+            external: None,
         }
     }
 }
@@ -253,6 +257,7 @@ impl Engine {
             executor,
             clusters: settings.clusters,
             results_places: settings.results_places,
+            external: settings.external,
             admission: Admission::new(settings.places),
             objects,
             logs,

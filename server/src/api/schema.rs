@@ -452,3 +452,42 @@ pub struct PodBody {
     /// How often a container of it was started again.
     pub restarts: u32,
 }
+
+/// The external plane.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlaneStateBody {
+    /// Its host.
+    pub name: String,
+    /// connecting, connected, degraded or unauthorised. With any but connected, its searches are shown as they
+    /// were told last.
+    pub health: String,
+    /// What stands against that, and what to do.
+    pub reason: Option<String>,
+    /// Since when its health is what it is (RFC 3339, UTC).
+    pub since: String,
+    /// When its list was asked for that is known here; null if it never was.
+    pub as_of: Option<String>,
+    /// Searches in that list.
+    pub jobs: u64,
+    /// Whether it has more than are asked for.
+    pub more: bool,
+    /// Rows of its list that cannot be read.
+    pub unreadable: u64,
+    /// Requests that were sent to it since this server was started.
+    pub requests: u64,
+}
+
+/// A file with results of a search that the external plane ran.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileBody {
+    /// Its id, for its address.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its format, if told.
+    pub format: Option<String>,
+    /// Its size in bytes, if told.
+    pub size: Option<u64>,
+}

@@ -108,6 +108,7 @@ async fn server(clusters: &Arc<Told>) -> Server {
         executor: Arc::new(executor),
         clusters: Some(Arc::clone(clusters) as Arc<dyn Clusters>),
         results_places: None,
+        external: None,
         admission: Admission::new(1),
         objects,
         logs,

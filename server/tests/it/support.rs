@@ -14,7 +14,7 @@ use elb_engine::service::Caller;
 use elb_server::{
     AppState,
     lock::DataLock,
-    settings::{AzureSettings, LogFormat, ObjectsAddress, Settings, StoreAddress},
+    settings::{AzureSettings, ExecutorKind, LogFormat, ObjectsAddress, Settings, StoreAddress},
     wiring::{self, Started},
 };
 use serde_json::Value;
@@ -46,6 +46,8 @@ pub fn settings(data: &Path) -> Settings {
         objects_cache: 2_000_000_000,
         databases: vec![databases().to_owned()],
         clusters: Vec::new(),
+        executor: ExecutorKind::Local,
+        external_plane: None,
         examples: false,
         blast_bin: None,
         jobs: 2,

@@ -17,6 +17,7 @@ mod address;
 mod alignments;
 mod descriptions;
 mod downloads;
+mod external;
 mod filters;
 mod graphic;
 mod queries;
@@ -27,9 +28,14 @@ use downloads::Downloads;
 /// Everything that was found.
 #[component]
 pub fn ResultsPart(detail: JobDetail) -> impl IntoView {
+    let files = external::files(&detail);
     if let Some(imported) = detail.imported {
         let place = imported.results;
         let where_to = match imported.found {
+            Some(found) if found.is_external() => format!(
+                "This search was run by the external plane {}, which has its results.",
+                found.cluster
+            ),
             Some(found) => format!(
                 "This search was found on cluster {}. Its results are where it was run: ",
                 found.cluster
@@ -43,6 +49,7 @@ pub fn ResultsPart(detail: JobDetail) -> impl IntoView {
                     {where_to}
                     <span class="id">{place}</span>
                 </p>
+                {files}
             </section>
         });
     }

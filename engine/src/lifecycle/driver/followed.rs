@@ -23,6 +23,9 @@ const LOOK: Duration = Duration::from_millis(100);
 
 impl Driver<'_> {
     pub(super) async fn follow(&self, job: &Job, place: &Found) -> Result<(), Halt> {
+        if place.is_external() {
+            return self.follow_external(job, place).await;
+        }
         let run = job.imported.as_ref().map_or("", |imported| &imported.id);
         let Some(clusters) = &self.context.clusters else {
             return self.without_cluster(job, place).await;
@@ -107,7 +110,7 @@ impl Driver<'_> {
         Ok(known)
     }
 
-    fn elapsed(&self) -> Duration {
+    pub(super) fn elapsed(&self) -> Duration {
         self.context.jobs.clock().elapsed()
     }
 
