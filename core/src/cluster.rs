@@ -6,6 +6,7 @@
 mod done;
 mod follow;
 mod indexes;
+mod log;
 mod moments;
 mod own;
 mod pods;
@@ -20,6 +21,7 @@ mod view;
 pub use done::{BatchDone, BatchFile};
 pub use follow::follow;
 pub use indexes::Indexes;
+pub use log::{ContainerLine, LogLines, LogOf, LogPlace};
 pub use moments::Moments;
 pub use own::{job_of, run_of};
 pub use report::{MAX_MESSAGE, Report, Work};

@@ -395,6 +395,11 @@ impl Place {
             .collect()
     }
 
+    /// The pods of a search, oldest first.
+    pub fn pods_of(&self, run: &str) -> Vec<PodSeen> {
+        self.lock().0.told(run).pods
+    }
+
     /// As it is shown.
     pub fn view(&self) -> PlaceView {
         let now = self.clock.now();
