@@ -127,6 +127,8 @@ fn before(container: &ContainerSeen) -> Option<u32> {
 /// The logs of containers.
 #[async_trait]
 pub trait PodLogs: Send + Sync {
+    /// The searches of which pods are seen: where, and by their id there. From memory.
+    fn searches(&self) -> Vec<(Found, String)>;
     /// The runs of containers of a search that are seen, oldest pod first. From memory.
     fn runs(&self, place: &Found, run: &str) -> Vec<ContainerRun>;
     /// Reads the log of a container of a search. Only of pods of this search.
@@ -207,7 +209,10 @@ mod tests {
             (container(at_work(), 0, None), vec![(0, "runs")]),
             // Ended, and not started again yet.
             (container(waiting(), 0, Some(1)), vec![(0, "1")]),
-            (container(at_work(), 1, Some(1)), vec![(0, "1"), (1, "runs")]),
+            (
+                container(at_work(), 1, Some(1)),
+                vec![(0, "1"), (1, "runs")],
+            ),
             (container(waiting(), 1, Some(2)), vec![(1, "2")]),
             (
                 container(ContainerState::Ended(end(0)), 2, Some(9)),
@@ -219,7 +224,11 @@ mod tests {
                 .into_iter()
                 .map(|(number, state)| (number, state.to_owned()))
                 .collect();
-            assert_eq!(runs(PodPhase::Running, container.clone()), wanted, "{container:?}");
+            assert_eq!(
+                runs(PodPhase::Running, container.clone()),
+                wanted,
+                "{container:?}"
+            );
         }
         assert!(runs(PodPhase::Failed, container(waiting(), 0, None)).is_empty());
     }

@@ -3,7 +3,7 @@
 //! Owns the limits of a reading: how long an answer and a silence may take, and how many are read at once. What
 //! is known of a place changes by none of it: a log that cannot be had says nothing of its search.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -32,6 +32,11 @@ static READINGS: Semaphore = Semaphore::const_new(AT_ONCE);
 
 #[async_trait]
 impl PodLogs for ClusterSnapshot {
+    fn searches(&self) -> Vec<(Found, String)> {
+        let of_place = |place: &Arc<Place>| place.with_pods();
+        self.places.iter().flat_map(of_place).collect()
+    }
+
     fn runs(&self, found: &Found, run: &str) -> Vec<ContainerRun> {
         let place = self.find(found);
         place.map_or_else(Vec::new, |place| runs(place, run))
@@ -91,9 +96,9 @@ async fn read(
         container: Some(log.container.clone()),
         follow: part.follow,
         previous,
-        since_time: part.since.and_then(|since| {
-            jiff::Timestamp::from_second(since.0.div_euclid(1_000)).ok()
-        }),
+        since_time: part
+            .since
+            .and_then(|since| jiff::Timestamp::from_second(since.0.div_euclid(1_000)).ok()),
         tail_lines: part.last.map(i64::from),
         timestamps: true,
         ..LogParams::default()

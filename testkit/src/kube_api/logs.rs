@@ -12,7 +12,7 @@ use tokio::{
     sync::watch,
 };
 
-use super::{Call, KubeApi, Kind, Shared, State, objects::NAMESPACE, status::Refusal};
+use super::{Call, Kind, KubeApi, Shared, State, objects::NAMESPACE, status::Refusal};
 use crate::proxy::frame::Requests;
 
 /// The parameters that are known.
@@ -51,7 +51,8 @@ impl KubeApi {
     pub fn say(&self, pod: &str, container: &str, lines: &[&str]) {
         self.with(|state| {
             let log = state.logs.at(pod, container, false);
-            log.lines.extend(lines.iter().map(|line| (*line).to_owned()));
+            log.lines
+                .extend(lines.iter().map(|line| (*line).to_owned()));
         });
     }
 
@@ -111,7 +112,8 @@ pub(super) fn open(
     call: &Call,
     (namespace, name): (&str, &str),
 ) -> Result<Reading, Refusal> {
-    let unknown = |(name, _): &&(String, String)| !KNOWN.contains(&name.as_str()) && !name.is_empty();
+    let unknown =
+        |(name, _): &&(String, String)| !KNOWN.contains(&name.as_str()) && !name.is_empty();
     if let Some((name, _)) = call.query.iter().find(unknown) {
         return Err(Refusal::unknown(&format!("the parameter {name}")));
     }
@@ -129,7 +131,12 @@ pub(super) fn open(
     }
     let yes = |field| call.field(field) == Some("true");
     let previous = yes("previous");
-    let key = (namespace.to_owned(), name.to_owned(), container.clone(), previous);
+    let key = (
+        namespace.to_owned(),
+        name.to_owned(),
+        container.clone(),
+        previous,
+    );
     let Some(log) = state.logs.logs.get(&key) else {
         let message = if previous {
             format!("previous terminated container {container:?} in pod {name:?} not found")

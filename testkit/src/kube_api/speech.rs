@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use super::{
-    Call, Deletion, Kind, Route, Shared, State,
-    logs,
+    Call, Deletion, Kind, Route, Shared, State, logs,
     select::Selector,
     status::{Refusal, scripted},
     watching::Open,

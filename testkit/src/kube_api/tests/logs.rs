@@ -32,12 +32,32 @@ async fn what_is_not_there_or_has_not_begun_is_refused_in_the_words_of_a_server(
     let api = with_pod().await;
     let mut line = Line::to(&api).await;
     for (target, status, words) in [
-        ("/api/v1/namespaces/default/pods/b-x/log?container=blast", 404, "not found"),
-        (&format!("{LOG}?container=other"), 400, "is not valid for pod"),
-        (&format!("{LOG}?container=blast"), 400, "is waiting to start"),
-        (&format!("{LOG}?container=blast&previous=true"), 400, "previous terminated"),
+        (
+            "/api/v1/namespaces/default/pods/b-x/log?container=blast",
+            404,
+            "not found",
+        ),
+        (
+            &format!("{LOG}?container=other"),
+            400,
+            "is not valid for pod",
+        ),
+        (
+            &format!("{LOG}?container=blast"),
+            400,
+            "is waiting to start",
+        ),
+        (
+            &format!("{LOG}?container=blast&previous=true"),
+            400,
+            "previous terminated",
+        ),
         (&format!("{LOG}?container=blast&tailLines=x"), 400, ""),
-        (&format!("{LOG}?container=blast&limitBytes=1"), 400, "limitBytes"),
+        (
+            &format!("{LOG}?container=blast&limitBytes=1"),
+            400,
+            "limitBytes",
+        ),
     ] {
         if target.contains("tailLines") {
             api.say("a-x", "blast", &[]);
@@ -65,7 +85,10 @@ async fn a_log_is_read_whole_from_a_second_on_or_from_its_end() {
     for (more, wanted) in [
         ("", vec!["one", "two"]),
         ("&tailLines=1", vec!["two"]),
-        ("&sinceTime=2026-01-01T00:00:02Z&timestamps=true", vec!["2026-01-01T00:00:02Z two"]),
+        (
+            "&sinceTime=2026-01-01T00:00:02Z&timestamps=true",
+            vec!["2026-01-01T00:00:02Z two"],
+        ),
     ] {
         line.read(&format!("{LOG}?container=blast{more}")).await;
         for text in wanted {
@@ -95,7 +118,8 @@ async fn a_follower_is_told_until_the_end_or_a_cut() {
     other.read(&target).await;
     assert_eq!(other.text().await.as_deref(), Some("one"));
     api.cut_logs();
-    api.wait_for("no follower", |api| api.followers() == 0).await;
+    api.wait_for("no follower", |api| api.followers() == 0)
+        .await;
     assert!(line.until(b"never").await.starts_with("400\r\n"));
     line = Line::to(&api).await;
     line.read(&target).await;
