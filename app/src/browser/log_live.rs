@@ -5,14 +5,17 @@
 use elb_core::view::LogLine;
 use gloo_timers::callback::Timeout;
 use leptos::prelude::*;
-use std::{cell::Cell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Event, EventSource, HtmlInputElement, MessageEvent};
 
 use super::{
     all, by_id, document, draw, is_hidden,
     json::{self, Json},
-    number, on, say, show,
+    on, say, show,
     stream::{connect, disconnect, stream},
 };
 use crate::components::log::LogRow;
@@ -39,12 +42,9 @@ pub fn start() {
             })));
         });
     }
-    if list.has_attribute("data-active") {
-        follow(
-            list.get_attribute("data-job").unwrap_or_default(),
-            number(&list, "data-last"),
-            list,
-        );
+    if let Some(address) = list.get_attribute("data-follow") {
+        let last = list.get_attribute("data-last").unwrap_or_default();
+        follow(address, last, list);
     }
 }
 
@@ -79,12 +79,13 @@ fn matches(row: &Element, text: &str) -> bool {
             .contains(text)
 }
 
-fn follow(id: String, after: u64, list: Element) {
-    let last = Rc::new(Cell::new(after));
+/// Follows from a place that the server gave, which begins with the number of the line.
+fn follow(address: String, after: String, list: Element) {
+    let last = Rc::new(RefCell::new(after));
     let ended = Rc::new(Cell::new(false));
     let (seen, over) = (Rc::clone(&last), Rc::clone(&ended));
     let stream = stream(
-        move || format!("/api/blast/jobs/{id}/logs?after={}", last.get()),
+        move || address.clone() + &last.borrow(),
         move |source| listen(source, &seen, &over, &list),
         |_| {},
     );
@@ -98,21 +99,31 @@ fn follow(id: String, after: u64, list: Element) {
     });
 }
 
-fn listen(source: &EventSource, seen: &Rc<Cell<u64>>, ended: &Rc<Cell<bool>>, list: &Element) {
+fn listen(
+    source: &EventSource,
+    seen: &Rc<RefCell<String>>,
+    ended: &Rc<Cell<bool>>,
+    list: &Element,
+) {
     let (seen, target) = (Rc::clone(seen), list.clone());
     on(source, "line", move |event: Event| {
-        let text = event
-            .dyn_ref::<MessageEvent>()
-            .and_then(|event| event.data().as_string());
+        let Some(event) = event.dyn_ref::<MessageEvent>() else {
+            return;
+        };
+        let text = event.data().as_string();
         let line = Json::parse(&text.unwrap_or_default())
             .as_ref()
             .and_then(json::log_line);
         let Some(line) = line else {
             return;
         };
+        // The number, and perhaps a fraction.
+        let last = js_sys::parse_float(&seen.borrow());
+        #[expect(clippy::cast_precision_loss, reason = "some million lines")]
+        let number = line.number as f64;
         // A line that came twice, as after a broken connection, is shown once.
-        if line.number > seen.get() {
-            seen.set(line.number);
+        if number > last {
+            seen.replace(event.last_event_id());
             append(&target, line);
         }
     });

@@ -164,11 +164,10 @@ impl Keeper<'_> {
                 search.see(job, logs.runs(place, job), now);
             }
         }
+        let there: BTreeSet<(&str, &str, &str)> =
+            seen.iter().map(|(place, job)| named(place, job)).collect();
         for (job, search) in &mut self.searches {
-            if !seen
-                .iter()
-                .any(|(place, seen)| seen == job && search.place == *place)
-            {
+            if !there.contains(&named(&search.place, job)) {
                 search.lose(&BTreeSet::new());
             }
         }
@@ -324,6 +323,10 @@ impl Search {
             self.said = Some(reason.to_owned());
         }
     }
+}
+
+fn named<'a>(place: &'a Found, job: &'a str) -> (&'a str, &'a str, &'a str) {
+    (job, &place.cluster, &place.namespace)
 }
 
 fn pause(tries: u32) -> Duration {
