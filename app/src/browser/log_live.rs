@@ -5,10 +5,7 @@
 use elb_core::view::LogLine;
 use gloo_timers::callback::Timeout;
 use leptos::prelude::*;
-use std::{
-    cell::{Cell, RefCell},
-    rc::Rc,
-};
+use std::{cell::Cell, rc::Rc};
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Event, EventSource, HtmlInputElement, MessageEvent};
 
@@ -43,8 +40,7 @@ pub fn start() {
         });
     }
     if let Some(address) = list.get_attribute("data-follow") {
-        let last = list.get_attribute("data-last").unwrap_or_default();
-        follow(address, last, list);
+        follow(address, list);
     }
 }
 
@@ -79,14 +75,14 @@ fn matches(row: &Element, text: &str) -> bool {
             .contains(text)
 }
 
-/// Follows from a place that the server gave, which begins with the number of the line.
-fn follow(address: String, after: String, list: Element) {
-    let last = Rc::new(RefCell::new(after));
+/// Follows from the place that `data-last` names, which moves with each line.
+fn follow(address: String, list: Element) {
+    let seen = Rc::new(Cell::new(0));
     let ended = Rc::new(Cell::new(false));
-    let (seen, over) = (Rc::clone(&last), Rc::clone(&ended));
+    let (over, target) = (Rc::clone(&ended), list.clone());
     let stream = stream(
-        move || address.clone() + &last.borrow(),
-        move |source| listen(source, &seen, &over, &list),
+        move || address.clone() + &list.get_attribute("data-last").unwrap_or_default(),
+        move |source| listen(source, &seen, &over, &target),
         |_| {},
     );
     connect(&stream);
@@ -99,12 +95,7 @@ fn follow(address: String, after: String, list: Element) {
     });
 }
 
-fn listen(
-    source: &EventSource,
-    seen: &Rc<RefCell<String>>,
-    ended: &Rc<Cell<bool>>,
-    list: &Element,
-) {
+fn listen(source: &EventSource, seen: &Rc<Cell<u64>>, ended: &Rc<Cell<bool>>, list: &Element) {
     let (seen, target) = (Rc::clone(seen), list.clone());
     on(source, "line", move |event: Event| {
         let Some(event) = event.dyn_ref::<MessageEvent>() else {
@@ -117,13 +108,11 @@ fn listen(
         let Some(line) = line else {
             return;
         };
-        // The number, and perhaps a fraction.
-        let last = js_sys::parse_float(&seen.borrow());
-        #[expect(clippy::cast_precision_loss, reason = "some million lines")]
-        let number = line.number as f64;
         // A line that came twice, as after a broken connection, is shown once.
-        if number > last {
-            seen.replace(event.last_event_id());
+        if line.number > seen.get() {
+            seen.set(line.number);
+            // An attribute of this name is always allowed.
+            let _ = target.set_attribute("data-last", &event.last_event_id());
             append(&target, line);
         }
     });

@@ -176,7 +176,8 @@ async fn what_stands_against_it_is_told_apart() {
         matches!(&refused, PodLogError::NotStarted(why) if why.contains("waiting to start")),
         "{refused:?}"
     );
-    let table: [(u16, fn(&PodLogError) -> bool); 4] = [
+    type Wanted = fn(&PodLogError) -> bool;
+    let table: [(u16, Wanted); 4] = [
         (404, |error| matches!(error, PodLogError::Gone(_))),
         (403, |error| matches!(error, PodLogError::Forbidden(_))),
         (500, |error| matches!(error, PodLogError::Away(_))),
