@@ -34,7 +34,7 @@ static READINGS: Semaphore = Semaphore::const_new(AT_ONCE);
 impl PodLogs for ClusterSnapshot {
     fn searches(&self) -> Vec<(Found, String)> {
         let of_place = |place: &Arc<Place>| place.with_pods();
-        self.places.iter().flat_map(of_place).collect()
+        self.all().iter().flat_map(of_place).collect()
     }
 
     fn runs(&self, found: &Found, run: &str) -> Vec<ContainerRun> {

@@ -57,7 +57,7 @@ impl Watched for Pod {
 
 /// What is seen of all clusters of the settings.
 pub struct ClusterSnapshot {
-    pub(super) places: Vec<Arc<Place>>,
+    places: Vec<Arc<Place>>,
     changes: watch::Sender<u64>,
     tasks: TaskTracker,
     stop: CancellationToken,

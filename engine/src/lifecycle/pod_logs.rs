@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use elb_core::{cluster::LogOf, job::Found};
+use elb_core::{
+    cluster::{LogOf, job_of},
+    job::Found,
+};
 use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
@@ -21,6 +24,7 @@ use crate::{
     clusters::{Clusters, ContainerRun, PodLogs, RunState},
     lease::LeaseTerms,
     objects::ObjectError,
+    read_model::ReadModel,
     repository::RepositoryError,
 };
 
@@ -43,8 +47,10 @@ const DOUBLINGS: u32 = 8;
 /// How long a server waits for the one that drives a search to keep its logs.
 const OTHERS_FIRST: Duration = Duration::from_secs(10);
 
-/// What has been done for the logs of one search.
+/// What has been done for the logs of one search, or of one attempt of it.
 struct Search {
+    /// Whose row it has.
+    job: String,
     place: Found,
     /// Whether another server drives it, which keeps its logs too.
     elsewhere: bool,
@@ -150,46 +156,50 @@ impl Keeper<'_> {
         let context = self.context;
         let model = context.jobs.model();
         // Of a search without a row, or of one that was deleted, nothing is kept.
-        self.searches.retain(|job, _| model.phase(job).is_some());
-        let names: BTreeSet<&str> = seen.iter().map(|(_, job)| job.as_str()).collect();
-        self.refused.retain(|job, _| names.contains(job.as_str()));
-        for (place, job) in &seen {
-            if model.phase(job).is_none() || !self.knows(place, job).await {
+        self.searches
+            .retain(|_, search| model.phase(&search.job).is_some());
+        let names: BTreeSet<&str> = seen.iter().map(|(_, run)| run.as_str()).collect();
+        self.refused.retain(|run, _| names.contains(run.as_str()));
+        for (place, run) in &seen {
+            let Some(job) = row_of(model, run) else {
+                continue;
+            };
+            if !self.knows(place, run, job).await {
                 continue;
             }
             let now = self.elapsed();
-            if let Some(search) = self.searches.get_mut(job)
+            if let Some(search) = self.searches.get_mut(run)
                 && search.place == *place
             {
-                search.see(job, logs.runs(place, job), now);
+                search.see(logs.runs(place, run), now);
             }
         }
         let there: BTreeSet<(&str, &str, &str)> =
-            seen.iter().map(|(place, job)| named(place, job)).collect();
-        for (job, search) in &mut self.searches {
-            if !there.contains(&named(&search.place, job)) {
+            seen.iter().map(|(place, run)| named(place, run)).collect();
+        for (run, search) in &mut self.searches {
+            if !there.contains(&named(&search.place, run)) {
                 search.lose(&BTreeSet::new());
             }
         }
         self.searches
-            .retain(|job, search| names.contains(job.as_str()) || !search.open.is_empty());
+            .retain(|run, search| names.contains(run.as_str()) || !search.open.is_empty());
     }
 
     /// Whether it is known what is kept of a search, and that it is this one's row.
-    async fn knows(&mut self, place: &Found, job: &str) -> bool {
-        if self.searches.contains_key(job) {
+    async fn knows(&mut self, place: &Found, run: &str, job: &str) -> bool {
+        if self.searches.contains_key(run) {
             return true;
         }
         let now = self.elapsed();
-        let tries = match self.refused.get(job) {
+        let tries = match self.refused.get(run) {
             Some((_, not_before)) if now < *not_before => return false,
             Some((tries, _)) => *tries,
             None => 0,
         };
         match self.begin(place, job).await {
             Ok(search) => {
-                self.refused.remove(job);
-                self.searches.insert(job.to_owned(), search);
+                self.refused.remove(run);
+                self.searches.insert(run.to_owned(), search);
                 true
             }
             Err(reason) => {
@@ -197,7 +207,7 @@ impl Keeper<'_> {
                     tracing::warn!(job, reason, "the logs of its pods are not kept yet");
                 }
                 let again = now + pause(tries);
-                self.refused.insert(job.to_owned(), (tries + 1, again));
+                self.refused.insert(run.to_owned(), (tries + 1, again));
                 false
             }
         }
@@ -213,6 +223,7 @@ impl Keeper<'_> {
         Ok(Search {
             // One of the same name elsewhere is another search.
             place: stored.job.followed().unwrap_or(place).clone(),
+            job: job.to_owned(),
             elsewhere: shared && stored.lease.holder != member.id(),
             done: kept.into_iter().map(|kept| kept.log).collect(),
             open: BTreeMap::new(),
@@ -223,15 +234,16 @@ impl Keeper<'_> {
     /// What is to be read next, if it is time for anything.
     fn next(&mut self) -> Option<Task> {
         let now = self.elapsed();
-        let all = self.searches.iter_mut().flat_map(|(job, search)| {
-            let (place, elsewhere) = (&search.place, search.elsewhere);
-            let open = search.open.values_mut();
-            open.map(move |open| (job, place, elsewhere, open))
+        let all = self.searches.iter_mut().flat_map(|(run, search)| {
+            let whose = (run, &search.job, &search.place, search.elsewhere);
+            search.open.values_mut().map(move |open| (whose, open))
         });
-        let due = all.filter(|(_, _, _, open)| open.is_due() && open.not_before <= now);
-        let (job, place, elsewhere, open) = due.min_by_key(|(_, _, _, open)| open.urgency())?;
+        let due = all.filter(|(_, open)| open.is_due() && open.not_before <= now);
+        let (whose, open) = due.min_by_key(|(_, open)| open.urgency())?;
+        let (search, job, place, elsewhere) = whose;
         open.busy = true;
         Some(Task {
+            search: search.clone(),
             job: job.clone(),
             place: place.clone(),
             run: open.run.clone(),
@@ -255,7 +267,7 @@ impl Keeper<'_> {
 
     fn settle(&mut self, task: &Task, outcome: Result<(), Failure>) {
         let now = self.elapsed();
-        let Some(search) = self.searches.get_mut(&task.job) else {
+        let Some(search) = self.searches.get_mut(&task.search) else {
             return;
         };
         match outcome {
@@ -264,7 +276,7 @@ impl Keeper<'_> {
                 search.done.insert(task.run.log.clone());
             }
             Err(Failure(reason)) => {
-                search.say(&task.job, &reason);
+                search.say(&reason);
                 if let Some(open) = search.open.get_mut(&task.run.log) {
                     open.busy = false;
                     open.not_before = now + pause(open.tries);
@@ -277,7 +289,7 @@ impl Keeper<'_> {
 }
 
 impl Search {
-    fn see(&mut self, job: &str, runs: Vec<ContainerRun>, now: Duration) {
+    fn see(&mut self, runs: Vec<ContainerRun>, now: Duration) {
         let names: BTreeSet<LogOf> = runs.iter().map(|run| run.log.clone()).collect();
         for run in runs {
             if self.done.contains(&run.log) {
@@ -288,7 +300,7 @@ impl Search {
                 continue;
             }
             if self.done.len() + self.open.len() >= LOGS_OF_A_SEARCH {
-                self.say(job, "it has too many; those of later pods are not kept");
+                self.say("it has too many; those of later pods are not kept");
                 continue;
             }
             let first = if self.elsewhere {
@@ -317,7 +329,8 @@ impl Search {
         });
     }
 
-    fn say(&mut self, job: &str, reason: &str) {
+    fn say(&mut self, reason: &str) {
+        let job = &self.job;
         if self.said.as_deref() != Some(reason) {
             tracing::warn!(job, reason, "a log of one of its pods is not kept yet");
             self.said = Some(reason.to_owned());
@@ -325,8 +338,15 @@ impl Search {
     }
 }
 
-fn named<'a>(place: &'a Found, job: &'a str) -> (&'a str, &'a str, &'a str) {
-    (job, &place.cluster, &place.namespace)
+/// The row of a search that is seen: that of its name, or the one of which it is an attempt.
+fn row_of<'a>(model: &ReadModel, run: &'a str) -> Option<&'a str> {
+    let has_row = |job: &&str| model.phase(job).is_some();
+    let own = || job_of(run).map(|(job, _)| job).filter(has_row);
+    Some(run).filter(has_row).or_else(own)
+}
+
+fn named<'a>(place: &'a Found, run: &'a str) -> (&'a str, &'a str, &'a str) {
+    (run, &place.cluster, &place.namespace)
 }
 
 fn pause(tries: u32) -> Duration {

@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use elb_core::{
-    cluster::{ContainerLine, LogLines, LogOf, LogPlace, PodLogState, PodLogView},
+    cluster::{ContainerLine, LogLines, LogOf, LogPlace, PodLogState, PodLogView, job_of},
     job::Found,
     step::Step,
     view::{JobDetail, LogLine},
@@ -21,7 +21,7 @@ use tokio::time::timeout;
 
 use super::{Caller, Download, JobService, ServiceError};
 use crate::{
-    clusters::{Clusters, ContainerRun, LogPart, PodLogError, RunState},
+    clusters::{Clusters, ContainerRun, LogPart, PodLogError, PodLogs, RunState},
     objects::{
         ObjectError,
         pod_logs::{KeptEnd, KeptLog},
@@ -53,7 +53,8 @@ pub struct PodLogPage {
 /// Where a log is read.
 enum Source {
     Kept(KeptLog),
-    Cluster(Arc<dyn Clusters>, Found, ContainerRun),
+    /// On its cluster, by place and id there.
+    Cluster((Found, String), ContainerRun),
 }
 
 impl JobService {
@@ -69,10 +70,9 @@ impl JobService {
     ) -> Result<Vec<PodLogView>, ServiceError> {
         let detail = self.detail(caller, id)?;
         let mut views: BTreeMap<LogOf, PodLogView> = BTreeMap::new();
-        if let Some((clusters, place)) = self.cluster_of(&detail)
-            && let Some(logs) = clusters.pod_logs()
-        {
-            let runs = logs.runs(&place, id);
+        for (place, run) in self.on_clusters(&detail) {
+            let logs = self.clusters().and_then(|clusters| clusters.pod_logs());
+            let runs = logs.map_or_else(Vec::new, |logs| logs.runs(&place, &run));
             views.extend(runs.into_iter().map(|run| (run.log.clone(), of_run(run))));
         }
         for kept in self.kept_pod_logs(&detail).await? {
@@ -107,16 +107,17 @@ impl JobService {
                 lines.push(&self.inner.objects.pod_log(id, &kept).await?);
                 (kept.init, false, kept.left_out)
             }
-            Source::Cluster(_, _, run) if run.state == RunState::Waiting => (run.init, true, 0),
-            Source::Cluster(clusters, place, run) => {
+            Source::Cluster(_, run) if run.state == RunState::Waiting => (run.init, true, 0),
+            Source::Cluster((place, search), run) => {
                 let part = LogPart {
                     // One more, to know whether there is one.
                     last: u32::try_from(last.saturating_add(1)).ok(),
                     ..LogPart::default()
                 };
                 let reading = async {
-                    let logs = clusters.pod_logs().ok_or_else(|| gone(log))?;
-                    let mut pieces = logs.read(&place, id, log, part).await?;
+                    let logs = self.clusters().and_then(|clusters| clusters.pod_logs());
+                    let logs = logs.ok_or_else(|| gone(log))?;
+                    let mut pieces = logs.read(&place, &search, log, part).await?;
                     while let Some(piece) = pieces.next().await {
                         lines.push(&piece?);
                     }
@@ -162,13 +163,14 @@ impl JobService {
                 let size = text.len() as u64;
                 (Some(size), futures::stream::iter([Ok(text)]).boxed())
             }
-            Source::Cluster(clusters, place, _) => {
+            Source::Cluster((place, search), _) => {
                 let part = LogPart {
                     last,
                     ..LogPart::default()
                 };
-                let logs = clusters.pod_logs().ok_or_else(|| gone(log))?;
-                let pieces = logs.read(&place, id, log, part).await?;
+                let logs = self.clusters().and_then(|clusters| clusters.pod_logs());
+                let logs = logs.ok_or_else(|| gone(log))?;
+                let pieces = logs.read(&place, &search, log, part).await?;
                 (None, pieces.map_err(std::io::Error::other).boxed())
             }
         };
@@ -194,7 +196,7 @@ impl JobService {
         let detail = self.detail(caller, id)?;
         let init = match self.source(&detail, log).await? {
             Source::Kept(kept) => kept.init,
-            Source::Cluster(_, _, run) => run.init,
+            Source::Cluster(_, run) => run.init,
         };
         let (service, caller) = (self.clone(), caller.clone());
         Ok(PodLogFollower::new(service, caller, id, log, init, after))
@@ -205,11 +207,8 @@ impl JobService {
         if let Some(kept) = kept.into_iter().find(|kept| kept.log == *log) {
             return Ok(Source::Kept(kept));
         }
-        let found = self.cluster_of(detail).and_then(|(clusters, place)| {
-            let runs = clusters.pod_logs()?.runs(&place, &detail.row.id);
-            let run = runs.into_iter().find(|run| run.log == *log)?;
-            Some(Source::Cluster(clusters, place, run))
-        });
+        let found = self.seen_run(detail, log);
+        let found = found.map(|(at, run)| Source::Cluster(at, run));
         Ok(found.ok_or_else(|| gone(log))?)
     }
 
@@ -228,18 +227,31 @@ impl JobService {
         }
     }
 
-    /// Where a search is on a cluster, if it is on one that is watched.
-    fn cluster_of(&self, detail: &JobDetail) -> Option<(Arc<dyn Clusters>, Found)> {
-        let clusters = Arc::clone(self.inner.lifecycle.clusters()?);
-        let place = match &detail.imported {
-            Some(imported) => imported.found.clone()?,
-            None => {
-                let searches = clusters.pod_logs()?.searches();
-                let mut places = searches.into_iter();
-                places.find(|(_, run)| *run == detail.row.id)?.0
-            }
-        };
-        Some((clusters, place))
+    fn clusters(&self) -> Option<&Arc<dyn Clusters>> {
+        self.inner.lifecycle.clusters()
+    }
+
+    /// A run of a container of a search, where it is seen.
+    fn seen_run(&self, detail: &JobDetail, log: &LogOf) -> Option<((Found, String), ContainerRun)> {
+        let logs = self.clusters()?.pod_logs()?;
+        self.on_clusters(detail).into_iter().find_map(|at| {
+            let runs = logs.runs(&at.0, &at.1);
+            let run = runs.into_iter().find(|run| run.log == *log)?;
+            Some((at, run))
+        })
+    }
+
+    /// Where a search is on clusters that are watched, and its ids there: each attempt has one.
+    fn on_clusters(&self, detail: &JobDetail) -> Vec<(Found, String)> {
+        let id = &detail.row.id;
+        if let Some(imported) = &detail.imported {
+            let found = imported.found.clone().map(|found| (found, id.clone()));
+            return found.into_iter().collect();
+        }
+        let logs = self.clusters().and_then(|clusters| clusters.pod_logs());
+        let mut searches = logs.map_or_else(Vec::new, PodLogs::searches);
+        searches.retain(|(_, run)| run == id || job_of(run).is_some_and(|(job, _)| job == id));
+        searches
     }
 }
 

@@ -25,6 +25,9 @@ const TOO_LATE: &str = "its pod was removed before its log was read";
 
 /// What is to be read and kept.
 pub(super) struct Task {
+    /// Its id on the cluster.
+    pub search: String,
+    /// Whose row it has.
     pub job: String,
     pub place: Found,
     /// As it was seen last.
@@ -102,7 +105,7 @@ pub(super) async fn keep(
 
 /// Reads the log of a container that has ended, or that is to end now, to its end.
 async fn read(logs: &dyn PodLogs, task: &Task) -> Result<(KeptEnd, Tail), PodLogError> {
-    let (place, job, log) = (&task.place, &task.job, &task.run.log);
+    let (place, job, log) = (&task.place, &task.search, &task.run.log);
     let runs = |restart: u32| {
         let runs = logs.runs(place, job);
         let same =

@@ -132,16 +132,13 @@ impl PodLogFollower {
             self.end();
             return Ok(());
         }
-        let Some((clusters, place)) = self.service.cluster_of(&detail) else {
+        let Some(clusters) = self.service.clusters().cloned() else {
             return self.failed(gone(&self.log)).await;
         };
         let mut changes = clusters.revision();
         changes.mark_unchanged();
-        let Some(logs) = clusters.pod_logs() else {
-            return self.failed(gone(&self.log)).await;
-        };
-        let runs = logs.runs(&place, &self.id);
-        let Some(run) = runs.into_iter().find(|run| run.log == self.log) else {
+        let seen = self.service.seen_run(&detail, &self.log);
+        let (Some(logs), Some(((place, search), run))) = (clusters.pod_logs(), seen) else {
             // It is perhaps being kept at this moment.
             return self.failed(gone(&self.log)).await;
         };
@@ -160,7 +157,7 @@ impl PodLogFollower {
             last: None,
             since: (after != LogPlace::default()).then(|| after.second()),
         };
-        match logs.read(&place, &self.id, &self.log, part).await {
+        match logs.read(&place, &search, &self.log, part).await {
             Ok(pieces) => self.open = Some((pieces, run.has_ended())),
             Err(error) => self.failed(error).await?,
         }

@@ -3,8 +3,9 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use elb_core::{
-    cluster::{LogOf, PodLogState, PodLogView},
+    cluster::{LogOf, PodLogState, PodLogView, run_of},
     phase::Phase,
+    search::Program,
 };
 use elb_engine::{
     clusters::Clusters,
@@ -21,7 +22,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{
-    super::support::{Engine, PATIENCE, Settings, ShiftedClock, text_of},
+    super::support::{Engine, PATIENCE, Settings, ShiftedClock, genes, search, text_of},
     logs::{at_work, ended, name_of, with_blast},
     seen::{PACE, RUN, Seen, job, pod},
 };
@@ -420,4 +421,37 @@ async fn who_follows_a_log_misses_nothing_over_a_cut_and_the_end_of_the_pod() {
     assert_eq!(line.text, "five");
     assert_eq!(follower.next().await.unwrap(), None);
     assert_eq!(engine.job(RUN).row.phase, Phase::Running);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_of_a_search_of_this_program_is_known_by_its_id_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let seen = Seen::live(PACE).await;
+    let engine = Engine::start_with(folder.path(), settings(&seen)).await;
+    let id = engine
+        .submit_id(search(Program::Blastn), &genes(0, 1))
+        .await;
+    let run = run_of(&id, 1);
+    let object = with_blast(pod(&run), "Succeeded", ended(0), 0);
+    seen.api.say(
+        name_of(&object),
+        "blast",
+        &["2026-01-01T00:00:01Z in a pod"],
+    );
+    seen.api.put(Kind::Pod, object.clone());
+    let me = Caller::local();
+    let kept = async {
+        loop {
+            let logs = engine.service.pod_logs(&me, &id).await.unwrap();
+            if logs.iter().any(|log| log.kept) {
+                return logs;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let logs = timeout(PATIENCE, kept).await.unwrap();
+    assert!(seen.api.remove(Kind::Pod, NAMESPACE, name_of(&object)));
+    let log = LogOf::parse(&logs[0].log).unwrap();
+    let page = engine.service.pod_log(&me, &id, &log, 9).await.unwrap();
+    assert_eq!(texts(&page), ["in a pod"]);
 }
