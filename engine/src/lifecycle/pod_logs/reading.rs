@@ -20,6 +20,8 @@ use crate::{
 pub const MOST: usize = 2 << 20;
 /// How long one may take to be read: a pod that was told to end takes 30 s unless it says otherwise.
 const LIMIT: Duration = Duration::from_secs(120);
+/// How long after the end of a log its container may be seen at work.
+const SEEN: Duration = Duration::from_secs(5);
 /// What is said of a pod that was gone before its log was asked for.
 const TOO_LATE: &str = "its pod was removed before its log was read";
 
@@ -60,7 +62,7 @@ pub(super) async fn keep(
     }
     let read = match clusters.pod_logs() {
         Some(logs) if !task.gone => {
-            let reading = timeout(LIMIT, read(logs, task)).await;
+            let reading = timeout(LIMIT, read(clusters, logs, task)).await;
             reading.map_err(|_| Failure(format!("it was not read within {} s", LIMIT.as_secs())))?
         }
         _ => {
@@ -104,7 +106,11 @@ pub(super) async fn keep(
 }
 
 /// Reads the log of a container that has ended, or that is to end now, to its end.
-async fn read(logs: &dyn PodLogs, task: &Task) -> Result<(KeptEnd, Tail), PodLogError> {
+async fn read(
+    clusters: &dyn Clusters,
+    logs: &dyn PodLogs,
+    task: &Task,
+) -> Result<(KeptEnd, Tail), PodLogError> {
     let (place, job, log) = (&task.place, &task.search, &task.run.log);
     let runs = |restart: u32| {
         let runs = logs.runs(place, job);
@@ -125,11 +131,22 @@ async fn read(logs: &dyn PodLogs, task: &Task) -> Result<(KeptEnd, Tail), PodLog
         follow: !task.run.has_ended(),
         ..LogPart::default()
     };
+    let mut changes = clusters.revision();
     let mut pieces = logs.read(place, job, log, part).await?;
     let mut tail = Tail::default();
     while let Some(piece) = pieces.next().await {
         tail.push(piece?);
     }
+    // Its last line may be heard before it is seen that it has ended.
+    let seen = async {
+        while let (_, Some(RunState::Running { .. })) = runs(log.restart) {
+            if changes.changed().await.is_err() {
+                break;
+            }
+        }
+    };
+    // What is not seen by then has not ended: it was broken off.
+    timeout(SEEN, seen).await.ok();
     let (after, state) = runs(log.restart);
     // Started again just before it was asked: this may be the log of the next run.
     if after.is_some() && after != before {
