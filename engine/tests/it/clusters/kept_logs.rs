@@ -4,7 +4,6 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use elb_core::{
     cluster::{LogOf, PodLogState, PodLogView, run_of},
-    phase::Phase,
     search::Program,
 };
 use elb_engine::{
@@ -420,7 +419,8 @@ async fn who_follows_a_log_misses_nothing_over_a_cut_and_the_end_of_the_pod() {
     let (_, line) = follower.next().await.unwrap().unwrap();
     assert_eq!(line.text, "five");
     assert_eq!(follower.next().await.unwrap(), None);
-    assert_eq!(engine.job(RUN).row.phase, Phase::Running);
+    // The end of a pod is not that of its search.
+    assert!(engine.job(RUN).row.phase.is_active());
 }
 
 #[tokio::test(flavor = "multi_thread")]
