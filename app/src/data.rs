@@ -12,6 +12,7 @@ use elb_core::{
 };
 use elb_engine::{
     JobService,
+    clusters::PodLogError,
     results::ResultsError,
     service::{Caller, ServiceError},
 };
@@ -173,14 +174,18 @@ pub fn build_line(build: &Build) -> BuildLine {
 pub const fn status_of(error: &ServiceError) -> u16 {
     match error {
         ServiceError::NoSuchJob(_)
+        | ServiceError::PodLog(PodLogError::Gone(_))
         | ServiceError::Results(ResultsError::NoQuery(_) | ResultsError::NoSubject { .. }) => 404,
         ServiceError::Invalid(_) | ServiceError::KeyReused => 422,
-        ServiceError::NotNow(_) | ServiceError::NoResults(_) => 409,
+        ServiceError::NotNow(_)
+        | ServiceError::NoResults(_)
+        | ServiceError::PodLog(PodLogError::NotStarted(_)) => 409,
         ServiceError::BadRequest(_) => 400,
         ServiceError::Forbidden(_) => 403,
-        ServiceError::BrokerUnavailable(_) | ServiceError::Store(_) | ServiceError::Objects(_) => {
-            503
-        }
+        ServiceError::BrokerUnavailable(_)
+        | ServiceError::Store(_)
+        | ServiceError::Objects(_)
+        | ServiceError::PodLog(_) => 503,
         ServiceError::Results(_) | ServiceError::Internal(_) => 500,
     }
 }

@@ -6,6 +6,8 @@
 mod done;
 mod follow;
 mod indexes;
+mod log;
+mod log_view;
 mod moments;
 mod own;
 mod pods;
@@ -20,6 +22,8 @@ mod view;
 pub use done::{BatchDone, BatchFile};
 pub use follow::follow;
 pub use indexes::Indexes;
+pub use log::{ContainerLine, LogLines, LogOf, LogPlace};
+pub use log_view::{PodLogState, PodLogView};
 pub use moments::Moments;
 pub use own::{job_of, run_of};
 pub use report::{MAX_MESSAGE, Report, Work};

@@ -1,4 +1,5 @@
-// A stand-in for the API server of a Kubernetes cluster: Jobs and pods that a test puts there, listed and watched.
+// A stand-in for the API server of a Kubernetes cluster: Jobs and pods that a test puts there, listed and watched, and
+// what their containers print.
 // Owns: the few answers that the program asks for. Knows no rules: what becomes of a Job, the test says.
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from "node:http";
@@ -21,6 +22,7 @@ const VERSION = {
   major: "1", minor: "34", gitVersion: "v1.34.4", gitCommit: "", gitTreeState: "clean",
   buildDate: "2026-01-01T00:00:00Z", goVersion: "go1", compiler: "gc", platform: "linux/amd64",
 };
+const LOG = /^\/api\/v1\/namespaces\/default\/pods\/([^/]+)\/log$/;
 const TYPES = {
   jobs: { apiVersion: "batch/v1", kind: "Job" },
   pods: { apiVersion: "v1", kind: "Pod" },
@@ -29,6 +31,9 @@ const TYPES = {
 export class Kubernetes {
   readonly #things: Record<Kind, Map<string, Thing>> = { jobs: new Map(), pods: new Map() };
   readonly #watchers: Record<Kind, Set<ServerResponse>> = { jobs: new Set(), pods: new Set() };
+  /** What the container `blast` of each pod has printed, with the time of each line. */
+  readonly #printed = new Map<string, string[]>();
+  readonly #followers = new Map<string, Set<ServerResponse>>();
   #version = 1;
   #server: HttpServer | undefined;
   #folder = "";
@@ -67,6 +72,26 @@ export class Kubernetes {
     for (const watcher of this.#watchers[kind]) watcher.write(`${event}\n`);
   }
 
+  /** Takes an object away; who follows the log of a pod comes to its end. */
+  remove(kind: Kind, name: string): void {
+    const thing = this.#things[kind].get(name);
+    if (thing === undefined) return;
+    this.#things[kind].delete(name);
+    this.#version += 1;
+    const object = { ...thing, metadata: { ...thing.metadata, resourceVersion: `${this.#version}` } };
+    const event = JSON.stringify({ type: "DELETED", object });
+    for (const watcher of this.#watchers[kind]) watcher.write(`${event}\n`);
+    for (const follower of this.#followers.get(name) ?? []) follower.end();
+  }
+
+  /** Has the container `blast` of a pod print a line. */
+  print(pod: string, text: string): void {
+    const lines = this.#printed.get(pod) ?? [];
+    const line = `${new Date().toISOString()} ${text}\n`;
+    this.#printed.set(pod, [...lines, line]);
+    for (const follower of this.#followers.get(pod) ?? []) follower.write(line);
+  }
+
   /** Goes away, with all connections. */
   async stop(): Promise<void> {
     const server = this.#server;
@@ -99,6 +124,8 @@ export class Kubernetes {
       const { apiVersion, kind: word } = TYPES[kind];
       return say(200, { apiVersion, kind: `${word}List`, metadata: { resourceVersion: `${this.#version}` }, items });
     }
+    const pod = LOG.exec(url.pathname)?.[1];
+    if (pod !== undefined && this.#things.pods.has(pod)) return this.#log(pod, url.searchParams, response);
     if (url.pathname === "/version") return say(200, VERSION);
     if (url.pathname === "/api/v1/namespaces/default") {
       return say(200, { apiVersion: "v1", kind: "Namespace", metadata: { name: "default" } });
@@ -107,6 +134,18 @@ export class Kubernetes {
       return say(200, { apiVersion: "v1", kind: "EventList", metadata: {}, items: [] });
     }
     return say(404, { kind: "Status", apiVersion: "v1", status: "Failure", code: 404, reason: "NotFound", message: "not found" });
+  }
+
+  #log(pod: string, asked: URLSearchParams, response: ServerResponse): void {
+    const since = asked.get("sinceTime")?.slice(0, 19) ?? "";
+    const last = Number(asked.get("tailLines") ?? Infinity);
+    const lines = (this.#printed.get(pod) ?? []).filter((line) => line.slice(0, 19) >= since);
+    response.writeHead(200, { "content-type": "text/plain" });
+    response.write(lines.slice(Math.max(0, lines.length - last)).join(""));
+    if (asked.get("follow") !== "true") return void response.end();
+    const followers = this.#followers.get(pod) ?? new Set();
+    this.#followers.set(pod, followers.add(response));
+    response.on("close", () => followers.delete(response));
   }
 }
 

@@ -48,6 +48,36 @@ test("a search of somebody else shows by itself, on the page of clusters and in 
   await expect(place.locator("details").first()).toHaveAttribute("open", "");
 });
 
+test("the log of a pod is followed, and read when the pod is gone", async ({ page, cluster, watching }) => {
+  const pod = search("job-with-pods", "searching").pods.metadata.name;
+  put(cluster, "job-with-pods", "searching");
+  cluster.print(pod, "searching batch 1");
+  await expect(async () => {
+    await page.goto(`${watching.url}/jobs/job-with-pods`);
+    await page.getByLabel("Log of").selectOption({ label: `blast of ${pod}: running` }, { timeout: 500 });
+  }).toPass({ timeout: 20_000 });
+  await page.getByRole("button", { name: "Show" }).click();
+  const log = page.locator("#log");
+  await expect(log).toContainText("searching batch 1");
+  await alive(page);
+  cluster.print(pod, "Error: no memory");
+  await expect(log.locator("li.error")).toHaveText(/Error: no memory/);
+  await expect(log.locator("li")).toHaveCount(2);
+  await page.getByLabel("Search the log").fill("batch");
+  await expect(page.locator("#log-found")).toHaveText("1 of 2 lines");
+  await expectNoSidewaysScroll(page);
+  await expectAccessible(page);
+  put(cluster, "job-with-pods", "failed");
+  await expect(async () => {
+    const kept = await page.request.get(`${watching.url}/api/blast/jobs/job-with-pods/pods`);
+    expect((await kept.json()).logs[0].kept).toBe(true);
+  }).toPass({ timeout: 20_000 });
+  cluster.remove("pods", pod);
+  await page.reload();
+  await expect(log.locator("li")).toHaveCount(2);
+  await expect(page.getByLabel("Log of").locator("option:checked")).toHaveText(`blast of ${pod}: ended with 4`);
+});
+
 test("a cluster that goes away keeps what was seen last, and says how old it is", async ({ page, cluster, watching }) => {
   put(cluster, "job-kept", "waiting");
   await page.goto(`${watching.url}/clusters`);

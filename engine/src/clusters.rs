@@ -13,8 +13,10 @@ use elb_core::{
 };
 use tokio::sync::watch;
 
+mod logs;
 mod results;
 
+pub use logs::{ContainerRun, LogPart, LogPieces, PodLogError, PodLogs, RunState};
 pub use results::{BlobPlace, Open, ResultsPlaces};
 
 /// Where a cluster is, as the settings name it.
@@ -72,4 +74,8 @@ pub trait Clusters: Send + Sync {
     /// # Errors
     /// Why something is still there; it can be asked again.
     async fn cancel(&self, place: &Found, run: &str) -> Result<(), String>;
+    /// The logs of containers, where they can be read.
+    fn pod_logs(&self) -> Option<&dyn PodLogs> {
+        None
+    }
 }

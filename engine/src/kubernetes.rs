@@ -7,6 +7,7 @@
 mod cancel;
 mod connect;
 pub mod executor;
+mod logs;
 mod objects;
 mod pace;
 mod place;

@@ -36,6 +36,7 @@ mod external;
 mod janitor;
 mod lost;
 mod others;
+pub mod pod_logs;
 
 pub use admission::Admission;
 
@@ -131,6 +132,8 @@ impl Lifecycle {
         self.spawn(|this| async move { this.sweep_again_and_again().await });
         self.spawn(|this| async move { this.clean_again_and_again().await });
         if let Some(clusters) = self.context.clusters.clone() {
+            let watched = Arc::clone(&clusters);
+            self.spawn(|this| async move { this.keep_pod_logs(watched).await });
             self.spawn(|this| async move { this.adopt_again_and_again(&*clusters).await });
         }
         if let Some(plane) = self.context.external.clone() {

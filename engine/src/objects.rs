@@ -24,6 +24,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 #[cfg(feature = "azure")]
 pub mod blobs;
 mod copies;
+pub mod pod_logs;
 mod remote;
 mod run;
 

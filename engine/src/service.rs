@@ -20,6 +20,7 @@ use tokio::sync::{broadcast, watch};
 use crate::{
     audit_log::{AuditTrail, in_request, request_id},
     breaker::{Breaker, BreakerReport},
+    clusters::PodLogError,
     databases::{Catalogue, blob::BlobDatabases},
     intake::{self, Intake, IntakeError},
     joblog::JobLogs,
@@ -42,6 +43,7 @@ mod download;
 mod external;
 mod index_file;
 mod load;
+mod pod_logs;
 mod results;
 mod sam;
 mod submit;
@@ -51,6 +53,7 @@ pub use download::{Download, Format};
 pub use external::FilesNow;
 pub use index_file::IndexFile;
 pub use load::Load;
+pub use pod_logs::{PodLogFollower, PodLogPage};
 pub use submit::{Submission, Submitted};
 
 /// The most history entries of one answer.
@@ -122,6 +125,9 @@ pub enum ServiceError {
     /// The hit index cannot be read.
     #[error(transparent)]
     Results(#[from] ResultsError),
+    /// The log of a container cannot be read.
+    #[error(transparent)]
+    PodLog(#[from] PodLogError),
     /// A request that makes no sense.
     #[error("{0}")]
     BadRequest(String),
@@ -145,6 +151,9 @@ impl ServiceError {
             Self::NoResults(_) => "no_results",
             Self::BrokerUnavailable(_) => "broker_unavailable",
             Self::Store(_) | Self::Objects(_) => "store_unavailable",
+            Self::PodLog(PodLogError::Gone(_)) => "no_such_log",
+            Self::PodLog(PodLogError::NotStarted(_)) => "not_started",
+            Self::PodLog(_) => "cluster_unavailable",
             Self::BadRequest(_) => "bad_request",
             Self::Forbidden(_) => "forbidden",
             Self::Results(_) | Self::Internal(_) => "internal",

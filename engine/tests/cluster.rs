@@ -10,6 +10,8 @@
     reason = "tests"
 )]
 
+#[path = "cluster/logs.rs"]
+mod logs;
 #[path = "cluster/seen.rs"]
 mod seen;
 #[path = "cluster/support.rs"]

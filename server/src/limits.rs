@@ -235,6 +235,8 @@ pub fn class(method: &Method, path: &str, accept: &str) -> Option<Class> {
         "blast/jobs" if posted => Class::Submissions,
         _ if api.ends_with("/results") || api.ends_with("/query") => Class::Downloads,
         _ if api.starts_with("blast/jobs/") && api.contains("/files/") => Class::Downloads,
+        // The search's own log comes in pages, that of a container whole.
+        _ if api.contains("/pods/") => Class::Downloads,
         _ => Class::Reads,
     })
 }
@@ -322,6 +324,12 @@ mod tests {
         let logs = "/api/blast/jobs/1/logs";
         assert_eq!(get(logs), Some(Class::Reads));
         let followed = class(&Method::GET, logs, "text/event-stream");
+        assert_eq!(followed, Some(Class::Streams));
+        let pods = "/api/blast/jobs/1/pods";
+        assert_eq!(get(pods), Some(Class::Reads));
+        let log = format!("{pods}/p/blast/0/logs");
+        assert_eq!(get(&log), Some(Class::Downloads));
+        let followed = class(&Method::GET, &log, "text/event-stream");
         assert_eq!(followed, Some(Class::Streams));
     }
 }

@@ -64,6 +64,8 @@ pub fn api_routes() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(api::jobs::deleted::restore))
         .routes(routes!(api::jobs::history::history))
         .routes(routes!(api::jobs::logs::logs))
+        .routes(routes!(api::jobs::pods::list))
+        .routes(routes!(api::jobs::pods::logs))
         .routes(routes!(api::jobs::query::query))
         .routes(routes!(api::jobs::results::results))
         .routes(routes!(api::events::events))

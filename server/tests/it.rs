@@ -66,6 +66,9 @@ mod next_attempt;
 mod openapi;
 #[path = "it/pages.rs"]
 mod pages;
+#[cfg(feature = "kubernetes")]
+#[path = "it/pod_logs.rs"]
+mod pod_logs;
 #[path = "it/process.rs"]
 mod process;
 #[path = "it/results.rs"]

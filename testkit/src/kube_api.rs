@@ -1,6 +1,6 @@
 //! A stand-in for a Kubernetes API server, for a client that lists and watches.
 //!
-//! Owns Jobs, Pods and Events with one rising resource version, and the ways in which such a server and
+//! Owns Jobs, Pods and Events with one rising resource version, the logs of containers, and the ways in which such a server and
 //! the way to it fail, switched while clients are connected. It keeps to what a server promises: no watch
 //! misses a change, and a list in pages is of one moment. It runs nothing, and nothing changes by itself:
 //! pods of a deleted job stay until they are removed. What it does not know, it refuses. It speaks plain
@@ -21,6 +21,7 @@ use tokio::{sync::watch, time::timeout};
 mod door;
 mod failing;
 mod kind;
+mod logs;
 pub mod objects;
 mod select;
 mod speech;
@@ -103,6 +104,7 @@ struct State {
     unknown_fields: Vec<&'static str>,
     /// How many writes are carried out and then answered with an error.
     lost_answers: usize,
+    logs: logs::Logs,
     /// Namespaces that do not exist. All others do.
     missing: BTreeSet<String>,
 }

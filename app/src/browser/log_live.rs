@@ -12,7 +12,7 @@ use web_sys::{Element, Event, EventSource, HtmlInputElement, MessageEvent};
 use super::{
     all, by_id, document, draw, is_hidden,
     json::{self, Json},
-    number, on, say, show,
+    on, say, show,
     stream::{connect, disconnect, stream},
 };
 use crate::components::log::LogRow;
@@ -39,12 +39,8 @@ pub fn start() {
             })));
         });
     }
-    if list.has_attribute("data-active") {
-        follow(
-            list.get_attribute("data-job").unwrap_or_default(),
-            number(&list, "data-last"),
-            list,
-        );
+    if let Some(address) = list.get_attribute("data-follow") {
+        follow(address, list);
     }
 }
 
@@ -79,13 +75,14 @@ fn matches(row: &Element, text: &str) -> bool {
             .contains(text)
 }
 
-fn follow(id: String, after: u64, list: Element) {
-    let last = Rc::new(Cell::new(after));
+/// Follows from the place that `data-last` names, which moves with each line.
+fn follow(address: String, list: Element) {
+    let seen = Rc::new(Cell::new(0));
     let ended = Rc::new(Cell::new(false));
-    let (seen, over) = (Rc::clone(&last), Rc::clone(&ended));
+    let (over, target) = (Rc::clone(&ended), list.clone());
     let stream = stream(
-        move || format!("/api/blast/jobs/{id}/logs?after={}", last.get()),
-        move |source| listen(source, &seen, &over, &list),
+        move || address.clone() + &list.get_attribute("data-last").unwrap_or_default(),
+        move |source| listen(source, &seen, &over, &target),
         |_| {},
     );
     connect(&stream);
@@ -101,9 +98,10 @@ fn follow(id: String, after: u64, list: Element) {
 fn listen(source: &EventSource, seen: &Rc<Cell<u64>>, ended: &Rc<Cell<bool>>, list: &Element) {
     let (seen, target) = (Rc::clone(seen), list.clone());
     on(source, "line", move |event: Event| {
-        let text = event
-            .dyn_ref::<MessageEvent>()
-            .and_then(|event| event.data().as_string());
+        let Some(event) = event.dyn_ref::<MessageEvent>() else {
+            return;
+        };
+        let text = event.data().as_string();
         let line = Json::parse(&text.unwrap_or_default())
             .as_ref()
             .and_then(json::log_line);
@@ -113,6 +111,8 @@ fn listen(source: &EventSource, seen: &Rc<Cell<u64>>, ended: &Rc<Cell<bool>>, li
         // A line that came twice, as after a broken connection, is shown once.
         if line.number > seen.get() {
             seen.set(line.number);
+            // An attribute of this name is always allowed.
+            let _ = target.set_attribute("data-last", &event.last_event_id());
             append(&target, line);
         }
     });

@@ -395,6 +395,22 @@ impl Place {
             .collect()
     }
 
+    /// The searches that have pods.
+    pub fn with_pods(&self) -> Vec<(Found, String)> {
+        let contents = self.lock();
+        let found = Found {
+            cluster: self.address.name().to_owned(),
+            namespace: contents.0.namespace.clone(),
+        };
+        let runs = contents.0.pods.runs();
+        runs.map(|run| (found.clone(), run.to_owned())).collect()
+    }
+
+    /// The pods of a search, oldest first.
+    pub fn pods_of(&self, run: &str) -> Vec<PodSeen> {
+        self.lock().0.told(run).pods
+    }
+
     /// As it is shown.
     pub fn view(&self) -> PlaceView {
         let now = self.clock.now();

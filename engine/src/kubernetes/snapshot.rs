@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    clusters::{ClusterAddress, Clusters, Sight},
+    clusters::{ClusterAddress, Clusters, PodLogs, Sight},
 };
 
 /// The most events that are looked at.
@@ -152,6 +152,10 @@ impl Clusters for ClusterSnapshot {
                 found.cluster, found.namespace
             )),
         }
+    }
+
+    fn pod_logs(&self) -> Option<&dyn PodLogs> {
+        Some(self)
     }
 }
 

@@ -46,6 +46,7 @@ fn refusal(error: &ServiceError) -> Option<AuditOutcome> {
         ServiceError::Store(_)
         | ServiceError::Objects(_)
         | ServiceError::Results(_)
+        | ServiceError::PodLog(_)
         | ServiceError::Internal(_) => Some(AuditOutcome::Failed { code }),
     }
 }

@@ -8,6 +8,10 @@ mod cost;
 mod executing;
 #[path = "clusters/following.rs"]
 mod following;
+#[path = "clusters/kept_logs.rs"]
+mod kept_logs;
+#[path = "clusters/logs.rs"]
+mod logs;
 #[path = "clusters/outages.rs"]
 mod outages;
 #[path = "clusters/refusals.rs"]

@@ -491,3 +491,37 @@ pub struct FileBody {
     /// Its size in bytes, if told.
     pub size: Option<u64>,
 }
+
+/// The log of one run of a container.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PodLogBody {
+    /// Names it: `POD/CONTAINER/RESTART`.
+    pub log: String,
+    /// The pod.
+    pub pod: String,
+    /// The container.
+    pub container: String,
+    /// How often the container had been started in its pod before.
+    pub restart: u32,
+    /// Whether the container runs before the others, as the one that brings the database.
+    pub init: bool,
+    /// The batch that the pod searches, from 0, if it is one of an Indexed Job.
+    pub batch: Option<u32>,
+    /// waiting, running, ended, or lost: its log could not be read in time, and what is kept says why.
+    pub state: String,
+    /// With what it ended, if that is known.
+    pub exit_code: Option<i32>,
+    /// One word for how it ended, such as OOMKilled, while its pod is there.
+    pub reason: Option<String>,
+    /// When it was started, while its pod is there.
+    pub started_at: Option<String>,
+    /// When it ended, while its pod is there.
+    pub finished_at: Option<String>,
+    /// Whether it is kept with the search, or only its cluster has it.
+    pub kept: bool,
+    /// How many bytes are kept.
+    pub bytes: Option<u64>,
+    /// How many bytes of its beginning were left out when it was kept.
+    pub left_out: u64,
+}

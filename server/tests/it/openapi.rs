@@ -141,6 +141,8 @@ async fn the_document_is_of_version_3_1_and_holds_every_route() {
         "GET /api/blast/jobs/{id}/files/{file}",
         "GET /api/blast/jobs/{id}/history",
         "GET /api/blast/jobs/{id}/logs",
+        "GET /api/blast/jobs/{id}/pods",
+        "GET /api/blast/jobs/{id}/pods/{pod}/{container}/{restart}/logs",
         "GET /api/blast/jobs/{id}/query",
         "GET /api/blast/jobs/{id}/results",
         "GET /api/health",
@@ -368,7 +370,11 @@ async fn every_route_but_health_says_that_it_may_be_busy_and_when_to_come_back()
             );
         }
     }
-    for stream in ["/api/blast/events", "/api/blast/jobs/{id}/logs"] {
+    for stream in [
+        "/api/blast/events",
+        "/api/blast/jobs/{id}/logs",
+        "/api/blast/jobs/{id}/pods/{pod}/{container}/{restart}/logs",
+    ] {
         let text = document["paths"][stream]["get"]["description"].to_string();
         assert!(text.contains("`bye`"), "{stream}: {text}");
     }

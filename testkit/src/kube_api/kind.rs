@@ -115,7 +115,9 @@ pub enum Route {
     List,
     /// Watches objects of a kind.
     Watch,
-    /// One of these two; no request is this.
+    /// Reads the log of a container of a pod.
+    Log,
+    /// Lists or watches; no request is this.
     Both,
     /// Anything else.
     Other,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use super::{
-    Call, Deletion, Kind, Route, Shared, State,
+    Call, Deletion, Kind, Route, Shared, State, logs,
     select::Selector,
     status::{Refusal, scripted},
     watching::Open,
@@ -39,6 +39,8 @@ enum Target<'a> {
     Namespace(&'a str),
     Objects(Kind, Option<&'a str>),
     Object(Kind, &'a str, &'a str),
+    /// Of a pod, by its namespace and name.
+    Log(&'a str, &'a str),
 }
 
 impl<'a> Target<'a> {
@@ -62,6 +64,7 @@ impl<'a> Target<'a> {
             ["namespaces", namespace, plural] => {
                 Some(Self::Objects(kind(plural)?, Some(namespace)))
             }
+            ["namespaces", namespace, "pods", name, "log"] => Some(Self::Log(namespace, name)),
             ["namespaces", namespace, plural, name] => {
                 Some(Self::Object(kind(plural)?, namespace, name))
             }
@@ -74,6 +77,7 @@ impl<'a> Target<'a> {
 enum Answer {
     Whole(Value),
     Watch(Open),
+    Log(logs::Reading),
 }
 
 pub(super) async fn serve(client: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
@@ -99,6 +103,12 @@ pub(super) async fn serve(client: TcpStream, shared: Arc<Shared>) -> io::Result<
         let (status, wait, body) = match answer {
             Ok(Answer::Watch(open)) => {
                 if open.tell(&mut requests, &mut writer).await? {
+                    continue;
+                }
+                return Ok(());
+            }
+            Ok(Answer::Log(reading)) => {
+                if reading.give(&mut requests, &mut writer).await? {
                     continue;
                 }
                 return Ok(());
@@ -139,6 +149,7 @@ fn call(head: &Head) -> Call {
             }
         }
         Some(Target::Object(kind, _, _)) => call.kind = Some(kind),
+        Some(Target::Log(..)) => (call.kind, call.route) = (Some(Kind::Pod), Route::Log),
         _ => {}
     }
     call
@@ -183,6 +194,9 @@ fn answer(shared: &Arc<Shared>, call: &Call, body: &[u8]) -> Result<Answer, Refu
             found
                 .map(|object| Answer::Whole(Value::clone(object)))
                 .ok_or_else(|| Refusal::not_found(kind.qualified(), name))
+        }
+        ("GET", Target::Log(namespace, name)) => {
+            logs::open(shared, &mut state, call, (namespace, name)).map(Answer::Log)
         }
         ("DELETE", Target::Object(kind, namespace, name)) => {
             delete(&mut state, call, (kind, namespace, name), body)

@@ -14,6 +14,7 @@ use super::{
 
 mod faults;
 mod lists;
+mod logs;
 mod watches;
 
 /// Long enough to say that nothing comes.
