@@ -307,13 +307,6 @@ impl ReadModel {
         state.entries.get(id).map(|entry| entry.row.phase)
     }
 
-    /// The attempt that a listed job is in.
-    #[must_use]
-    pub fn attempt(&self, id: &str) -> Option<u32> {
-        let state = self.read();
-        state.entries.get(id).map(|entry| entry.row.attempt)
-    }
-
     /// Answers a list question for one caller. By time and narrowed by nothing but the status, as most
     /// are, it costs what the page costs; any other looks at every row.
     #[must_use]

@@ -7,14 +7,14 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use elb_core::{
     batch::Batch,
-    cluster::{Indexes, Verdict, job_of, run_of},
+    cluster::{Indexes, Verdict, run_of},
     error_code::ErrorCode,
     job::{Found, Job, Outcome, Progress},
     phase::Status,
@@ -46,6 +46,7 @@ mod template;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests;
+mod tidy;
 
 use collect::store_error;
 use door::Slot;
@@ -64,10 +65,6 @@ const KEPT_PLANS: usize = 256;
 /// How long the Jobs of a search stay once its results are here, in seconds (ours): long enough to look at
 /// their pods.
 const KEPT_WHEN_DONE: u32 = 3_600;
-/// How often what nobody needs any more is looked for.
-const TIDY: Duration = Duration::from_secs(600);
-/// How old an anchor without Jobs is before it is removed, in seconds: it is made before them.
-const ORPHAN_AGE_S: i64 = 3_600;
 
 /// What the executor works with.
 pub struct ClusterParts {
@@ -105,7 +102,7 @@ impl ClusterExecutor {
             parts,
             plans: Mutex::default(),
         });
-        tokio::spawn(tidy_again_and_again(Arc::downgrade(&this)));
+        tokio::spawn(tidy::again_and_again(Arc::downgrade(&this)));
         Ok(this)
     }
 
@@ -350,42 +347,6 @@ impl ClusterExecutor {
             "its Job is no longer on the cluster and not all of its results are in the store: somebody has removed it; try the search again, batches that are done are kept",
         )))
     }
-
-    /// Removes what nobody needs any more.
-    async fn tidy(&self) {
-        let now = self.parts.clock.now();
-        for place in self.parts.clusters.all() {
-            let tidied = async {
-                if !place.view().health.is_current() {
-                    return Ok(());
-                }
-                let writer = Writer::new(place)?;
-                for (name, run, age) in writer.anchors(now.0).await? {
-                    let orphan = age > ORPHAN_AGE_S && place.jobs_of(&run).is_empty();
-                    if orphan && job_of(&run).is_some() {
-                        writer.drop_anchor(&name).await?;
-                    }
-                }
-                Ok(())
-            };
-            if let Err(Refusal::Later(reason)) = tidied.await {
-                tracing::warn!(
-                    reason,
-                    "what is no longer needed on the cluster stays for now"
-                );
-            }
-        }
-    }
-}
-
-async fn tidy_again_and_again(executor: Weak<ClusterExecutor>) {
-    loop {
-        tokio::time::sleep(TIDY).await;
-        let Some(executor) = executor.upgrade() else {
-            return;
-        };
-        executor.tidy().await;
-    }
 }
 
 fn unseen(refusal: Refusal) -> Observation {
@@ -506,14 +467,14 @@ impl Executor for ClusterExecutor {
     async fn knock(&self, job: &Job) -> Result<Door, ExecutorError> {
         match self.may_hand_over(job).await {
             Ok(door) => Ok(door),
-            Err(refusal) => refusal.as_door(),
+            Err(refusal) => refusal.into_door(),
         }
     }
 
     async fn submit(&self, job: &Job) -> Result<Door, ExecutorError> {
         match self.hand_over(job).await {
             Ok(door) => Ok(door),
-            Err(refusal) => refusal.as_door(),
+            Err(refusal) => refusal.into_door(),
         }
     }
 

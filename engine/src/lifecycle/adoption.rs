@@ -113,8 +113,8 @@ impl Lifecycle {
             return;
         }
         let model = self.context.jobs.model();
-        let newer = model.attempt(job).is_some_and(|now| now > attempt);
-        let given_up = newer || !model.phase(job).is_some_and(Phase::is_active);
+        let wanted = |(phase, now): (Phase, u32)| phase.is_active() && now <= attempt;
+        let given_up = !model.phase_and_attempt(job).is_some_and(wanted);
         let Some(clusters) = self.context.clusters.as_ref().filter(|_| given_up) else {
             return;
         };

@@ -1,4 +1,4 @@
-//! What is in the list, in numbers, for those who watch over a server.
+//! What is in the list, in numbers, for those who watch over a server or a cluster.
 
 use elb_core::{list::Totals, phase::Phase};
 
@@ -31,6 +31,14 @@ impl ReadModel {
             }
         }
         counted
+    }
+
+    /// The phase of a listed job, and the attempt that it is in.
+    #[must_use]
+    pub fn phase_and_attempt(&self, id: &str) -> Option<(Phase, u32)> {
+        let state = self.read();
+        let entry = state.entries.get(id)?;
+        Some((entry.row.phase, entry.row.attempt))
     }
 
     /// How many follow the changes.

@@ -26,9 +26,12 @@ impl JobService {
         let mut places = clusters.map_or_else(Vec::new, |clusters| clusters.places());
         let model = self.inner.jobs.model();
         for run in places.iter_mut().flat_map(|place| &mut place.runs) {
-            let row = job_of(&run.id).filter(|(job, attempt)| model.attempt(job) == Some(*attempt));
-            let phase = row.and_then(|(job, _)| model.phase(job));
-            if let Some(phase) = phase.filter(|phase| !phase.is_active()) {
+            let own = job_of(&run.id);
+            let row = own.and_then(|(job, of)| Some((model.phase_and_attempt(job)?, of)));
+            if let Some(((phase, attempt), of)) = row
+                && attempt == of
+                && !phase.is_active()
+            {
                 run.phase = phase;
                 run.reason = run
                     .reason

@@ -46,7 +46,7 @@ impl Refusal {
     }
 
     /// What the driver is told.
-    pub fn as_door(self) -> Result<Door, ExecutorError> {
+    pub fn into_door(self) -> Result<Door, ExecutorError> {
         match self {
             Self::Later(reason) => Ok(Door::NoRoom(reason)),
             Self::Never(error) => Err(error),
