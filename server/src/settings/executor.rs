@@ -88,7 +88,7 @@ pub enum ExecutorKind {
     /// On this machine.
     Local,
     /// On the clusters that are watched.
-    Kubernetes(PodSettings),
+    Kubernetes(Box<PodSettings>),
 }
 
 /// What the pods depend on beside their own settings.
@@ -184,7 +184,7 @@ impl Surroundings<'_> {
             source: source.trim_end_matches('/').to_owned(),
             objects: format!("az://{store}/{container}"),
         };
-        Ok(ExecutorKind::Kubernetes(pods))
+        Ok(ExecutorKind::Kubernetes(Box::new(pods)))
     }
 }
 

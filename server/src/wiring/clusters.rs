@@ -52,7 +52,7 @@ pub(super) fn running(settings: &Settings, parts: Parts) -> Result<Running, Star
             clusters: watched.map(|watched| watched as Arc<dyn Clusters>),
         });
     };
-    let pods = pods.clone();
+    let pods = (**pods).clone();
     let pods = PodSettings {
         image: pods.image,
         cpu: pods.cpu,
