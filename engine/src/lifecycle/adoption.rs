@@ -55,6 +55,10 @@ impl Lifecycle {
         if self.was_deleted_in_plane(&run.id) {
             return true;
         }
+        // Names of files and of objects are made of it, and whoever makes pods chooses it.
+        if !is_plain(&run.id) {
+            return true;
+        }
         // Those of ElasticBLAST's programs that this one has no form for are on the page of clusters only.
         let program = run.program.as_deref().and_then(Program::parse);
         let Some(program) = program else {
@@ -134,9 +138,39 @@ impl Lifecycle {
     }
 }
 
+/// Whether an id is one that ElasticBLAST or this program could have made: such as a label's value may be.
+fn is_plain(id: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=63).contains(&id.len()) && id.bytes().all(plain) && !id.starts_with(['.', '-'])
+}
+
 /// The last part of a database's name, which may be the address of its files.
 pub(super) fn short_name(database: &str) -> String {
     let last = database.trim_end_matches('/').rsplit('/').next();
     let last = last.filter(|last| !last.is_empty());
     last.unwrap_or(NO_DATABASE).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_leads_elsewhere_is_none() {
+        for id in ["job-0123456789abcdef0123456789abcdef", "a.b_c-1"] {
+            assert!(is_plain(id), "{id}");
+        }
+        for id in [
+            "",
+            "../../etc/x",
+            "a/b",
+            ".hidden",
+            "-x",
+            "a\0",
+            "é",
+            &"x".repeat(64),
+        ] {
+            assert!(!is_plain(id), "{id}");
+        }
+    }
 }
