@@ -262,6 +262,18 @@ async fn help_documents_every_setting_with_its_variable_and_default() {
         "databases",
         "clusters",
         "kubeconfig",
+        "executor",
+        "runner-image",
+        "pod-cpu",
+        "pod-memory",
+        "pod-parallel",
+        "pod-nodes",
+        "pod-account",
+        "pod-databases",
+        "pod-blob-endpoint",
+        "external-plane",
+        "external-plane-token",
+        "external-plane-token-file",
         "examples",
         "blast-bin",
         "jobs",
@@ -288,5 +300,5 @@ async fn help_documents_every_setting_with_its_variable_and_default() {
             "{name}: {out}"
         );
     }
-    assert_eq!(out.matches("[default: ").count(), 32, "{out}");
+    assert_eq!(out.matches("[default: ").count(), 44, "{out}");
 }
