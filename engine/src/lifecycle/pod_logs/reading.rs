@@ -211,14 +211,14 @@ mod tests {
     use super::*;
 
     /// What is left of so many lines of ten letters that come in pieces.
-    fn tail(lines: usize, piece: usize) -> (Vec<u8>, u64) {
+    fn tail(lines: usize, size: usize) -> (Vec<u8>, u64) {
         let all: Vec<u8> = (0..lines)
             .flat_map(|at| format!("{at:09}\n").into_bytes())
             .collect();
         let mut tail = Tail::default();
-        for piece in all.chunks(piece) {
+        for piece in all.chunks(size) {
             tail.push(Bytes::copy_from_slice(piece));
-            assert!(tail.held < MOST + piece.len());
+            assert!(tail.held < MOST + size);
         }
         tail.cut();
         assert_eq!(tail.held, tail.pieces.iter().map(Bytes::len).sum::<usize>());
