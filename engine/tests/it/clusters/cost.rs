@@ -47,6 +47,14 @@ async fn readers_cost_no_request() {
     })
     .await;
     seen.watched().await;
+    // Beside the watches it was asked once whether the cluster is there.
+    let asked = |api: &KubeApi, path: &str| api.requests().iter().any(|call| call.path == path);
+    let namespace = format!("/api/v1/namespaces/{NAMESPACE}");
+    seen.api
+        .wait_for("the first beat", |api| {
+            asked(api, "/version") && asked(api, &namespace)
+        })
+        .await;
     let before = seen.api.requests().len();
     assert_eq!(seen.place().requests, u64::try_from(before).unwrap());
     for _ in 0..1_000 {
