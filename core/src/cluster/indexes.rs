@@ -42,6 +42,22 @@ impl Indexes {
         )
     }
 
+    /// With these too.
+    #[must_use]
+    pub fn with(&self, more: impl Iterator<Item = u32>) -> Self {
+        let mut ranges = self.0.clone();
+        ranges.extend(more.map(|index| (index, index)));
+        ranges.sort_unstable();
+        let mut joined: Vec<(u32, u32)> = Vec::new();
+        for (from, to) in ranges {
+            match joined.last_mut() {
+                Some((_, last)) if from <= last.saturating_add(1) => *last = to.max(*last),
+                _ => joined.push((from, to)),
+            }
+        }
+        Self(joined)
+    }
+
     /// Whether there is none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -54,5 +70,21 @@ impl Indexes {
         self.0
             .iter()
             .any(|(from, to)| (*from..=*to).contains(&index))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_added_once() {
+        let some = Indexes::parse("1,3-5,9").unwrap();
+        let more = some.with([4, 2, 0, 9, 10].into_iter());
+        assert_eq!(more, Indexes::parse("0-5,9-10").unwrap());
+        assert_eq!(more.count(), 8);
+        assert_eq!(some.with(std::iter::empty()), some);
+        assert_eq!(Indexes::below(3).with([3].into_iter()), Indexes::below(4));
     }
 }

@@ -51,6 +51,16 @@ impl PodSeen {
         self.is_active() && self.runs(|name, init| !init && name == BLAST_CONTAINER)
     }
 
+    /// Whether BLAST+ has ended well in it. The Job of the pod says so a moment later.
+    #[must_use]
+    pub fn has_searched(&self) -> bool {
+        let mut containers = self.containers.iter();
+        containers.any(|container| {
+            container.name == BLAST_CONTAINER
+                && matches!(&container.state, ContainerState::Ended(end) if end.exit_code == 0)
+        })
+    }
+
     /// Whether what comes before BLAST+ is at work in it: the database or the query is brought.
     pub(super) fn is_staging(&self) -> bool {
         self.is_active() && self.runs(|_, init| init)

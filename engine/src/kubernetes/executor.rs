@@ -276,6 +276,17 @@ impl ClusterExecutor {
             )));
         };
         let progress = progress(&batches, &sight.done);
+        let under_way = matches!(
+            sight.verdict,
+            Verdict::Accepted | Verdict::Staging | Verdict::Searching(_)
+        );
+        // The Job says a second later what its last pod says now; whether it is so, the store tells.
+        if under_way
+            && sight.done.count() == count(&batches)
+            && let Some(searched) = self.searched(job, &batches).await?
+        {
+            return Ok(searched);
+        }
         Ok(match sight.verdict {
             Verdict::Unseen | Verdict::Lost => self.nothing_seen(job, &run, &batches).await?,
             Verdict::Suspended => Observation::HeldUp(

@@ -123,7 +123,8 @@ pub(super) struct Place {
 pub(super) struct OwnSight {
     /// Its state.
     pub verdict: Verdict,
-    /// Batches that are done. Where each has a Job of its own, as many as are.
+    /// Batches that are done: by their Job, or by their pods, which say so before. Where each has a Job of its
+    /// own, as many as are.
     pub done: Indexes,
     /// Whether nothing of it goes on, as far as Jobs are there.
     pub all_ended: bool,
@@ -381,7 +382,13 @@ impl Place {
             };
             OwnSight {
                 verdict: verdict(&seen),
-                done: done.unwrap_or_else(|| Indexes::below(seen.batches().done)),
+                done: match done {
+                    Some(done) => {
+                        let searched = told.pods.iter().filter(|pod| pod.has_searched());
+                        done.with(searched.filter_map(|pod| pod.index))
+                    }
+                    None => Indexes::below(seen.batches().done),
+                },
                 all_ended: told.jobs.iter().all(JobSeen::has_ended),
             }
         })

@@ -301,7 +301,10 @@ impl Driver<'_> {
                 job = self.change(&job, &Event::Warned { text }).await?.job;
             }
         }
-        if progress != job.progress {
+        // Less than before is an older sight of it: a pod that is gone before its Job tells what it has done.
+        let further = progress.letters_done >= job.progress.letters_done
+            && progress.batches_done >= job.progress.batches_done;
+        if further && progress != job.progress {
             job = self
                 .change(&job, &Event::Progressed { progress })
                 .await?
