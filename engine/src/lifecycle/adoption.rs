@@ -117,7 +117,10 @@ impl Lifecycle {
             return;
         }
         let model = self.context.jobs.model();
-        let wanted = |(phase, now): (Phase, u32)| phase.is_active() && now <= attempt;
+        // One that has completed is done with its results in the store; its Job says so a moment later.
+        let wanted = |(phase, now): (Phase, u32)| {
+            (phase.is_active() || phase == Phase::Completed) && now <= attempt
+        };
         let given_up = !model.phase_and_attempt(job).is_some_and(wanted);
         let Some(clusters) = self.context.clusters.as_ref().filter(|_| given_up) else {
             return;
