@@ -104,7 +104,7 @@ lint: $(SITE) ## clippy only, warnings are errors
 	@$(SECTION) "lints of the browser half" cargo clippy $(LOCKED) $(BROWSER) -- -D warnings
 
 unit-tests: $(SITE) ## unit and integration tests only
-	@$(SECTION) "unit and integration tests" cargo test $(LOCKED) $(NATIVE)
+	@$(SECTION) "unit and integration tests" cargo test $(LOCKED) $(NATIVE) --no-fail-fast
 
 size: $(SITE) ## first-load budget only
 	@$(SECTION) "first-load budget" node scripts/check-size.mjs

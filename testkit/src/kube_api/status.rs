@@ -75,6 +75,7 @@ const fn usual(status: u16) -> (&'static str, &'static str) {
         404 => ("NotFound", "the server could not find this"),
         405 => ("MethodNotAllowed", "the server does not allow this method"),
         409 => ("Conflict", "the object is not what was expected"),
+        422 => ("Invalid", "the object is not valid"),
         410 => ("Expired", "too old resource version"),
         429 => (
             "TooManyRequests",

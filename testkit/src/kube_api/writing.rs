@@ -50,10 +50,15 @@ pub(super) fn create(
     body: &[u8],
 ) -> Result<Value, Refusal> {
     let mut object = known(state, kind, read(body)?);
-    let name = object["metadata"]["name"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    if name.is_empty() {
+        let message = format!(
+            "{} \"\" is invalid: metadata.name: Required value",
+            kind.name()
+        );
+        return Err(Refusal::new(422, message));
+    }
+    let name = name.to_owned();
     if state.store.get(kind, namespace, &name).is_some() {
         let message = format!("{} \"{name}\" already exists", kind.qualified());
         return Err(Refusal::new(409, message));

@@ -118,7 +118,10 @@ async fn other_things_than_lists_can_be_had_too() {
     ] {
         assert_eq!(line.ask(target).await.status, 404, "{target}");
     }
-    let post = line.ask_with("POST", JOBS, "", "{}").await;
+    let nameless = line.ask_with("POST", JOBS, "", "{}").await;
+    assert_eq!((nameless.status, nameless.reason()), (422, "Invalid"));
+    let target = format!("{JOBS}/a");
+    let post = line.ask_with("POST", &target, "", "{}").await;
     assert_eq!(post.reason(), "MethodNotAllowed");
 }
 
