@@ -3,6 +3,7 @@
 //! Owns the rules by which Jobs and pods become a state, for searches that this program started and for
 //! those of the ElasticBLAST command line. Asks nobody: who looks hands over what was seen.
 
+mod copies;
 mod done;
 mod follow;
 mod indexes;
@@ -19,6 +20,9 @@ mod tests;
 mod verdict;
 mod view;
 
+pub use copies::{
+    Act, CopySeen, CopyState, CopyView, RELEASE_CONTAINER, STAGE_CONTAINER, StageProgress, copies,
+};
 pub use done::{BatchDone, BatchFile};
 pub use follow::follow;
 pub use indexes::Indexes;

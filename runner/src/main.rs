@@ -1,6 +1,6 @@
 //! `elb-runner`: what runs in the pods of a search.
 //!
-//! `stage` brings a database to its node; `run` searches one batch. Settings come by arguments and environment
+//! `stage` brings a database to its node, `release` removes it; `run` searches one batch. Settings come by arguments and environment
 //! alone ([`settings`]). Whatever happens, it ends with an exit code that says what may help (`elb_core::exit`)
 //! and leaves a report as the container's termination message. It never logs a secret.
 
@@ -11,7 +11,9 @@ use elb_core::{cluster::Report, exit::RUNNER_CONFIGURATION};
 mod copy;
 mod end;
 mod halt;
+mod in_use;
 mod location;
+mod release;
 mod report;
 mod run;
 mod say;
@@ -53,6 +55,7 @@ fn perform(order: Order) -> Result<Done, Failure> {
         let halt = Halt::on_signals()?;
         match order {
             Order::Stage(settings) => halt.or(stage::stage(&settings)).await?,
+            Order::Release(settings) => halt.or(release::release(&settings)).await?,
             Order::Run(settings) => run::run(&settings, &halt).await,
         }
     });

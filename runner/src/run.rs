@@ -23,7 +23,7 @@ use crate::{
     copy::Copy,
     end::{Done, Failure},
     halt::Halt,
-    say,
+    in_use, say,
     settings::{Database, RunSettings},
     store::Place,
 };
@@ -48,9 +48,15 @@ pub async fn run(settings: &RunSettings, halt: &Halt) -> Result<Done, Failure> {
         say::line(&format!("{name} is already done: {}", results.url));
         return Ok(of_batch(done, true));
     }
-    if let Some(database) = &settings.database {
-        whole(database)?;
-    }
+    // Until the end of the attempt nobody removes what is searched.
+    let _used = match &settings.database {
+        Some(database) => {
+            let used = halt.or(in_use::shared(database)).await??;
+            whole(database)?;
+            used
+        }
+        None => None,
+    };
     let attempt = Attempt::begin(&settings.work_dir, settings.batch)?;
     let bytes = halt.or(fetch(&query, &attempt)).await??;
     say::line(&format!("{name}: query of {}", text::bytes(bytes)));

@@ -27,7 +27,7 @@ const PARALLEL: usize = 16;
 /// The most requests at once (ours): half a gigabyte of memory.
 const MAX_PARALLEL: usize = 64;
 
-/// Brings a BLAST database to a node, or searches one batch of a query, in a pod.
+/// Brings a BLAST database to a node or removes it there, or searches one batch of a query, in a pod.
 #[derive(Debug, Parser)]
 #[command(name = "elb-runner", version)]
 pub struct Given {
@@ -43,7 +43,8 @@ pub struct Given {
         value_name = "URL"
     )]
     azure_blob_endpoint: Option<String>,
-    /// How long a store that fails is asked again, in seconds [default: 300].
+    /// How long a store that fails is asked again, and searches are waited for that read what is to be
+    /// removed, in seconds [default: 300].
     #[arg(long, global = true, env = "ELB_RETRY_FOR", value_name = "SECONDS")]
     retry_for: Option<String>,
     #[command(flatten)]
@@ -76,6 +77,8 @@ enum GivenWork {
         #[arg(long, env = "ELB_STAGE_PARALLEL", value_name = "NUMBER")]
         parallel: Option<String>,
     },
+    /// Removes every version of a database from the node, once no search reads it.
+    Release,
     /// Searches one batch: what follows -- is the command, with {query}, {out} and {db} as whole arguments;
     /// after --then comes another, and one that has {table} writes a table that is kept too.
     Run {
@@ -102,6 +105,8 @@ enum GivenWork {
 pub enum Order {
     /// Bring a database.
     Stage(StageSettings),
+    /// Remove a database.
+    Release(ReleaseSettings),
     /// Search a batch.
     Run(RunSettings),
 }
@@ -146,6 +151,17 @@ pub struct StageSettings {
     pub access: Access,
     /// Requests at once.
     pub parallel: usize,
+}
+
+/// Settings of `release`.
+#[derive(Debug)]
+pub struct ReleaseSettings {
+    /// Folder of all databases.
+    pub root: PathBuf,
+    /// Name of the one to remove.
+    pub name: String,
+    /// How long searches are waited for that read it.
+    pub patience: Duration,
 }
 
 /// Settings of `run`.
@@ -209,6 +225,7 @@ impl Given {
     pub const fn work(&self) -> Work {
         match self.work {
             GivenWork::Stage { .. } => Work::Stage,
+            GivenWork::Release => Work::Release,
             GivenWork::Run { .. } => Work::Run,
         }
     }
@@ -248,6 +265,20 @@ impl Given {
                             database,
                             access,
                             parallel,
+                        }))
+                    }
+                    _ => Err(problems.failure()),
+                }
+            }
+            GivenWork::Release => {
+                let root = problems.read("ELB_DB_ROOT", self.database.db_root, folder);
+                let name = problems.read("ELB_DB", self.database.db, name);
+                match (root, name) {
+                    (Some(root), Some(name)) if problems.0.is_empty() => {
+                        Ok(Order::Release(ReleaseSettings {
+                            root,
+                            name,
+                            patience: access.retry_for,
                         }))
                     }
                     _ => Err(problems.failure()),
@@ -321,9 +352,11 @@ pub fn salvage() -> (Target, Work) {
         };
         named = value.map(PathBuf::from).or(named);
     }
-    let work = match words.iter().any(|word| word == "run") {
-        true => Work::Run,
-        false => Work::Stage,
+    let asked = |name: &str| words.iter().any(|word| word == name);
+    let work = match (asked("run"), asked("release")) {
+        (true, _) => Work::Run,
+        (false, true) => Work::Release,
+        (false, false) => Work::Stage,
     };
     (Target::new(named), work)
 }
@@ -360,7 +393,10 @@ fn name(text: &str) -> Result<String, String> {
 
 fn name_of_version(text: &str) -> Result<String, String> {
     let read = name(text)?;
-    if read.contains(crate::stage::PARTIAL) || read.ends_with(crate::stage::LOCK) {
+    if read.contains(crate::stage::PARTIAL)
+        || read.ends_with(crate::stage::LOCK)
+        || read.ends_with(crate::in_use::USE)
+    {
         return Err("must not look like a file of this program".to_owned());
     }
     Ok(read)

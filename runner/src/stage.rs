@@ -16,19 +16,20 @@ use sha2::{Digest, Sha256};
 use crate::{
     copy::{Copy, FileMark, Marker},
     end::{Done, Failure},
-    say,
+    in_use, say,
     settings::{Database, StageSettings},
     store::Place,
 };
 
 mod download;
 mod lock;
+mod older;
 mod partial;
 mod progress;
 
-pub use lock::LOCK;
-pub use partial::PARTIAL;
+pub use lock::{LOCK, held, lock_file};
 use partial::Partial;
+pub use partial::{PARTIAL, remove_all, remove_folder};
 
 /// What must stay free beside the database (ours): room for the node's own work.
 const SPARE: u64 = 256 * 1_000_000;
@@ -52,6 +53,7 @@ pub async fn stage(settings: &StageSettings) -> Result<Done, Failure> {
         }
     })?;
     let _lock = lock::held(database).await?;
+    in_use::make(database)?;
     let objects = listing(&source).await?;
     let wanted = wanted(database, &objects)?;
     is_version(database, &objects)?;
@@ -92,6 +94,7 @@ pub async fn stage(settings: &StageSettings) -> Result<Done, Failure> {
     copy.mark(&marker)
         .map_err(|error| Failure::disk("the marker cannot be written", &error))?;
     say::line(&format!("{database} is on the node: {place}"));
+    older::remove(database);
     Ok(Done {
         bytes: marker.bytes(),
         ..Done::default()

@@ -12,6 +12,8 @@
 mod blobs;
 #[path = "it/ending.rs"]
 mod ending;
+#[path = "it/releasing.rs"]
+mod releasing;
 #[path = "it/searching.rs"]
 mod searching;
 #[path = "it/staging.rs"]

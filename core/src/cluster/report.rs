@@ -23,6 +23,8 @@ pub enum Work {
     Stage,
     /// To search one batch.
     Run,
+    /// To remove a database from its node.
+    Release,
 }
 
 /// What the runner reports of its end.
@@ -47,7 +49,7 @@ pub struct Report {
     /// The most memory that one of its processes had, in kB of 1,024 bytes.
     #[serde(default)]
     pub max_rss_kb: u64,
-    /// Bytes brought to the node, or of the archive.
+    /// Bytes brought to the node, removed from it, or of the archive.
     #[serde(default)]
     pub bytes: u64,
     /// SHA-256 of the archive, in hexadecimal; none of a database.

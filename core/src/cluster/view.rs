@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Batches, Verdict,
+    Batches, CopyView, Verdict,
     seen::{BLAST_CONTAINER, ContainerState, PodPhase, PodSeen},
 };
 use crate::{phase::Phase, time::Timestamp};
@@ -84,6 +84,9 @@ pub struct PlaceView {
     pub requests: u64,
     /// Searches, newest first.
     pub runs: Vec<RunView>,
+    /// Copies of databases that pods of this program have brought to nodes, by database and node.
+    #[serde(default)]
+    pub copies: Vec<CopyView>,
 }
 
 /// A search on a cluster.

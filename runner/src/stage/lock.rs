@@ -6,6 +6,7 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{Read, Seek, Write},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -22,9 +23,14 @@ const TELL_EVERY: Duration = Duration::from_secs(15);
 /// The longest note of a holder, in bytes.
 const MAX_NOTE: u64 = 500;
 
+/// The file that is locked.
+pub fn lock_file(database: &Database) -> PathBuf {
+    database.home().join(format!(".{}{LOCK}", database.version))
+}
+
 /// Waits for the lock. It is given back when the file is dropped.
 pub async fn held(database: &Database) -> Result<File, Failure> {
-    let path = database.home().join(format!(".{}{LOCK}", database.version));
+    let path = lock_file(database);
     let failed = |error| Failure::disk(&format!("{} cannot be locked", path.display()), &error);
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);

@@ -44,6 +44,17 @@ pub fn remove_all(database: &Database) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Removes a version's folder: it is not complete any more before anything of it goes, and a folder that is
+/// half removed is out of everybody's way. The lock must be held.
+pub fn remove_folder(database: &Database) -> Result<(), Failure> {
+    let failed = |error| Failure::disk(&format!("{database} cannot be removed"), &error);
+    let mut away = new_name(database).into_os_string();
+    away.push("-old");
+    fs::rename(database.folder(), &away).map_err(failed)?;
+    sync(&database.home()).map_err(failed)?;
+    fs::remove_dir_all(&away).map_err(failed)
+}
+
 impl Partial {
     /// A new one.
     pub fn make(database: &Database) -> Result<Self, Failure> {

@@ -5,13 +5,13 @@ use std::{
     time::Duration,
 };
 
-use elb_core::text;
+use elb_core::cluster::StageProgress;
 use tokio::time::Instant;
 
 use crate::say;
 
-/// How often it is told.
-const EVERY: Duration = Duration::from_secs(5);
+/// How often it is told (ours): as often as somebody who looks at the cluster's page is shown it.
+const EVERY: Duration = Duration::from_secs(2);
 
 /// Bytes done of all.
 #[derive(Debug)]
@@ -53,14 +53,9 @@ impl Progress {
     pub fn line(&self) -> String {
         let done = self.done.load(Ordering::Relaxed);
         let ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let percent = done.saturating_mul(100) / self.total.max(1);
-        format!(
-            "{}: {} of {} ({percent} %), {} per second",
-            self.what,
-            text::bytes(done),
-            text::bytes(self.total),
-            text::bytes(done.saturating_mul(1_000) / ms.max(1))
-        )
+        let speed = done.saturating_mul(1_000) / ms.max(1);
+        let total = self.total;
+        StageProgress { done, total }.line(&self.what, speed)
     }
 }
 
@@ -73,7 +68,7 @@ mod tests {
         let progress = Progress::new("core_nt 1".to_owned(), 4_000_000);
         progress.add(1_000_000);
         tokio::time::advance(Duration::from_secs(2)).await;
-        let expected = "core_nt 1: 1.0 MB of 4.0 MB (25 %), 500 kB per second";
+        let expected = "core_nt 1: 1.0 MB of 4.0 MB (25 %), 500 kB per second [1000000/4000000]";
         assert_eq!(progress.line(), expected);
     }
 }

@@ -166,12 +166,12 @@ impl World {
         fs::write(self.path(&format!("queries/{batch:05}.fa")), fasta).unwrap();
     }
 
-    /// Names in the folder of versions that are neither the version nor its lock.
+    /// Names in the folder of versions that are neither the version nor one of its locks.
     pub fn leftovers(&self) -> Vec<String> {
         let entries = fs::read_dir(self.home()).into_iter().flatten();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         names
-            .filter(|name| name != "v1" && name != ".v1.lock")
+            .filter(|name| !["v1", ".v1.lock", ".v1.use"].contains(&name.as_str()))
             .collect()
     }
 
@@ -202,6 +202,17 @@ impl World {
             .env("ELB_DB", "tiny")
             .env("ELB_DB_VERSION", "v1")
             .env("ELB_RETRY_FOR", "1");
+        command
+    }
+
+    /// A pod that removes the database.
+    pub fn remover(&self) -> Command {
+        let mut command = self.bare();
+        command
+            .arg("release")
+            .env("ELB_DB_ROOT", self.path("node"))
+            .env("ELB_DB", "tiny")
+            .env("ELB_RETRY_FOR", "0");
         command
     }
 
