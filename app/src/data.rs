@@ -15,6 +15,7 @@ use elb_engine::{
     clusters::PodLogError,
     results::ResultsError,
     service::{Caller, ServiceError},
+    warmup::WarmupError,
 };
 use leptos::prelude::*;
 use leptos_axum::ResponseOptions;
@@ -175,16 +176,19 @@ pub const fn status_of(error: &ServiceError) -> u16 {
     match error {
         ServiceError::NoSuchJob(_)
         | ServiceError::PodLog(PodLogError::Gone(_))
+        | ServiceError::Warmup(WarmupError::Missing(_))
         | ServiceError::Results(ResultsError::NoQuery(_) | ResultsError::NoSubject { .. }) => 404,
         ServiceError::Invalid(_) | ServiceError::KeyReused => 422,
         ServiceError::NotNow(_)
         | ServiceError::NoResults(_)
+        | ServiceError::Warmup(WarmupError::Refused(_))
         | ServiceError::PodLog(PodLogError::NotStarted(_)) => 409,
         ServiceError::BadRequest(_) => 400,
         ServiceError::Forbidden(_) => 403,
         ServiceError::BrokerUnavailable(_)
         | ServiceError::Store(_)
         | ServiceError::Objects(_)
+        | ServiceError::Warmup(WarmupError::Away(_))
         | ServiceError::PodLog(_) => 503,
         ServiceError::Results(_) | ServiceError::Internal(_) => 500,
     }

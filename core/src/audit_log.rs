@@ -35,18 +35,24 @@ pub enum AuditAction {
     Restore,
     /// Another attempt was asked for.
     Retry,
+    /// A database was to be brought to the nodes of a cluster.
+    WarmUp,
+    /// It was to be removed from them.
+    ReleaseDatabase,
     /// The server was started with other settings or another version than before.
     Settings,
 }
 
 impl AuditAction {
     /// Every action, in the order of a search's life.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Submit,
         Self::Cancel,
         Self::Delete,
         Self::Restore,
         Self::Retry,
+        Self::WarmUp,
+        Self::ReleaseDatabase,
         Self::Settings,
     ];
 
@@ -59,6 +65,8 @@ impl AuditAction {
             Self::Delete => "delete",
             Self::Restore => "restore",
             Self::Retry => "retry",
+            Self::WarmUp => "warm_up",
+            Self::ReleaseDatabase => "release_database",
             Self::Settings => "settings",
         }
     }
@@ -72,6 +80,8 @@ impl AuditAction {
             Self::Delete => "Delete",
             Self::Restore => "Restore",
             Self::Retry => "Retry",
+            Self::WarmUp => "Warm up a database",
+            Self::ReleaseDatabase => "Release a database",
             Self::Settings => "Settings",
         }
     }
@@ -198,7 +208,8 @@ pub struct AuditRecord {
     /// Which search; `None` if it is about none, or if none was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job_id: Option<String>,
-    /// The title of the search, if the actor may see it; for settings what is in force. At most
+    /// The title of the search, if the actor may see it; for a database its name and place, for
+    /// settings what is in force. At most
     /// [`MAX_DETAIL`] characters.
     pub detail: String,
     /// What came of it.

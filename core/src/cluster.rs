@@ -21,7 +21,8 @@ mod verdict;
 mod view;
 
 pub use copies::{
-    Act, CopySeen, CopyState, CopyView, RELEASE_CONTAINER, STAGE_CONTAINER, StageProgress, copies,
+    Act, CopyOf, CopySeen, CopyState, CopyView, RELEASE_CONTAINER, STAGE_CONTAINER, StageProgress,
+    copies,
 };
 pub use done::{BatchDone, BatchFile};
 pub use follow::follow;

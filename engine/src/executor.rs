@@ -12,6 +12,8 @@ use elb_core::{
 };
 use thiserror::Error;
 
+use crate::warmup::Warmup;
+
 pub mod local;
 
 /// Why a step failed, in the words of the job's error.
@@ -137,6 +139,10 @@ pub trait Executor: Send + Sync {
     }
     /// The slot that a submission of this job must hold, if submissions to its place go one at a time.
     fn submit_slot(&self, _job: &Job) -> Option<String> {
+        None
+    }
+    /// Where copies of databases are kept apart from any search, if they are.
+    fn warmup(&self) -> Option<&dyn Warmup> {
         None
     }
     /// What can be seen of a job that has been silent for [`elb_core::poll::SILENCE_LIMIT`].

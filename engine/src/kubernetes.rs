@@ -11,11 +11,12 @@ mod logs;
 mod objects;
 mod pace;
 mod place;
+mod progress;
 mod shelf;
 mod snapshot;
 mod trouble;
 mod watching;
 
-pub use objects::{Facts, JobObject, PROGRAMS, PodObject, RUN_LABEL};
+pub use objects::{COPIES_APP, Facts, JobObject, PROGRAMS, PodObject, RUN_LABEL};
 pub use pace::Pace;
 pub use snapshot::ClusterSnapshot;

@@ -33,5 +33,6 @@ pub mod results;
 pub mod retention;
 pub mod service;
 pub mod toolkit;
+pub mod warmup;
 
 pub use service::JobService;

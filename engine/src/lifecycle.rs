@@ -106,6 +106,12 @@ impl Lifecycle {
         })
     }
 
+    /// What runs searches.
+    #[must_use]
+    pub fn executor(&self) -> &Arc<dyn Executor> {
+        &self.context.executor
+    }
+
     /// The clusters that are watched, if there are any.
     #[must_use]
     pub fn clusters(&self) -> Option<&Arc<dyn Clusters>> {

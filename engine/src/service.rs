@@ -32,6 +32,7 @@ use crate::{
     results::ResultsError,
     retention::Retention,
     toolkit::Toolkit,
+    warmup::WarmupError,
 };
 
 mod actions;
@@ -47,6 +48,7 @@ mod pod_logs;
 mod results;
 mod sam;
 mod submit;
+mod warmup;
 
 pub use bulk::{Action, MAX_BULK};
 pub use download::{Download, Format};
@@ -55,6 +57,7 @@ pub use index_file::IndexFile;
 pub use load::Load;
 pub use pod_logs::{PodLogFollower, PodLogPage};
 pub use submit::{Submission, Submitted};
+pub use warmup::WarmupAction;
 
 /// The most history entries of one answer.
 pub const MAX_HISTORY: usize = 500;
@@ -128,6 +131,9 @@ pub enum ServiceError {
     /// The log of a container cannot be read.
     #[error(transparent)]
     PodLog(#[from] PodLogError),
+    /// A database cannot be brought to nodes, or removed there.
+    #[error(transparent)]
+    Warmup(#[from] WarmupError),
     /// A request that makes no sense.
     #[error("{0}")]
     BadRequest(String),
@@ -153,7 +159,9 @@ impl ServiceError {
             Self::Store(_) | Self::Objects(_) => "store_unavailable",
             Self::PodLog(PodLogError::Gone(_)) => "no_such_log",
             Self::PodLog(PodLogError::NotStarted(_)) => "not_started",
-            Self::PodLog(_) => "cluster_unavailable",
+            Self::Warmup(WarmupError::Missing(_)) => "no_such_copy",
+            Self::Warmup(WarmupError::Refused(_)) => "not_now",
+            Self::PodLog(_) | Self::Warmup(WarmupError::Away(_)) => "cluster_unavailable",
             Self::BadRequest(_) => "bad_request",
             Self::Forbidden(_) => "forbidden",
             Self::Results(_) | Self::Internal(_) => "internal",

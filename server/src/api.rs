@@ -13,3 +13,4 @@ pub mod me;
 pub mod params;
 pub mod schema;
 pub mod stream;
+pub mod warmup;

@@ -3,6 +3,7 @@
 //! A form that cannot be carried out goes back to its page with everything in it. With
 //! `Accept: application/json`, as the islands send it, the answer is JSON instead of a page.
 
+pub mod clusters;
 pub mod databases;
 pub mod jobs;
 pub mod multipart;

@@ -74,6 +74,11 @@ pub fn api_routes() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(api::databases::builds))
         .routes(routes!(api::databases::example))
         .routes(routes!(api::clusters::clusters))
+        .routes(routes!(
+            api::warmup::list,
+            api::warmup::warm,
+            api::warmup::release
+        ))
         .routes(routes!(api::external::plane))
         .routes(routes!(api::external::files))
         .routes(routes!(api::external::file))
@@ -147,6 +152,14 @@ pub fn router(state: AppState) -> Router {
         )
         .route("/audit", get(pages::page))
         .route("/clusters", get(pages::page))
+        .route(
+            "/clusters/warm-up",
+            post(forms::clusters::warm_up).layer(small()),
+        )
+        .route(
+            "/clusters/release",
+            post(forms::clusters::release).layer(small()),
+        )
         .route("/search", get(pages::page).post(forms::search::search))
         .route(
             "/databases",

@@ -27,5 +27,7 @@ mod kills;
 #[path = "it/sequences.rs"]
 #[allow(dead_code, reason = "shared with others")]
 mod sequences;
+#[path = "cluster/warm.rs"]
+mod warm;
 #[path = "cluster/world.rs"]
 mod world;

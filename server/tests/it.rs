@@ -89,3 +89,5 @@ mod submit;
 mod support;
 #[path = "it/two_servers.rs"]
 mod two_servers;
+#[path = "it/warmup.rs"]
+mod warmup;

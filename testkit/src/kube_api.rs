@@ -107,6 +107,8 @@ struct State {
     logs: logs::Logs,
     /// Namespaces that do not exist. All others do.
     missing: BTreeSet<String>,
+    /// The nodes, and whether each is ready; `None` if nobody may look at them.
+    nodes: Option<Vec<(String, bool)>>,
 }
 
 impl Shared {
@@ -241,6 +243,13 @@ impl KubeApi {
                 state.missing.insert(name.to_owned());
             }
         });
+    }
+
+    /// Lets everybody look at the nodes, each with whether it is ready; until then nobody may.
+    pub fn set_nodes(&self, nodes: &[(&str, bool)]) {
+        let nodes = nodes.iter();
+        let nodes = nodes.map(|(name, ready)| ((*name).to_owned(), *ready));
+        self.with(|state| state.nodes = Some(nodes.collect()));
     }
 
     /// Does something to the state, then lets those look who wait for a change.

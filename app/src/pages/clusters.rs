@@ -6,13 +6,21 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
 
-use self::{place::Place, plane::Plane};
+use elb_engine::JobService;
+
+use self::{
+    copies::{Offered, Warmup},
+    place::Place,
+    plane::Plane,
+};
+use super::parts::Problems;
 use crate::{
     components::time::When,
-    data::{clusters_mark, page_context},
+    data::{PageContext, clusters_mark, page_context},
     islands::live::ClustersLive,
 };
 
+mod copies;
 mod lanes;
 mod place;
 mod plane;
@@ -23,7 +31,10 @@ mod tests;
 /// The page.
 #[component]
 pub fn ClustersPage() -> impl IntoView {
-    let service = page_context().service;
+    let PageContext {
+        service, returned, ..
+    } = page_context();
+    let returned = returned.unwrap_or_default();
     let now = service.now();
     let body = match clusters_mark(&service) {
         None => view! {
@@ -39,8 +50,9 @@ pub fn ClustersPage() -> impl IntoView {
         .into_any(),
         Some(mark) => {
             let places = service.places().into_iter().enumerate();
+            let warmup = warmup(&service);
             let places = places.map(|(number, place)| {
-                view! { <Place number=number place=place now=now/> }
+                view! { <Place number=number place=place warmup=warmup.clone() now=now/> }
             });
             let plane = service.external();
             let plane = plane.map(|plane| view! { <Plane plane=plane now=now/> });
@@ -62,6 +74,28 @@ pub fn ClustersPage() -> impl IntoView {
                 <a href="/api/monitor/clusters">"As JSON"</a>
             </p>
         </div>
+        {(!returned.problems.is_empty()).then(|| {
+            let problems = returned.problems.clone();
+            view! { <Problems summary="This was not done.".to_owned() problems=problems/> }
+        })}
         {body}
+    }
+}
+
+/// What can be asked for on the nodes of clusters.
+fn warmup(service: &JobService) -> Warmup {
+    match service.warmup() {
+        None => Warmup::None,
+        Some(Err(reason)) => Warmup::Hindered(reason),
+        Some(Ok(())) => {
+            let databases = service.catalogue().list().into_iter();
+            let usable = databases.filter(|database| database.problem.is_none());
+            let offered = usable.map(|database| Offered {
+                name: database.name,
+                version: database.version,
+                bytes: database.bytes,
+            });
+            Warmup::Offered(offered.collect())
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::Work;
+use super::{ContainerState, EndSeen, JobSeen, PodPhase, PodSeen, Report, Work};
 use crate::{text, time::Timestamp};
 
 /// The container that brings a database, in the pods of searches and of a warm-up.
@@ -48,6 +48,93 @@ pub struct CopySeen {
     pub since: Timestamp,
     /// How much of it is there, while it is brought and that is known.
     pub progress: Option<StageProgress>,
+}
+
+/// Whose copy a pod, or a Job, brings or removes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyOf {
+    /// The database.
+    pub database: String,
+    /// Its version.
+    pub version: String,
+    /// What is done to it.
+    pub work: Work,
+    /// The node that it was asked for on, if somebody did, apart from any search.
+    pub asked: Option<String>,
+}
+
+impl CopySeen {
+    /// What a pod says; `None` while it says nothing.
+    #[must_use]
+    pub fn of_pod(of: &CopyOf, pod: &PodSeen) -> Option<Self> {
+        let name = match of.work {
+            Work::Stage => STAGE_CONTAINER,
+            Work::Release => RELEASE_CONTAINER,
+            Work::Run => return None,
+        };
+        let found = pod.containers.iter().find(|one| one.name == name);
+        let end = match found.map(|one| &one.state) {
+            Some(ContainerState::Ended(end)) => Some(end),
+            _ => None,
+        };
+        let bytes = |end: &EndSeen| Report::parse(&end.message).map_or(0, |report| report.bytes);
+        let (act, since) = match (end, found.map(|one| &one.state)) {
+            (Some(end), _) if end.exit_code == 0 => {
+                let at = end.finished_at.unwrap_or(pod.created_at);
+                (Act::Done(bytes(end)), at)
+            }
+            // It is on its way out: what it was at counts for nothing.
+            _ if pod.deleting => return None,
+            (end, _) if end.is_some() || pod.phase == PodPhase::Failed => {
+                let at = end
+                    .and_then(|end| end.finished_at)
+                    .unwrap_or(pod.created_at);
+                let words = pod.failure().map(|(_, words)| words);
+                let words = words.unwrap_or_else(|| format!("pod {} has failed", pod.name));
+                (Act::Failed(words), at)
+            }
+            _ if !pod.is_active() => return None,
+            (_, Some(ContainerState::Running { since })) => {
+                (Act::AtWork, since.unwrap_or(pod.created_at))
+            }
+            _ => {
+                let reason = pod.held_up().map(|held_up| held_up.reason);
+                (Act::Waiting(reason), pod.created_at)
+            }
+        };
+        let node = of.asked.clone().or_else(|| pod.node.clone())?;
+        Some(of.seen(node, act, since))
+    }
+
+    /// What a Job says that has no pod yet, or none any more; `None` if it says nothing.
+    #[must_use]
+    pub fn of_job(of: &CopyOf, job: &JobSeen) -> Option<Self> {
+        let node = of.asked.clone()?;
+        if job.is_complete() {
+            return None;
+        }
+        if let Some(failure) = job.failure() {
+            let at = failure.since.unwrap_or(job.created_at);
+            let words = format!("{}: {}", failure.reason, failure.message);
+            return Some(of.seen(node, Act::Failed(words), at));
+        }
+        Some(of.seen(node, Act::Waiting(job.held_up.clone()), job.created_at))
+    }
+}
+
+impl CopyOf {
+    fn seen(&self, node: String, act: Act, since: Timestamp) -> CopySeen {
+        CopySeen {
+            node,
+            database: self.database.clone(),
+            version: self.version.clone(),
+            work: self.work,
+            asked: self.asked.is_some(),
+            act,
+            since,
+            progress: None,
+        }
+    }
 }
 
 /// How a copy stands.
@@ -121,16 +208,18 @@ fn copy(seen: &[&CopySeen]) -> Option<CopyView> {
     };
     let last = newest(&|one| matches!(one.act, Act::Done(_)));
     let there = last.filter(|last| last.work == Work::Stage);
+    // A cluster tells times in seconds: what was begun in that of the end came after it.
+    let since = |one: &CopySeen| last.is_none_or(|last| one.since >= last.since);
     let after = |one: &CopySeen| last.is_none_or(|last| one.since > last.since);
     let under_way = |one: &CopySeen| matches!(one.act, Act::AtWork | Act::Waiting(_));
-    let releasing = newest(&|one| one.work == Work::Release && under_way(one) && after(one));
+    let releasing = newest(&|one| one.work == Work::Release && under_way(one) && since(one));
     let bringing = newest(&|one| {
         // Each pod of a search looks for a copy that is there: that is no news of it.
         let looks = there.is_some_and(|there| there.version == one.version);
         let news = !looks || one.progress.is_some();
         // A pod of a search that has not begun will bring it wherever it comes to run.
         let begun = one.act == Act::AtWork || one.asked;
-        one.work == Work::Stage && under_way(one) && begun && news && after(one)
+        one.work == Work::Stage && under_way(one) && begun && news && since(one)
     });
     let failed = newest(&|one| matches!(one.act, Act::Failed(_)) && after(one));
     if let Some(one) = releasing.filter(|one| bringing.is_none_or(|other| other.since < one.since))
@@ -326,6 +415,81 @@ mod tests {
         brings.since = Timestamp(7);
         let all = [seen(Work::Release, Act::AtWork, 6), brings];
         assert_eq!(one(&all).unwrap().0, CopyState::Waiting);
+    }
+
+    fn pod(phase: PodPhase, state: ContainerState) -> PodSeen {
+        let container = crate::cluster::ContainerSeen {
+            name: STAGE_CONTAINER.to_owned(),
+            init: true,
+            state,
+            restarts: 0,
+            last_end: None,
+        };
+        PodSeen {
+            name: "p".to_owned(),
+            job: "j".to_owned(),
+            index: None,
+            created_at: Timestamp(1),
+            node: Some("n1".to_owned()),
+            phase,
+            deleting: false,
+            reason: String::new(),
+            message: String::new(),
+            unschedulable: None,
+            disrupted: None,
+            containers: vec![container],
+        }
+    }
+
+    fn ended(exit_code: i32, report: &Report) -> ContainerState {
+        ContainerState::Ended(EndSeen {
+            exit_code,
+            message: report.to_message(),
+            finished_at: Some(Timestamp(9)),
+            ..EndSeen::default()
+        })
+    }
+
+    #[test]
+    fn a_pod_says_what_its_container_does() {
+        let of = CopyOf {
+            database: "nt".to_owned(),
+            version: "v1".to_owned(),
+            work: Work::Stage,
+            asked: None,
+        };
+        let mut report = Report::new(Work::Stage);
+        report.bytes = 5;
+        let says = |pod: &PodSeen| CopySeen::of_pod(&of, pod).map(|seen| (seen.act, seen.since.0));
+        let waits = || ContainerState::Waiting {
+            reason: "ImagePullBackOff".to_owned(),
+            message: String::new(),
+        };
+        let done = pod(PodPhase::Running, ended(0, &report));
+        assert_eq!(says(&done), Some((Act::Done(5), 9)));
+        let since = Some(Timestamp(4));
+        let mut works = pod(PodPhase::Pending, ContainerState::Running { since });
+        assert_eq!(says(&works), Some((Act::AtWork, 4)));
+        works.deleting = true;
+        assert_eq!(says(&works), None);
+        let held = says(&pod(PodPhase::Pending, waits()));
+        assert!(
+            matches!(held, Some((Act::Waiting(Some(why)), 1)) if why.contains("ImagePullBackOff"))
+        );
+        report.error = Some("the disk is full".to_owned());
+        let failed = says(&pod(PodPhase::Failed, ended(75, &report)));
+        assert!(matches!(failed, Some((Act::Failed(why), 9)) if why.contains("the disk is full")));
+        let evicted = says(&pod(PodPhase::Failed, waits()));
+        assert!(matches!(evicted, Some((Act::Failed(_), 1))));
+        let mut nowhere = pod(PodPhase::Pending, waits());
+        nowhere.node = None;
+        assert_eq!(says(&nowhere), None);
+        let other = CopyOf {
+            work: Work::Release,
+            ..of.clone()
+        };
+        let seen = CopySeen::of_pod(&other, &pod(PodPhase::Pending, waits()));
+        assert_eq!(seen.map(|seen| seen.work), Some(Work::Release));
     }
 
     #[test]

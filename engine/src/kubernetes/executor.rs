@@ -35,6 +35,7 @@ use crate::{
     },
     joblog::JobLogs,
     objects::{Objects, RunObjects},
+    warmup::Warmup,
 };
 
 mod collect;
@@ -47,6 +48,7 @@ mod template;
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests;
 mod tidy;
+mod warm;
 
 use collect::store_error;
 use door::Slot;
@@ -208,8 +210,9 @@ impl ClusterExecutor {
 
     async fn may_hand_over(&self, job: &Job) -> Result<Door, Refusal> {
         let writer = self.writer(job)?;
+        let place = job.place.as_ref().map(|found| self.place(found));
         match self.slot(&writer, job).take().await? {
-            Door::Open => door::room(&writer, &self.parts.pods).await,
+            Door::Open => door::room(&writer, place.transpose()?, &self.parts.pods).await,
             shut => Ok(shut),
         }
     }
@@ -464,10 +467,14 @@ impl Executor for ClusterExecutor {
         })
     }
 
-    async fn stage(&self, _job: &Job) -> Result<Readiness, ExecutorError> {
-        Ok(Readiness::Unneeded(
-            "each pod makes sure that its node has the database before it searches".to_owned(),
-        ))
+    async fn stage(&self, job: &Job) -> Result<Readiness, ExecutorError> {
+        let (database, version) = (&job.spec.database, &job.database.version);
+        let known = self.staging(job.place.as_ref(), database, version);
+        Ok(Readiness::Unneeded(known))
+    }
+
+    fn warmup(&self) -> Option<&dyn Warmup> {
+        Some(self)
     }
 
     fn submit_slot(&self, job: &Job) -> Option<String> {

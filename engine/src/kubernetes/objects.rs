@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use elb_core::{
     cluster::{
-        BLAST_CONTAINER, ConditionSeen, ContainerSeen, ContainerState, EndSeen, Indexes, JobSeen,
-        PodPhase, PodSeen, Role,
+        BLAST_CONTAINER, ConditionSeen, ContainerSeen, ContainerState, CopyOf, EndSeen, Indexes,
+        JobSeen, PodPhase, PodSeen, RELEASE_CONTAINER, Role, STAGE_CONTAINER, Work,
     },
     time::Timestamp,
 };
@@ -30,6 +30,15 @@ mod tests;
 
 /// The label of every object of a search.
 pub const RUN_LABEL: &str = "elb-job-id";
+/// The label `app` of what brings databases to nodes, or removes them there, apart from any search. Not
+/// ElasticBLAST's `elb-db-warmup`: its command line would look for the copies where they are not.
+pub const COPIES_APP: &str = "elb-databases";
+/// Stands for the search that such objects belong to: no label can have this value.
+pub(super) const COPIES: &str = "*copies";
+/// The annotation with the node that such an object is for.
+pub(super) const NODE: &str = "elb-dashboard/node";
+/// The volume of a pod with the node's copies of databases.
+pub(super) const DATABASES_VOLUME: &str = "databases";
 /// The label with an object's role.
 const ROLE_LABEL: &str = "app";
 /// The label with the database, or its short form.
@@ -79,6 +88,8 @@ pub struct JobObject {
     pub seen: JobSeen,
     /// What else it says.
     pub facts: Facts,
+    /// The copy that it is for, if it is for one and no search.
+    pub copy: Option<CopyOf>,
 }
 
 /// A pod of a search.
@@ -88,6 +99,8 @@ pub struct PodObject {
     pub run: String,
     /// Its state.
     pub seen: PodSeen,
+    /// The copy of a database that it brings to its node, or removes there.
+    pub copy: Option<CopyOf>,
 }
 
 impl JobObject {
@@ -133,11 +146,14 @@ impl JobObject {
             held_up: None,
         };
         let labelled = label(labels, RUN_LABEL).is_some();
+        let copy = pod.filter(|_| run == COPIES);
+        let copy = copy.and_then(|pod| copy_of(&job.metadata, pod));
         Some(Self {
             run,
             labelled,
             seen,
             facts,
+            copy,
         })
     }
 }
@@ -176,7 +192,8 @@ impl PodObject {
                 .map(|condition| condition.reason.unwrap_or_default()),
             containers: containers(&status),
         };
-        Some(Self { run, seen })
+        let copy = spec.and_then(|spec| copy_of(meta, spec));
+        Some(Self { run, seen, copy })
     }
 }
 
@@ -185,10 +202,37 @@ fn label<'a>(labels: Option<&'a BTreeMap<String, String>>, name: &str) -> Option
 }
 
 fn run_of(meta: &ObjectMeta, spec: Option<&PodSpec>) -> Option<String> {
+    if label(meta.labels.as_ref(), ROLE_LABEL) == Some(COPIES_APP) {
+        return Some(COPIES.to_owned());
+    }
     let labelled = label(meta.labels.as_ref(), RUN_LABEL);
     let named = || environment(spec?).get(RUN_VARIABLE).copied();
     let run = labelled.or_else(named)?;
     (!run.is_empty()).then(|| run.to_owned())
+}
+
+/// The copy that a pod brings or removes: one in a folder of its node, which others find there after it.
+fn copy_of(meta: &ObjectMeta, spec: &PodSpec) -> Option<CopyOf> {
+    let mut volumes = spec.volumes.iter().flatten();
+    let kept = volumes.any(|one| one.name == DATABASES_VOLUME && one.host_path.is_some());
+    let first = spec.init_containers.iter().flatten();
+    let mut containers = first.chain(&spec.containers);
+    let (container, work) = containers.find_map(|one| match one.name.as_str() {
+        STAGE_CONTAINER => Some((one, Work::Stage)),
+        RELEASE_CONTAINER => Some((one, Work::Release)),
+        _ => None,
+    })?;
+    let variable = |name: &str| {
+        let mut found = container.env.iter().flatten();
+        found.find(|one| one.name == name)?.value.clone()
+    };
+    let copy = CopyOf {
+        database: variable("ELB_DB")?,
+        version: variable("ELB_DB_VERSION")?,
+        work,
+        asked: label(meta.annotations.as_ref(), NODE).map(ToOwned::to_owned),
+    };
+    kept.then_some(copy)
 }
 
 /// The literal variables of the containers, those of BLAST+ before others'.

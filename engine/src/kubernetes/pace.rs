@@ -33,6 +33,8 @@ pub struct Pace {
     pub ending: Duration,
     /// How often it is looked whether they have ended.
     pub look: Duration,
+    /// How often it is looked how far pods are that bring databases, while any does.
+    pub progress: Duration,
 }
 
 impl Default for Pace {
@@ -50,6 +52,8 @@ impl Default for Pace {
             idle: poll::CLUSTER_IDLE,
             ending: Duration::from_secs(10),
             look: Duration::from_millis(250),
+            // As often as they tell.
+            progress: Duration::from_secs(2),
         }
     }
 }

@@ -13,8 +13,8 @@ use std::{
 
 use elb_core::{
     cluster::{
-        ContainerState, Health, Indexes, JobSeen, Moments, PlaceView, PodPhase, PodSeen, PodView,
-        ResultsSeen, Role, RunSeen, RunView, Verdict, verdict,
+        Health, Indexes, JobSeen, Moments, PlaceView, PodPhase, PodSeen, ResultsSeen, RunView,
+        Verdict, verdict,
     },
     job::Found,
     time::Timestamp,
@@ -32,6 +32,12 @@ use crate::{
     clock::Clock,
     clusters::{ClusterAddress, Sight},
 };
+
+mod copies;
+mod told;
+
+use copies::Copies;
+use told::{creates_no_pod, is_being_created};
 
 /// What is heard of one kind of object.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -69,6 +75,7 @@ struct Inner {
     version: Option<String>,
     jobs: Shelf<JobObject>,
     pods: Shelf<PodObject>,
+    copies: Copies,
     warnings: Warnings,
     jobs_feed: Feed,
     pods_feed: Feed,
@@ -85,6 +92,9 @@ pub(super) trait Kind: Kept + Sized + Send + 'static {
     const MANY: &'static str;
     #[doc(hidden)]
     fn shelf(inner: &mut Contents) -> (&mut Shelf<Self>, &mut Feed);
+    /// Writes down what is to be known of it once it is gone.
+    #[doc(hidden)]
+    fn note(&self, _inner: &mut Contents) {}
 }
 
 /// What the kinds reach into.
@@ -103,6 +113,10 @@ impl Kind for PodObject {
 
     fn shelf(inner: &mut Contents) -> (&mut Shelf<Self>, &mut Feed) {
         (&mut inner.0.pods, &mut inner.0.pods_feed)
+    }
+
+    fn note(&self, inner: &mut Contents) {
+        inner.0.copies.note(self);
     }
 }
 
@@ -130,13 +144,6 @@ pub(super) struct OwnSight {
     pub all_ended: bool,
 }
 
-/// What is seen of one search.
-struct Told {
-    jobs: Vec<JobSeen>,
-    pods: Vec<PodSeen>,
-    results: ResultsSeen,
-}
-
 impl Place {
     /// One that nothing is known of. `changes` goes up with everything that is worth showing.
     pub fn new(
@@ -153,6 +160,7 @@ impl Place {
             version: None,
             jobs: Shelf::default(),
             pods: Shelf::default(),
+            copies: Copies::default(),
             warnings: Warnings::default(),
             jobs_feed: Feed::Waiting,
             pods_feed: Feed::Waiting,
@@ -273,6 +281,9 @@ impl Place {
         let now = self.clock.now();
         self.change(|contents| {
             contents.0.as_of = Some(now);
+            for object in &objects {
+                object.note(contents);
+            }
             let (shelf, known) = T::shelf(contents);
             if let Some(feed) = feed {
                 *known = feed;
@@ -288,6 +299,7 @@ impl Place {
         let now = self.clock.now();
         self.change(|contents| {
             contents.0.as_of = Some(now);
+            object.note(contents);
             T::shelf(contents).0.put(object)
         });
     }
@@ -439,162 +451,7 @@ impl Place {
             version: inner.version.clone(),
             requests: self.requests.load(Ordering::Relaxed),
             runs,
+            copies: inner.copies_seen(),
         }
-    }
-}
-
-impl Inner {
-    fn judge(&self) -> Health {
-        let away = |feed: &Feed| match feed {
-            Feed::Away(trouble) => Some(trouble.health),
-            _ => None,
-        };
-        if let Some(trouble) = &self.trouble {
-            return trouble.health;
-        }
-        let feeds = [&self.jobs_feed, &self.pods_feed];
-        if let Some(health) = feeds.into_iter().find_map(away) {
-            return health;
-        }
-        if feeds.contains(&&Feed::Waiting) {
-            return Health::Connecting;
-        }
-        if feeds.iter().any(|feed| matches!(feed, Feed::Listed(_))) {
-            return Health::Listed;
-        }
-        Health::Live
-    }
-
-    fn reason(&self) -> Option<String> {
-        if let Some(trouble) = &self.trouble {
-            return Some(trouble.reason.clone());
-        }
-        let feeds = [&self.jobs_feed, &self.pods_feed];
-        let away = feeds.iter().find_map(|feed| match feed {
-            Feed::Away(trouble) => Some(trouble.reason.clone()),
-            _ => None,
-        });
-        away.or_else(|| {
-            feeds.iter().find_map(|feed| match feed {
-                Feed::Listed(reason) => Some(format!(
-                    "changes cannot be watched ({reason}), so it is asked for them every few seconds"
-                )),
-                _ => None,
-            })
-        })
-    }
-
-    fn told(&self, run: &str) -> Told {
-        let jobs = self.jobs.of_run(run);
-        let jobs: Vec<JobSeen> = jobs.map(|job| self.told_of_job(job)).collect();
-        let pods = self.pods.of_run(run);
-        let mut pods: Vec<PodSeen> = pods.map(|pod| self.told_of_pod(pod)).collect();
-        pods.sort_by(|one, other| {
-            let oldest = one.created_at.cmp(&other.created_at);
-            oldest.then_with(|| one.name.cmp(&other.name))
-        });
-        let results = marked(&jobs);
-        Told {
-            jobs,
-            pods,
-            results,
-        }
-    }
-
-    fn run(&self, run: &str, now: Timestamp) -> RunView {
-        let told = self.told(run);
-        let created = told.jobs.iter().map(|job| job.created_at);
-        let created = created.chain(told.pods.iter().map(|pod| pod.created_at));
-        let created_at = created.min().unwrap_or(now);
-        let seen = told.seen(created_at, now, self.warnings.scaling);
-        let verdict = verdict(&seen);
-        // What a Job that searches says comes before what one that prepares says.
-        let mut by_role: Vec<&JobObject> = self.jobs.of_run(run).collect();
-        by_role.sort_by_key(|job| job.seen.role != Role::Blast);
-        let first =
-            |fact: fn(&JobObject) -> Option<String>| by_role.iter().find_map(|job| fact(job));
-        RunView {
-            id: run.to_owned(),
-            program: first(|job| job.facts.program.map(ToOwned::to_owned)),
-            database: first(|job| job.facts.database.clone()),
-            results: first(|job| job.facts.results.clone()),
-            options: first(|job| job.facts.options.clone()),
-            phase: verdict.phase(),
-            reason: verdict.reason(),
-            batches: seen.batches(),
-            created_at,
-            pods: told.pods.iter().map(PodView::of).collect(),
-        }
-    }
-
-    /// A Job, with what only an event says: that none of its pods can be created.
-    fn told_of_job(&self, job: &JobObject) -> JobSeen {
-        let mut seen = job.seen.clone();
-        if creates_no_pod(&seen) {
-            let key = (About::Job, seen.name.clone());
-            seen.held_up = self.warnings.last.get(&key).cloned();
-        }
-        seen
-    }
-
-    /// A pod, with what only an event says: that a volume of it cannot be had.
-    fn told_of_pod(&self, pod: &PodObject) -> PodSeen {
-        let mut seen = pod.seen.clone();
-        if !is_being_created(&seen) {
-            return seen;
-        }
-        let key = (About::Pod, seen.name.clone());
-        if let Some(said) = self.warnings.last.get(&key) {
-            for container in &mut seen.containers {
-                if let ContainerState::Waiting { message, .. } = &mut container.state
-                    && message.is_empty()
-                {
-                    message.clone_from(said);
-                }
-            }
-        }
-        seen
-    }
-}
-
-impl Told {
-    fn seen(&self, since: Timestamp, now: Timestamp, scaling: bool) -> RunSeen<'_> {
-        RunSeen {
-            jobs: &self.jobs,
-            pods: &self.pods,
-            results: &self.results,
-            blast_jobs: None,
-            since,
-            now,
-            scaling,
-            ours: false,
-        }
-    }
-}
-
-/// Whether a Job should have pods and has none.
-fn creates_no_pod(job: &JobSeen) -> bool {
-    job.role == Role::Blast
-        && job.active == 0
-        && !job.suspended
-        && !job.has_ended()
-        && job.completed.is_empty()
-}
-
-/// Whether a pod has a node and no container has begun.
-fn is_being_created(pod: &PodSeen) -> bool {
-    pod.phase == PodPhase::Pending && pod.unschedulable.is_none()
-}
-
-/// What ElasticBLAST's own Job that waits for the end says of the results: it marks a success once every
-/// Job that searches is complete, and ends well then.
-fn marked(jobs: &[JobSeen]) -> ResultsSeen {
-    let of_role = |role| jobs.iter().filter(move |job| job.role == role);
-    let searched =
-        of_role(Role::Blast).count() > 0 && of_role(Role::Blast).all(JobSeen::is_complete);
-    ResultsSeen {
-        batches: None,
-        success: searched && of_role(Role::Finalizer).any(JobSeen::is_complete),
-        failure: None,
     }
 }

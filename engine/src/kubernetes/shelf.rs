@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{JobObject, PodObject};
+use super::{JobObject, PodObject, objects::COPIES};
 
 /// What is kept of an object.
 pub(super) trait Kept: PartialEq {
@@ -101,7 +101,8 @@ impl<T: Kept> Shelf<T> {
 
     /// The searches that have any.
     pub fn runs(&self) -> impl Iterator<Item = &str> {
-        self.by_run.keys().map(String::as_str)
+        let runs = self.by_run.keys().map(String::as_str);
+        runs.filter(|run| *run != COPIES)
     }
 
     /// All of them, in no order.

@@ -28,6 +28,7 @@ use super::{
     connect::{Connection, connect},
     pace::Pace,
     place::{About, Place, Warnings},
+    progress,
     trouble::Trouble,
     watching::{Watched, hear},
 };
@@ -196,6 +197,7 @@ async fn watch_until_broken(place: &Place, connection: Connection, chance: fn() 
         _ = hear(place, jobs, chance) => {}
         _ = hear(place, pods, chance) => {}
         () = beat(place, &client, &namespace) => {}
+        () = progress::follow(place, &client, &namespace) => {}
     }
 }
 

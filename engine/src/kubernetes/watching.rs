@@ -22,8 +22,9 @@ use super::{
     trouble::{Trouble, WatchEnd},
 };
 
-/// Objects of searches, by the label that all of ElasticBLAST's have.
-const SELECTOR: &str = "app in (blast,setup,submit,finalizer)";
+/// Objects of searches, by the label that all of ElasticBLAST's have, and those that bring databases to nodes
+/// apart from any search ([`super::objects::COPIES_APP`]).
+const SELECTOR: &str = "app in (blast,setup,submit,finalizer,elb-databases)";
 /// Objects in one answer, as `kubectl` asks for.
 const PAGE: u32 = 500;
 /// How often a list is begun anew whose next page the server has forgotten, before that is told.

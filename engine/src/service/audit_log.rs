@@ -15,6 +15,7 @@ use super::{Action, Caller, JobService, ServiceError};
 use crate::{
     audit_log::{AuditPage, Backlog, Entry, request_id},
     repository::Stored,
+    warmup::WarmupError,
 };
 
 /// How far back the settings of the last start are looked for, in records. If they are not among them
@@ -42,11 +43,13 @@ fn refusal(error: &ServiceError) -> Option<AuditOutcome> {
         | ServiceError::NotNow(_)
         | ServiceError::NoResults(_)
         | ServiceError::Forbidden(_)
+        | ServiceError::Warmup(WarmupError::Missing(_) | WarmupError::Refused(_))
         | ServiceError::BrokerUnavailable(_) => Some(AuditOutcome::Refused { code }),
         ServiceError::Store(_)
         | ServiceError::Objects(_)
         | ServiceError::Results(_)
         | ServiceError::PodLog(_)
+        | ServiceError::Warmup(WarmupError::Away(_))
         | ServiceError::Internal(_) => Some(AuditOutcome::Failed { code }),
     }
 }

@@ -18,3 +18,5 @@ mod outages;
 mod refusals;
 #[path = "clusters/seen.rs"]
 mod seen;
+#[path = "clusters/warming.rs"]
+mod warming;

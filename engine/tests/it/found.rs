@@ -99,6 +99,7 @@ impl Clusters for Told {
             version: None,
             requests: 0,
             runs: runs.values().map(|(run, _)| run.clone()).collect(),
+            copies: Vec::new(),
         }]
     }
 

@@ -4,6 +4,7 @@ use axum::{
     extract::{FromRequestParts, Query},
     http::request::Parts,
 };
+use elb_core::search::OptionProblem;
 use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
@@ -20,6 +21,18 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
         let Query(params) = read.map_err(|error| ApiError::bad_request(error.body_text()))?;
         Ok(Self(params))
     }
+}
+
+/// A body as `T`.
+///
+/// # Errors
+/// If it is not understood, where, and where it is described.
+pub fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let message =
+            format!("The body is not understood: {error}. /api/openapi.json describes it.");
+        ApiError::invalid(vec![OptionProblem::new("body", message)])
+    })
 }
 
 /// The rows that one answer is to hold.

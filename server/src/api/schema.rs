@@ -391,6 +391,30 @@ pub struct PlaceBody {
     pub requests: u64,
     /// Searches, newest first.
     pub runs: Vec<RunBody>,
+    /// Copies of databases on its nodes, by database and node.
+    pub copies: Vec<CopyBody>,
+}
+
+/// A copy of a database on a node.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CopyBody {
+    /// The node.
+    pub node: String,
+    /// The database.
+    pub database: String,
+    /// Its version: what is there, or what is on its way.
+    pub version: String,
+    /// waiting, bringing, ready, releasing or failed.
+    pub state: String,
+    /// Why it stands so, or what went wrong.
+    pub reason: Option<String>,
+    /// Bytes that are there, if that is known.
+    pub bytes: Option<u64>,
+    /// Bytes that it will have, while it is on its way and that is known.
+    pub bytes_total: Option<u64>,
+    /// Since when it stands so, or when a pod last found it there (RFC 3339, UTC).
+    pub since: String,
 }
 
 /// A search on a cluster.

@@ -141,6 +141,7 @@ fn place(cluster: &str, health: Health, runs: Vec<RunView>) -> PlaceView {
         version: Some("v1.34.2".to_owned()),
         requests: 7,
         runs,
+        copies: Vec::new(),
     }
 }
 

@@ -67,11 +67,12 @@ pub fn pod_of(job: &Value, name: &str) -> Value {
     let mut labels = template["metadata"]["labels"].clone();
     labels["job-name"] = json!(owner);
     labels["batch.kubernetes.io/job-name"] = json!(owner);
+    let annotations = template["metadata"]["annotations"].clone();
     json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {
             "name": name, "namespace": job["metadata"]["namespace"], "labels": labels,
-            "creationTimestamp": CREATED,
+            "annotations": annotations, "creationTimestamp": CREATED,
             "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": owner,
                 "uid": job["metadata"]["uid"].as_str().unwrap_or_default(),
                 "controller": true, "blockOwnerDeletion": true}],

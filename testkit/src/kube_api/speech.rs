@@ -36,6 +36,7 @@ const KNOWN: [&str; 9] = [
 /// What a path names.
 enum Target<'a> {
     Version,
+    Nodes,
     Namespace(&'a str),
     Objects(Kind, Option<&'a str>),
     Object(Kind, &'a str, &'a str),
@@ -48,6 +49,7 @@ impl<'a> Target<'a> {
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         let (version, rest) = match parts.as_slice() {
             ["version"] => return Some(Self::Version),
+            ["api", "v1", "nodes"] => return Some(Self::Nodes),
             ["api", "v1", "namespaces", name] => return Some(Self::Namespace(name)),
             ["api", "v1", rest @ ..] => ("v1", rest),
             ["apis", "batch", "v1", rest @ ..] => ("batch/v1", rest),
@@ -181,6 +183,7 @@ fn answer(shared: &Arc<Shared>, call: &Call, body: &[u8]) -> Result<Answer, Refu
         ("GET", Target::Version) => Ok(Answer::Whole(json!({
             "major": "1", "minor": "33", "gitVersion": "v1.33.0", "platform": "linux/amd64",
         }))),
+        ("GET", Target::Nodes) => nodes(&state),
         ("GET", Target::Namespace(name)) if state.missing.contains(name) => {
             Err(Refusal::not_found("namespaces", name))
         }
@@ -226,6 +229,32 @@ fn answer(shared: &Arc<Shared>, call: &Call, body: &[u8]) -> Result<Answer, Refu
             "the server does not allow this method on the requested resource",
         )),
     }
+}
+
+/// All nodes, whatever is selected; whoever may not look at them is not told that there are any.
+fn nodes(state: &State) -> Result<Answer, Refusal> {
+    let nodes = state.nodes.as_ref().ok_or_else(|| {
+        Refusal::new(
+            403,
+            "nodes is forbidden: User \"test\" cannot list resource \"nodes\"",
+        )
+    })?;
+    let items: Vec<Value> = nodes
+        .iter()
+        .map(|(name, ready)| {
+            let status = if *ready { "True" } else { "False" };
+            json!({
+                "metadata": { "name": name },
+                "status": {
+                    "allocatable": { "cpu": "8", "memory": "32Gi", "pods": "110" },
+                    "conditions": [{ "type": "Ready", "status": status }],
+                },
+            })
+        })
+        .collect();
+    Ok(Answer::Whole(json!({
+        "kind": "NodeList", "apiVersion": "v1", "metadata": {}, "items": items,
+    })))
 }
 
 /// What a request selects, which may have these parameters.

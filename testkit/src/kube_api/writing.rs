@@ -1,11 +1,11 @@
 //! Objects that are created, replaced and changed by whoever is tested.
 //!
 //! Owns what a client depends on: names that are taken (409), versions that have moved on (409), dry runs that
-//! store nothing, and fields that an old server does not know. Fields are not checked; a patch is a merge.
+//! store nothing, and fields that an old server does not know. All is made at the same moment. Fields are not checked; a patch is a merge.
 
 use serde_json::{Value, json};
 
-use super::{Call, Kind, State, status::Refusal};
+use super::{Call, Kind, State, objects::CREATED, status::Refusal};
 
 /// Fields of a Job that Kubernetes 1.20 drops without a word (measured on one).
 pub(super) const NEW_FIELDS: [&str; 6] = [
@@ -64,6 +64,7 @@ pub(super) fn create(
         return Err(Refusal::new(409, message));
     }
     object["metadata"]["namespace"] = json!(namespace);
+    object["metadata"]["creationTimestamp"] = json!(CREATED);
     if call.field("dryRun") == Some("All") {
         return Ok(object);
     }

@@ -8,7 +8,10 @@ use elb_core::{
 };
 use leptos::prelude::*;
 
-use super::runs::{MOST_RUNS, Runs, anchor};
+use super::{
+    copies::{Copies, Warmup},
+    runs::{MOST_RUNS, Runs, anchor},
+};
 use crate::components::time::{Lasting, When};
 
 /// Class, sign and word of the badge, and what it means.
@@ -66,6 +69,8 @@ pub(super) fn Place(
     number: usize,
     /// What is seen of it.
     place: PlaceView,
+    /// Databases that can be brought to its nodes.
+    warmup: Warmup,
     /// The time of drawing.
     now: Timestamp,
 ) -> impl IntoView {
@@ -96,6 +101,8 @@ pub(super) fn Place(
         (false, None) => "It was not seen yet: whether there are searches on it is not known.",
     });
     let sight = sight.map(|line| view! { <p class="quiet nothing">{line}</p> });
+    let (cluster, namespace, copies) =
+        (place.cluster.clone(), place.namespace.clone(), place.copies);
     let more = place.runs.len().saturating_sub(MOST_RUNS);
     let more = (more > 0).then(|| {
         let line = format!(
@@ -126,6 +133,14 @@ pub(super) fn Place(
             {sight}
             {(!none).then(|| view! { <Runs number=number runs=place.runs current=current seen_at=seen_at/> })}
             {more}
+            <Copies
+                number=number
+                cluster=cluster
+                namespace=namespace
+                copies=copies
+                warmup=warmup
+                current=current
+            />
         </section>
     }
 }

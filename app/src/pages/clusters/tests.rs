@@ -1,13 +1,14 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use elb_core::{
-    cluster::{Batches, Health, PlaceView, PodView, RunView},
+    cluster::{Batches, CopyState, CopyView, Health, PlaceView, PodView, RunView},
     phase::Phase,
     time::Timestamp,
 };
 use leptos::prelude::*;
 
 use super::{
+    copies::{Offered, Warmup},
     place::Place,
     runs::{MOST_PODS, MOST_PODS_OF_ALL, MOST_RUNS},
 };
@@ -25,6 +26,7 @@ fn place(health: Health, as_of: Option<Timestamp>, runs: Vec<RunView>) -> PlaceV
         version: None,
         requests: 1,
         runs,
+        copies: Vec::new(),
     }
 }
 
@@ -61,8 +63,12 @@ fn pod(name: &str, state: &str) -> PodView {
 }
 
 fn html(place: PlaceView) -> String {
+    html_with(place, Warmup::None)
+}
+
+fn html_with(place: PlaceView, warmup: Warmup) -> String {
     let owner = Owner::new();
-    owner.with(|| view! { <Place number=0 place=place now=NOW/> }.to_html())
+    owner.with(|| view! { <Place number=0 place=place warmup=warmup now=NOW/> }.to_html())
 }
 
 /// The text alone: tags and the marks between texts are taken out.
@@ -235,4 +241,82 @@ fn a_long_reason_is_cut_in_the_table_and_whole_inside_and_everything_is_escaped(
     let why = html.split("class=\"why\">").nth(1).unwrap();
     assert!(why.split("</span>").next().unwrap().ends_with('…'));
     assert_eq!(html.matches("&lt;script").count(), 80 + 10);
+}
+
+fn copy(node: &str, state: CopyState, bytes: Option<(u64, Option<u64>)>) -> CopyView {
+    CopyView {
+        node: node.to_owned(),
+        database: "nt".to_owned(),
+        version: "v1".to_owned(),
+        state,
+        reason: (state == CopyState::Failed).then(|| "the disk <full>".to_owned()),
+        bytes: bytes.map(|(bytes, _)| bytes),
+        bytes_total: bytes.and_then(|(_, total)| total),
+        since: NOW,
+    }
+}
+
+fn offered(version: &str) -> Warmup {
+    Warmup::Offered(vec![Offered {
+        name: "nt".to_owned(),
+        version: version.to_owned(),
+        bytes: 9_000_000,
+    }])
+}
+
+#[test]
+fn copies_are_told_by_node_with_their_bytes() {
+    let mut seen = place(Health::Live, Some(NOW), Vec::new());
+    seen.copies = vec![
+        copy("n1", CopyState::Ready, Some((9_000_000, None))),
+        copy(
+            "n2",
+            CopyState::Bringing,
+            Some((3_000_000, Some(9_000_000))),
+        ),
+        copy("n3", CopyState::Failed, None),
+    ];
+    let html = html_with(seen.clone(), offered("v1"));
+    let words = text(&html);
+    for told in [
+        "n1: ready, 9.0 MB",
+        "n2: on its way: 3.0 MB of 9.0 MB",
+        "n3: could not be brought",
+    ] {
+        assert!(words.contains(told), "{told}: {words}");
+    }
+    assert!(html.contains("the disk &lt;full&gt;"), "{html}");
+    assert!(
+        html.contains("<progress value=\"3000000\" max=\"9000000\""),
+        "{html}"
+    );
+    for action in ["/clusters/warm-up", "/clusters/release"] {
+        assert!(html.contains(action), "{html}");
+    }
+    // Another version is not what a search would want.
+    let words = text(&html_with(seen.clone(), offered("v2")));
+    assert!(words.contains("n1: has an older version"), "{words}");
+    // Nothing is asked of a cluster that cannot be seen, or where no searches run.
+    seen.health = Health::Unreachable;
+    assert!(!html_with(seen.clone(), offered("v1")).contains("<form"));
+    seen.health = Health::Live;
+    assert!(!html_with(seen, Warmup::None).contains("<form"));
+}
+
+#[test]
+fn where_no_node_keeps_databases_the_reason_is_told() {
+    let seen = place(Health::Live, Some(NOW), Vec::new());
+    assert!(!html(seen.clone()).contains("Databases on its nodes"));
+    let why = Warmup::Hindered("each pod brings its own".to_owned());
+    let words = text(&html_with(seen.clone(), why));
+    assert!(
+        words.contains("There are none: each pod brings its own."),
+        "{words}"
+    );
+    let html = html_with(seen, offered("v1"));
+    assert!(
+        text(&html).contains("none that is known to have it"),
+        "{html}"
+    );
+    assert!(html.contains("/clusters/warm-up") && !html.contains("/clusters/release"));
 }

@@ -19,6 +19,7 @@ use kube::{
 use serde_json::json;
 
 use super::{
+    super::place::Place,
     hand_over::{Refusal, Writer},
     pods::PodSettings,
     quantity,
@@ -160,7 +161,11 @@ impl Slot<'_> {
 }
 
 /// Whether a pod of a search has room, as far as this program may look.
-pub(super) async fn room(writer: &Writer, pods: &PodSettings) -> Result<Door, Refusal> {
+pub(super) async fn room(
+    writer: &Writer,
+    place: Option<&Place>,
+    pods: &PodSettings,
+) -> Result<Door, Refusal> {
     let quotas: Api<ResourceQuota> = writer.api();
     let all = ListParams::default();
     let quotas = writer.asked("list resourcequotas", quotas.list(&all));
@@ -175,10 +180,18 @@ pub(super) async fn room(writer: &Writer, pods: &PodSettings) -> Result<Door, Re
     if let Some((key, value)) = &pods.nodes {
         these = these.labels(&format!("{key}={value}"));
     }
-    if let Ok(Some(nodes)) = writer.asked("list nodes", nodes.list(&these)).await
-        && let Some(reason) = too_small(&nodes.items, pods)
-    {
-        return Ok(Door::NoRoom(reason));
+    if let Ok(Some(nodes)) = writer.asked("list nodes", nodes.list(&these)).await {
+        let more = nodes.metadata.continue_.filter(|token| !token.is_empty());
+        if let (Some(place), None) = (place, more) {
+            let names = nodes
+                .items
+                .iter()
+                .filter_map(|node| node.metadata.name.clone());
+            place.nodes_are(&names.collect());
+        }
+        if let Some(reason) = too_small(&nodes.items, pods) {
+            return Ok(Door::NoRoom(reason));
+        }
     }
     Ok(Door::Open)
 }

@@ -305,6 +305,6 @@ fn is_namespace(status: &kube::core::Status) -> bool {
     kind == Some("namespaces")
 }
 
-fn typed(job: Value) -> Result<Job, Refusal> {
+pub(super) fn typed(job: Value) -> Result<Job, Refusal> {
     serde_json::from_value(job).map_err(|error| Refusal::broken(format!("a Job is none: {error}")))
 }

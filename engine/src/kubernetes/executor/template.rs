@@ -4,7 +4,7 @@
 //! that making them again gives the same. No shell; arguments are arrays, and none of them is a person's text.
 
 use elb_core::{
-    cluster::{BLAST_CONTAINER, run_of},
+    cluster::{BLAST_CONTAINER, STAGE_CONTAINER, run_of},
     hits::TABULAR_FIELDS,
     job::Job,
     search::{self, place},
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{
-    super::objects::RUN_LABEL,
+    super::objects::{DATABASES_VOLUME, RUN_LABEL},
     pods::{NodeDatabases, PodSettings},
 };
 use crate::objects::RunObjects;
@@ -180,48 +180,23 @@ impl Template<'_> {
 
     fn pod(&self, batch: Option<u32>) -> Value {
         let mut labels = self.labels();
-        let mut spec = json!({
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": false,
-            "terminationGracePeriodSeconds": GRACE,
-            "enableServiceLinks": false,
-            "securityContext": {
-                "runAsNonRoot": true,
-                "runAsUser": USER,
-                "runAsGroup": USER,
-                "fsGroup": USER,
-                "seccompProfile": { "type": "RuntimeDefault" },
-            },
-            "initContainers": [self.container("stage-db", &["elb-runner", "stage"], batch, false)],
-            "containers": [self.searching(batch)],
-            "volumes": [self.databases(), { "name": "work", "emptyDir": { "sizeLimit": WORK_SIZE } }],
-        });
-        if let Some(account) = &self.pods.account {
-            merge(&mut spec, json!({ "serviceAccountName": account }));
-            // The webhook of workload identity looks for it.
-            merge(
-                &mut labels,
-                json!({ "azure.workload.identity/use": "true" }),
-            );
-        }
+        merge(&mut labels, identity_label(self.pods));
+        let mut spec = pod_spec(self.pods);
+        merge(
+            &mut spec,
+            json!({
+                "initContainers": [self.container(STAGE_CONTAINER, &["elb-runner", "stage"], batch, false)],
+                "containers": [self.searching(batch)],
+                "volumes": [
+                    databases(self.pods),
+                    { "name": "work", "emptyDir": { "sizeLimit": WORK_SIZE } },
+                ],
+            }),
+        );
         if let Some((key, value)) = &self.pods.nodes {
-            let toleration = json!({ "key": key, "operator": "Equal", "value": value });
-            merge(
-                &mut spec,
-                json!({ "nodeSelector": { key: value }, "tolerations": [toleration] }),
-            );
+            merge(&mut spec, json!({ "nodeSelector": { key: value } }));
         }
         json!({ "metadata": { "labels": labels }, "spec": spec })
-    }
-
-    fn databases(&self) -> Value {
-        match &self.pods.databases {
-            NodeDatabases::Folder(folder) => json!({
-                "name": "databases",
-                "hostPath": { "path": folder, "type": "DirectoryOrCreate" },
-            }),
-            NodeDatabases::Pod => json!({ "name": "databases", "emptyDir": {} }),
-        }
     }
 
     fn searching(&self, batch: Option<u32>) -> Value {
@@ -245,29 +220,17 @@ impl Template<'_> {
         reads_only: bool,
     ) -> Value {
         let resources = json!({ "cpu": self.pods.cpu, "memory": self.pods.memory });
-        let mut security = json!({
-            "allowPrivilegeEscalation": false,
-            "readOnlyRootFilesystem": true,
-            "capabilities": { "drop": ["ALL"] },
-        });
         let on_node = matches!(self.pods.databases, NodeDatabases::Folder(_));
-        if on_node && !reads_only {
-            // A folder of the node is root's; no capability is needed to write there.
-            merge(
-                &mut security,
-                json!({ "runAsUser": 0, "runAsGroup": 0, "runAsNonRoot": false }),
-            );
-        }
         json!({
             "name": name,
             "image": self.pods.image,
             "command": command,
             "env": self.environment(batch),
             "resources": { "requests": resources, "limits": { "memory": self.pods.memory } },
-            "securityContext": security,
+            "securityContext": security(on_node && !reads_only),
             "terminationMessagePolicy": "FallbackToLogsOnError",
             "volumeMounts": [
-                { "name": "databases", "mountPath": DATABASES, "readOnly": on_node && reads_only },
+                { "name": DATABASES_VOLUME, "mountPath": DATABASES, "readOnly": on_node && reads_only },
                 { "name": "work", "mountPath": WORK },
             ],
         })
@@ -296,19 +259,91 @@ impl Template<'_> {
             ("ELB_WORK_DIR", WORK.to_owned()),
             ("TMPDIR", WORK.to_owned()),
         ];
-        let given = |value: &Option<String>| value.clone();
-        told.extend(given(&pods.endpoint).map(|url| ("ELB_AZURE_BLOB_ENDPOINT", url)));
-        told.extend(given(&pods.key).map(|key| ("ELB_AZURE_KEY", key)));
+        told.extend(access(pods));
         if let Some(batch) = batch {
             // Where the controller numbers pods, it sets the first of them itself.
             told.push(("JOB_COMPLETION_INDEX", batch.to_string()));
             told.push(("JOB_NUM", format!("{batch:03}")));
         }
-        let variables = told.into_iter();
-        variables
-            .map(|(name, value)| json!({ "name": name, "value": literal(&value) }))
-            .collect()
+        variables(told)
     }
+}
+
+/// What every pod has, whatever it is for.
+pub(super) fn pod_spec(pods: &PodSettings) -> Value {
+    let mut spec = json!({
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": false,
+        "terminationGracePeriodSeconds": GRACE,
+        "enableServiceLinks": false,
+        "securityContext": {
+            "runAsNonRoot": true,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "seccompProfile": { "type": "RuntimeDefault" },
+        },
+    });
+    if let Some(account) = &pods.account {
+        merge(&mut spec, json!({ "serviceAccountName": account }));
+    }
+    if let Some((key, value)) = &pods.nodes {
+        let toleration = json!({ "key": key, "operator": "Equal", "value": value });
+        merge(&mut spec, json!({ "tolerations": [toleration] }));
+    }
+    spec
+}
+
+/// The label that the webhook of workload identity looks for, if there is one.
+pub(super) fn identity_label(pods: &PodSettings) -> Value {
+    match &pods.account {
+        Some(_) => json!({ "azure.workload.identity/use": "true" }),
+        None => json!({}),
+    }
+}
+
+/// The volume with the databases.
+pub(super) fn databases(pods: &PodSettings) -> Value {
+    match &pods.databases {
+        NodeDatabases::Folder(folder) => json!({
+            "name": DATABASES_VOLUME,
+            "hostPath": { "path": folder, "type": "DirectoryOrCreate" },
+        }),
+        NodeDatabases::Pod => json!({ "name": DATABASES_VOLUME, "emptyDir": {} }),
+    }
+}
+
+/// What a container may do. `writes_node`: a folder of the node is root's; no capability is needed to write
+/// there.
+pub(super) fn security(writes_node: bool) -> Value {
+    let mut security = json!({
+        "allowPrivilegeEscalation": false,
+        "readOnlyRootFilesystem": true,
+        "capabilities": { "drop": ["ALL"] },
+    });
+    if writes_node {
+        merge(
+            &mut security,
+            json!({ "runAsUser": 0, "runAsGroup": 0, "runAsNonRoot": false }),
+        );
+    }
+    security
+}
+
+/// How the stores are reached, if not in the usual way.
+pub(super) fn access(pods: &PodSettings) -> impl Iterator<Item = (&'static str, String)> {
+    let endpoint = pods.endpoint.clone();
+    let endpoint = endpoint.map(|url| ("ELB_AZURE_BLOB_ENDPOINT", url));
+    let key = pods.key.clone().map(|key| ("ELB_AZURE_KEY", key));
+    endpoint.into_iter().chain(key)
+}
+
+/// Variables of a container.
+pub(super) fn variables(told: Vec<(&'static str, String)>) -> Vec<Value> {
+    let variables = told.into_iter();
+    variables
+        .map(|(name, value)| json!({ "name": name, "value": literal(&value) }))
+        .collect()
 }
 
 /// The command of a batch, with places for what differs.
@@ -351,7 +386,7 @@ fn failures() -> Value {
             { "action": "FailJob", "onExitCodes": blast(&[2, 78]) },
             {
                 "action": "FailJob",
-                "onExitCodes": { "containerName": "stage-db", "operator": "In", "values": [78] },
+                "onExitCodes": { "containerName": STAGE_CONTAINER, "operator": "In", "values": [78] },
             },
             { "action": "FailIndex", "onExitCodes": blast(&[1, 4, 137, 255]) },
             { "action": "Count", "onExitCodes": { "operator": "In", "values": [3, 75, 76, 134, 139, 143] } },
@@ -369,7 +404,7 @@ fn literal(text: &str) -> String {
 }
 
 /// Puts the fields of `more` into `object`.
-fn merge(object: &mut Value, more: Value) {
+pub(super) fn merge(object: &mut Value, more: Value) {
     if let (Value::Object(object), Value::Object(more)) = (object, more) {
         object.extend(more);
     }
@@ -400,7 +435,7 @@ pub(super) fn short_name(database: &str) -> String {
 }
 
 /// Twelve hexadecimal digits.
-fn short_digest(text: &str) -> String {
+pub(super) fn short_digest(text: &str) -> String {
     hex(&Sha256::digest(text.as_bytes()))
         .chars()
         .take(12)

@@ -138,6 +138,19 @@ async fn executor(
     store: &Arc<InMemory>,
     clock: &Arc<dyn Clock>,
 ) -> (Arc<ClusterExecutor>, Objects) {
+    let (executor, objects, _) =
+        executor_with(folder, seen, store, clock, NodeDatabases::Pod).await;
+    (executor, objects)
+}
+
+/// The same, with copies of databases kept somewhere.
+pub async fn executor_with(
+    folder: &Path,
+    seen: &Seen,
+    store: &Arc<InMemory>,
+    clock: &Arc<dyn Clock>,
+    databases: NodeDatabases,
+) -> (Arc<ClusterExecutor>, Objects, Arc<Catalogue>) {
     let toolkit = Toolkit::locate(None).await.unwrap();
     let config = CatalogueConfig {
         own: folder.join("databases"),
@@ -173,7 +186,7 @@ async fn executor(
         parallel: 2,
         nodes: None,
         account: None,
-        databases: NodeDatabases::Pod,
+        databases,
         endpoint: None,
         key: None,
         source: "az://lab/data/blast-db".to_owned(),
@@ -184,12 +197,12 @@ async fn executor(
         local,
         clusters: Arc::clone(&seen.snapshot),
         pods,
-        catalogue,
+        catalogue: Arc::clone(&catalogue),
         objects: objects.clone(),
         logs,
         clock: Arc::clone(clock),
     });
-    (executor.unwrap(), objects)
+    (executor.unwrap(), objects, catalogue)
 }
 
 fn name(object: &Value) -> &str {

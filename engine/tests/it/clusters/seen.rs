@@ -47,6 +47,7 @@ pub const PACE: Pace = Pace {
     idle: Duration::from_millis(20),
     ending: Duration::from_millis(200),
     look: Duration::from_millis(10),
+    progress: Duration::from_millis(20),
 };
 
 /// A clock on which no two moments are the same: a state that was left and entered again began later.

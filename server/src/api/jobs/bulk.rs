@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
+    api::params,
     error::{ApiError, ErrorBody},
     state::AppState,
 };
@@ -82,11 +83,7 @@ pub async fn bulk(
     request: Request,
 ) -> Result<Json<BulkOutcome>, ApiError> {
     let body = read(request).await?;
-    let body: BulkBody = serde_json::from_slice(&body).map_err(|error| {
-        let message =
-            format!("The body is not understood: {error}. /api/openapi.json describes it.");
-        ApiError::invalid(vec![OptionProblem::new("body", message)])
-    })?;
+    let body: BulkBody = params::body(&body)?;
     let action = Action::parse(&body.action).ok_or_else(|| {
         let message = "The action must be cancel, retry, delete or restore.";
         ApiError::invalid(vec![OptionProblem::new("action", message)])
