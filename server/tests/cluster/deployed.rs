@@ -10,7 +10,18 @@ use super::{
 };
 
 /// The manifests, as whoever deploys it applies them.
-const MANIFESTS: [&str; 4] = ["accounts", "settings", "network", "deployment"];
+const MANIFESTS: [&str; 5] = ["accounts", "nodes", "settings", "network", "deployment"];
+
+/// What belongs to no namespace, and would stay.
+struct OfNodes<'a>(&'a World, String);
+
+impl Drop for OfNodes<'_> {
+    fn drop(&mut self) {
+        let OfNodes(world, name) = self;
+        let kinds = "clusterrole,clusterrolebinding";
+        world.try_kubectl(&["delete", kinds, name]).ok();
+    }
+}
 
 fn manifest(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../deploy/{name}.yaml"));
@@ -25,6 +36,7 @@ async fn it_runs_in_the_cluster_with_the_rights_of_its_manifests() {
         .shared
         .azurite
         .blob_url_at(world.shared.cluster.host());
+    let of_nodes = OfNodes(&world, format!("{}-nodes", world.namespace));
     for name in MANIFESTS {
         let text = manifest(name)
             .replace("az://ACCOUNT/searches", &format!("az://{ACCOUNT}/deployed"))
@@ -40,6 +52,15 @@ async fn it_runs_in_the_cluster_with_the_rights_of_its_manifests() {
                 );
                 text.replace("_IMAGE: IMAGE", &format!("_IMAGE: {}", world.shared.image)) + &more
             }
+            "nodes" => text
+                .replace(
+                    "name: elb-dashboard-nodes",
+                    &format!("name: {}", of_nodes.1),
+                )
+                .replace(
+                    "namespace: NAMESPACE",
+                    &format!("namespace: {}", world.namespace),
+                ),
             // The test cluster makes no volumes.
             "deployment" => text
                 .replace("image: IMAGE", &format!("image: {image}"))
@@ -64,6 +85,15 @@ async fn it_runs_in_the_cluster_with_the_rights_of_its_manifests() {
     let job = program.until(&id, has_ended).await;
     assert_eq!(job["phase"], "completed", "{job:#}");
     assert_eq!(job["place"]["cluster"], "in-cluster");
+    // Warming up needs to know the nodes.
+    let which = serde_json::json!({
+        "cluster": "in-cluster", "namespace": world.namespace, "database": "proteins",
+    });
+    let headers = [("content-type", "application/json")];
+    let body = which.to_string();
+    let asked = super::client::ask(program.address, "POST", "/api/warmup", &headers, &body);
+    let asked = asked.await.unwrap();
+    assert_eq!(asked.status, 202, "{}", asked.text());
     // Cancel needs other rights than a submission.
     let id = program.submit("tblastx", "genes", &genes(0, 200)).await;
     program.until(&id, |job| job["phase"] == "running").await;

@@ -129,6 +129,7 @@ async fn the_document_is_of_version_3_1_and_holds_every_route() {
     }
     let expected = [
         "DELETE /api/blast/jobs/{id}",
+        "DELETE /api/warmup",
         "GET /api/audit/log",
         "GET /api/blast/databases",
         "GET /api/blast/databases/builds",
@@ -150,12 +151,14 @@ async fn the_document_is_of_version_3_1_and_holds_every_route() {
         "GET /api/me",
         "GET /api/monitor/clusters",
         "GET /api/monitor/external",
+        "GET /api/warmup",
         "GET /metrics",
         "POST /api/blast/jobs",
         "POST /api/blast/jobs/bulk",
         "POST /api/blast/jobs/{id}/cancel",
         "POST /api/blast/jobs/{id}/restore",
         "POST /api/blast/jobs/{id}/retry",
+        "POST /api/warmup",
     ];
     assert_eq!(
         found.iter().map(String::as_str).collect::<Vec<_>>(),

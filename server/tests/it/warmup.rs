@@ -48,8 +48,8 @@ async fn without_a_cluster_nothing_can_be_warmed_and_the_reason_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_understood_is_told() {
     let server = Server::start().await;
-    let missing = server.post_json("/api/warmup", &json!({ "cluster": "lab" }));
-    let missing = missing.await;
+    let which = json!({ "cluster": "lab" });
+    let missing = server.post_json("/api/warmup", &which).await;
     assert_eq!(missing.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(missing.text().contains("namespace"), "{}", missing.text());
     let large = json!({ "cluster": "x".repeat(5_000) });

@@ -52,7 +52,8 @@ pub(super) fn Copies(
     };
     let may_ask = !offered.is_empty() && current;
     for one in offered {
-        by_database.entry(one.name.clone()).or_default().0 = Some(one);
+        let line = by_database.entry(one.name.clone()).or_default();
+        line.0 = Some(one);
     }
     for copy in copies {
         let line = by_database.entry(copy.database.clone()).or_default();
