@@ -19,8 +19,8 @@ use crate::{
     islands::{clock::Clock, keys::Shortcuts, theme::ThemeSwitch},
     pages::{
         audit::AuditLogPage, clusters::ClustersPage, databases::DatabasesPage,
-        delete_job::DeleteJobPage, deleted::DeletedPage, history::HistoryPage, job::JobPage,
-        jobs::JobsPage, not_found::NotFound, search::SearchPage,
+        delete_job::DeleteJobPage, deleted::DeletedPage, health::HealthPage, history::HistoryPage,
+        job::JobPage, jobs::JobsPage, not_found::NotFound, search::SearchPage,
     },
 };
 
@@ -116,6 +116,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/search") view=SearchPage ssr=SsrMode::Async/>
                     <Route path=path!("/databases") view=DatabasesPage ssr=SsrMode::Async/>
                     <Route path=path!("/clusters") view=ClustersPage ssr=SsrMode::Async/>
+                    <Route path=path!("/health") view=HealthPage ssr=SsrMode::Async/>
                     <Route path=path!("/audit") view=AuditLogPage ssr=SsrMode::Async/>
                 </Routes>
             </main>
@@ -124,7 +125,7 @@ pub fn App() -> impl IntoView {
             <span>"elb-dashboard " {version}</span>
             {audit}
             <a href="/api/openapi.json">"API"</a>
-            <a href="/api/health/ready">"Health"</a>
+            <a href="/health">"Health"</a>
             <Shortcuts/>
             <Clock/>
         </footer>

@@ -42,6 +42,8 @@ pub struct PageContext {
 pub struct PageSettings {
     /// Version of this program.
     pub version: String,
+    /// The folder with the server's own files.
+    pub data_dir: std::path::PathBuf,
     /// Where own databases are looked for.
     pub database_folders: Vec<String>,
     /// The largest upload of a database, in bytes.

@@ -5,6 +5,7 @@ pub mod clusters;
 pub mod databases;
 pub mod delete_job;
 pub mod deleted;
+pub mod health;
 pub mod history;
 pub mod job;
 pub mod jobs;

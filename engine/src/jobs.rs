@@ -28,6 +28,7 @@ use crate::{
 mod freshness;
 mod leases;
 mod slots;
+mod step_times;
 
 /// How often an event is decided again after a conflict. Two writers meet at most (the driver and a
 /// person), so that a handful is plenty; more would hide a loop.
@@ -37,6 +38,7 @@ const SCAN_PAGE: usize = 1_000;
 
 pub use freshness::Freshness;
 pub use leases::Held;
+pub use step_times::StepObserver;
 
 /// The actor of what the engine does by itself.
 pub const ENGINE: &str = "";
@@ -74,6 +76,7 @@ pub struct Jobs {
     beats: Mutex<Stillness<u64>>,
     slots: slots::SlotWatch,
     followed: Mutex<freshness::Followed>,
+    step_times: step_times::StepTimes,
 }
 
 impl Jobs {
@@ -115,6 +118,7 @@ impl Jobs {
             beats: Mutex::default(),
             slots: slots::SlotWatch::default(),
             followed: Mutex::new(freshness::Followed::now(clock.as_ref())),
+            step_times: step_times::StepTimes::default(),
             clock,
         })
     }
@@ -141,6 +145,11 @@ impl Jobs {
     #[must_use]
     pub fn clock(&self) -> &dyn Clock {
         self.clock.as_ref()
+    }
+
+    /// Has every step told that ends from now on by a write of this process. The first observer counts.
+    pub fn watch_steps(&self, observer: StepObserver) {
+        self.step_times.watch(observer);
     }
 
     /// The store, for reading.
@@ -279,7 +288,10 @@ impl Jobs {
             let job = applied?;
             let entry = entry_for(&current.job, &job, event, actor, current.version + 1);
             match self.commit(job, current.version, fence, entry).await {
-                Ok(stored) => return Ok(stored),
+                Ok(stored) => {
+                    self.step_times.tell(&current.job, &stored.job);
+                    return Ok(stored);
+                }
                 Err(RepositoryError::Conflict { .. }) if conflicts < MAX_CONFLICTS => {
                     conflicts += 1;
                     current = self.get(id).await?;

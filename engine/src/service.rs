@@ -24,7 +24,7 @@ use crate::{
     databases::{Catalogue, blob::BlobDatabases},
     intake::{self, Intake, IntakeError},
     joblog::JobLogs,
-    jobs::{ChangeError, Freshness, Jobs},
+    jobs::{ChangeError, Freshness, Jobs, StepObserver},
     lifecycle::{Context, Lifecycle},
     objects::{Kind, ObjectError, ObjectFile, Objects},
     read_model::Delta,
@@ -38,6 +38,7 @@ use crate::{
 mod actions;
 mod audit_log;
 mod bulk;
+mod checks;
 mod clusters;
 mod deleted;
 mod download;
@@ -51,6 +52,7 @@ mod submit;
 mod warmup;
 
 pub use bulk::{Action, MAX_BULK};
+pub use checks::Check;
 pub use download::{Download, Format};
 pub use external::FilesNow;
 pub use index_file::IndexFile;
@@ -290,6 +292,11 @@ impl JobService {
     #[must_use]
     pub fn searched_databases(&self, caller: &Caller) -> Vec<String> {
         self.inner.jobs.model().databases(&caller.id)
+    }
+
+    /// Has every step told that ends from now on by a write of this process. The first observer counts.
+    pub fn watch_steps(&self, observer: StepObserver) {
+        self.inner.jobs.watch_steps(observer);
     }
 
     /// How long what is kept.

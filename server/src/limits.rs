@@ -221,7 +221,7 @@ pub fn class(method: &Method, path: &str, accept: &str) -> Option<Class> {
             "/search" | "/databases" if posted => Some(Class::Submissions),
             _ if path.starts_with("/pkg/") || path == "/favicon.svg" => None,
             // Whoever watches over a busy server has to see that it is busy.
-            "/metrics" => None,
+            "/metrics" | "/health" => None,
             _ => Some(Class::Pages),
         };
     };
@@ -304,6 +304,7 @@ mod tests {
             "/pkg/x/a.css",
             "/favicon.svg",
             "/metrics",
+            "/health",
         ] {
             assert_eq!(get(free), None, "{free}");
         }

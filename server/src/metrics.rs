@@ -21,6 +21,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use elb_engine::JobService;
+
 use crate::{error::ApiError, state::AppState};
 
 mod in_hand;
@@ -34,6 +36,9 @@ const SHORTEST: f64 = 0.000_5;
 /// Each bucket is so many times as wide as the one before: 14 of them reach from 0.5 ms to 4 s.
 const FACTOR: f64 = 2.0;
 const BUCKETS: u16 = 14;
+/// Steps last from some ms to hours: 14 buckets from 10 ms to 18 hours.
+const SHORTEST_STEP: f64 = 0.01;
+const STEP_FACTOR: f64 = 3.0;
 
 const OPEN_METRICS: &str = "application/openmetrics-text";
 
@@ -44,18 +49,46 @@ struct Answered {
     status: u16,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Stepped {
+    step: &'static str,
+    outcome: &'static str,
+}
+
 /// Measurements that are kept from request to request.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     requests: Family<Answered, Histogram>,
+    steps: Family<Stepped, Histogram>,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
         let buckets = || Histogram::new(exponential_buckets(SHORTEST, FACTOR, BUCKETS));
+        let steps = || Histogram::new(exponential_buckets(SHORTEST_STEP, STEP_FACTOR, BUCKETS));
         Self {
             requests: Family::new_with_constructor(buckets),
+            steps: Family::new_with_constructor(steps),
         }
+    }
+}
+
+impl Metrics {
+    /// Measures how long steps of searches take that end in this process.
+    pub fn observe_steps(&self, service: &JobService) {
+        let steps = self.steps.clone();
+        service.watch_steps(Box::new(move |step, state, ms| {
+            let labels = Stepped {
+                step: step.as_str(),
+                outcome: state.as_str(),
+            };
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a search takes less than 2^53 ms"
+            )]
+            let seconds = ms as f64 / 1_000.0;
+            steps.get_or_create(&labels).observe(seconds);
+        }));
     }
 }
 
@@ -98,7 +131,7 @@ fn known(method: &Method) -> &'static str {
 /// Measurements for Prometheus
 ///
 /// In the text format of Prometheus, or as OpenMetrics where the request prefers it: request times per
-/// route, searches per status and phase, revision and age of the list, readers of the event stream, and
+/// route, times of the steps of searches, searches per status and phase, revision and age of the list, readers of the event stream, and
 /// for each dependency its breaker and its calls.
 #[utoipa::path(
     get, path = "/metrics", tag = "server",
@@ -111,6 +144,12 @@ pub async fn metrics(State(state): State<AppState>, headers: HeaderMap) -> Respo
         "Time until an answer began, by route",
         Unit::Seconds,
         state.metrics.requests.clone(),
+    );
+    registry.register_with_unit(
+        "step_duration",
+        "Time that a step of a search took, its waits included, by step and how it ended",
+        Unit::Seconds,
+        state.metrics.steps.clone(),
     );
     in_hand::register(&mut registry, &state);
     let open = wants_open_metrics(&headers);

@@ -151,6 +151,7 @@ pub fn router(state: AppState) -> Router {
             post(forms::jobs::restore).layer(small()),
         )
         .route("/audit", get(pages::page))
+        .route("/health", get(pages::page))
         .route("/clusters", get(pages::page))
         .route(
             "/clusters/warm-up",

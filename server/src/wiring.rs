@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     assets,
     lock::{DataLock, LockError},
+    metrics::Metrics,
     settings::{Settings, StoreAddress},
     state::AppState,
 };
@@ -200,6 +201,7 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
     service.note_settings(&settings.in_short()).await;
     let page_settings = PageSettings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        data_dir: data.clone(),
         database_folders: settings
             .databases
             .iter()
@@ -208,13 +210,15 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
         max_database_bytes: settings.max_database,
         max_query_bytes: settings.max_query,
     };
+    let metrics = Arc::new(Metrics::default());
+    metrics.observe_steps(&service);
     let state = AppState {
         service,
         page_settings: Arc::new(page_settings),
         leptos: assets::leptos_options(),
         data_dir: Arc::new(data),
         limits: Arc::default(),
-        metrics: Arc::default(),
+        metrics,
         notices: Arc::default(),
         stopping: CancellationToken::new(),
     };

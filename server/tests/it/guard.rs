@@ -287,6 +287,12 @@ async fn health_tells_the_process_and_each_dependency() {
     assert!(
         body["checks"][0]["ok"].as_bool().unwrap() && body["checks"][1]["ok"].as_bool().unwrap()
     );
+    // The same for people.
+    let page = server.get("/health").await;
+    assert_eq!(page.status, ready.status);
+    for words in ["<h1>Health</h1>", "answers", "audit"] {
+        assert!(page.text().contains(words), "{words}: {}", page.text());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -309,5 +315,12 @@ async fn a_server_whose_blast_has_gone_is_not_ready_and_says_why() {
             .as_str()
             .unwrap()
             .contains("blastn")
+    );
+    let page = server.get("/health").await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(
+        page.text().contains("1 thing is missing"),
+        "{}",
+        page.text()
     );
 }

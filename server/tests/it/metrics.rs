@@ -69,6 +69,16 @@ async fn requests_are_counted_by_route_and_searches_by_what_became_of_them() {
     assert_eq!(samples["elb_jobs{status=\"completed\"}"], 1.0);
     assert_eq!(samples["elb_jobs{status=\"failed\"}"], 0.0);
     assert_eq!(samples["elb_active_jobs{phase=\"running\"}"], 0.0);
+    // Each step of the search is measured once; what was skipped took no time.
+    let steps = |step: &str| {
+        let name = "elb_step_duration_seconds_count";
+        let key = format!("{name}{{step=\"{step}\",outcome=\"done\"}}");
+        samples.get(&key).copied()
+    };
+    for step in ["preparing", "running", "exporting_results", "completed"] {
+        assert_eq!(steps(step), Some(1.0), "{step}");
+    }
+    assert_eq!(steps("staging_db"), None);
     let revision = server.state.service.revision();
     #[expect(clippy::cast_precision_loss, reason = "a handful of changes")]
     let revision = revision as f64;
