@@ -143,6 +143,12 @@ impl Jobs {
         self.clock.as_ref()
     }
 
+    /// The same, for what outlives this.
+    #[must_use]
+    pub fn shared_clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
     /// The store, for reading.
     #[must_use]
     pub fn repository(&self) -> &dyn Repository {
