@@ -39,7 +39,7 @@ const TERMS: Terms = Terms {
 const PAGE_WAIT: Duration = Duration::from_secs(2);
 /// After so long an index that could not be made is tried again.
 const REST: Duration = Duration::from_secs(60);
-/// Indexes that are made at once, and joined files of split databases (ours): each takes a processor.
+/// Indexes that are made at once, and split databases that are joined at once (ours): each takes a processor.
 const AT_ONCE: usize = 2;
 /// The most bytes of one search's results that are copied here to be read, compressed (ours).
 pub(super) const MAX_COPIED: u64 = 4 << 30;
