@@ -178,6 +178,12 @@ impl JobService {
         })
     }
 
+    /// Whether the results of this search are read where others have put them.
+    #[must_use]
+    pub fn reads_in_place(&self, detail: &JobDetail) -> bool {
+        self.in_place(detail).is_some()
+    }
+
     fn results_places(&self) -> Result<&ResultsPlaces, String> {
         let places = self.inner.lifecycle.results_places();
         places.ok_or_else(|| "no place of results can be read by this server".to_owned())
