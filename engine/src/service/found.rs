@@ -199,10 +199,12 @@ impl JobService {
             Ok(Arc::new(listing))
         };
         let answer = self.inner.found.listings.get(&key, fetch).await;
-        answer.map(|answer| answer.value).map_err(|error| match error {
-            CacheError::Failed(why) => why,
-            other => other.to_string(),
-        })
+        answer
+            .map(|answer| answer.value)
+            .map_err(|error| match error {
+                CacheError::Failed(why) => why,
+                other => other.to_string(),
+            })
     }
 
     /// What can be had of the results of a search that others ran on a cluster; `None` if it is none, or
@@ -309,9 +311,9 @@ impl JobService {
                 "its hits are being read from the files of its results; try again in a moment"
                     .to_owned()
             }
-            FoundHits::Not(why) | FoundHits::Failed(why) => format!(
-                "its hits cannot be shown: {why}; its files of results can be downloaded"
-            ),
+            FoundHits::Not(why) | FoundHits::Failed(why) => {
+                format!("its hits cannot be shown: {why}; its files of results can be downloaded")
+            }
         };
         Err(ServiceError::NoResults(why))
     }
@@ -369,7 +371,11 @@ fn none_here(detail: &JobDetail) -> ServiceError {
 /// Why figures of a split database are not those of the whole; `None` if it was not split, or its options
 /// have put the E-values of all parts on one scale.
 fn approximate(listing: &Listing, asked: &Asked) -> Option<String> {
+    let joined_there = listing.files.iter().all(|file| file.batch.is_none());
     let parts = match listing.parts.len() {
+        0 if joined_there && !listing.files.is_empty() => {
+            return Some("Approximate: ElasticBLAST has joined it from the parts of a split database, which are not there any more; nothing tells here whether their E-values are those of the whole.".to_owned());
+        }
         0 => return None,
         1 => "1 part".to_owned(),
         more => format!("{more} parts"),

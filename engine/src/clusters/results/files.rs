@@ -150,7 +150,10 @@ impl Listing {
         for file in there.take(LOOKED_INTO) {
             let bytes = store.first(&file.key, HEAD).await?;
             let bytes = bytes.ok_or_else(|| {
-                ObjectError::Away(format!("{} was listed and is not there any more", file.name))
+                ObjectError::Away(format!(
+                    "{} was listed and is not there any more",
+                    file.name
+                ))
             })?;
             let head = head(&bytes);
             if !head.trim().is_empty() {
@@ -312,11 +315,17 @@ mod tests {
             let key = Key::from(format!("me/job-1/{name}"));
             store.put(&key, content.into()).await.unwrap();
         }
-        Listing::read(&*store, &Key::from("me/job-1")).await.unwrap()
+        Listing::read(&*store, &Key::from("me/job-1"))
+            .await
+            .unwrap()
     }
 
     fn names(listing: &Listing) -> Vec<&str> {
-        listing.files.iter().map(|file| file.name.as_str()).collect()
+        listing
+            .files
+            .iter()
+            .map(|file| file.name.as_str())
+            .collect()
     }
 
     #[tokio::test]
@@ -336,7 +345,11 @@ mod tests {
         let expected = ["batch_002-blastn-nt.out.gz", "batch_010-blastn-nt.out.gz"];
         assert_eq!(names(&listing), expected);
         assert!(listing.find("secret.txt").is_none());
-        assert!(listing.find("../job-1/batch_002-blastn-nt.out.gz").is_none());
+        assert!(
+            listing
+                .find("../job-1/batch_002-blastn-nt.out.gz")
+                .is_none()
+        );
         assert_eq!(listing.queries.len(), 1);
     }
 
@@ -353,7 +366,10 @@ mod tests {
             unreachable!("it has parts")
         };
         let of_batch: Vec<_> = batches[0].iter().map(|file| file.part.clone()).collect();
-        assert_eq!(of_batch, [Some("shard_2".to_owned()), Some("shard_10".to_owned())]);
+        assert_eq!(
+            of_batch,
+            [Some("shard_2".to_owned()), Some("shard_10".to_owned())]
+        );
     }
 
     #[tokio::test]
@@ -382,7 +398,10 @@ mod tests {
                 "nothing tells which counts",
             ),
             (
-                &["shard_00/batch_000-blastn-nt.out.gz", "batch_000-blastn-nt.out.gz"],
+                &[
+                    "shard_00/batch_000-blastn-nt.out.gz",
+                    "batch_000-blastn-nt.out.gz",
+                ],
                 0,
                 "belongs to no part",
             ),

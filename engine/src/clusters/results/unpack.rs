@@ -105,7 +105,11 @@ mod tests {
     }
 
     async fn read(bytes: &[u8]) -> io::Result<Vec<u8>> {
-        let pieces: Vec<_> = bytes.chunks(7).map(Bytes::copy_from_slice).map(Ok).collect();
+        let pieces: Vec<_> = bytes
+            .chunks(7)
+            .map(Bytes::copy_from_slice)
+            .map(Ok)
+            .collect();
         let pieces: Vec<Bytes> = unpacked(futures::stream::iter(pieces).boxed())
             .try_collect()
             .await?;

@@ -4,11 +4,7 @@
 //! are read once into the index that the pages read. Both are stored whole or not at all, so that a
 //! job is completed only when its results can be read.
 
-use std::{
-    fs,
-    io::BufReader,
-    path::PathBuf,
-};
+use std::{fs, io::BufReader, path::PathBuf};
 
 use elb_core::{
     error_code::ErrorCode,

@@ -97,7 +97,10 @@ fn bare(word: &str) -> &str {
 /// Values may begin with a minus: `-penalty -3`.
 fn is_option(word: &str) -> bool {
     let mut letters = word.chars();
-    letters.next() == Some('-') && letters.next().is_some_and(|letter| !letter.is_ascii_digit())
+    letters.next() == Some('-')
+        && letters
+            .next()
+            .is_some_and(|letter| !letter.is_ascii_digit())
 }
 
 /// BLAST+'s word for "as it is".

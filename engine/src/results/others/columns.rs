@@ -203,7 +203,8 @@ impl<'a> Row<'a, '_> {
         let letters = |name| self.get(name).unwrap_or_default();
         let (query_letters, subject_letters) = (letters("qseq"), letters("sseq"));
         let length = query_letters.len() as u64;
-        let of_length = |percent: &str| -> Result<u64, String> { share(self.real(percent)?, length) };
+        let of_length =
+            |percent: &str| -> Result<u64, String> { share(self.real(percent)?, length) };
         let same = if self.get("nident").is_some() {
             self.whole("nident")?
         } else if self.get("pident").is_some() {
@@ -218,7 +219,8 @@ impl<'a> Row<'a, '_> {
         } else {
             of_length("ppos")?
         };
-        let counted = |letters: &str| letters.bytes().filter(|letter| *letter == b'-').count() as u64;
+        let counted =
+            |letters: &str| letters.bytes().filter(|letter| *letter == b'-').count() as u64;
         let gaps = counted(query_letters) + counted(subject_letters);
         let openings = runs_of_gaps(query_letters) + runs_of_gaps(subject_letters);
         let mismatches = length.saturating_sub(same).saturating_sub(gaps);
@@ -246,8 +248,12 @@ impl<'a> Row<'a, '_> {
             gaps.to_string(),
             query_frame.to_string(),
             subject_frame.to_string(),
-            self.first(&["staxids", "staxid"]).unwrap_or("N/A").to_owned(),
-            self.first(&["sscinames", "ssciname"]).unwrap_or("N/A").to_owned(),
+            self.first(&["staxids", "staxid"])
+                .unwrap_or("N/A")
+                .to_owned(),
+            self.first(&["sscinames", "ssciname"])
+                .unwrap_or("N/A")
+                .to_owned(),
             query_letters.to_owned(),
             subject_letters.to_owned(),
             cell("stitle"),
@@ -262,8 +268,16 @@ impl<'a> Row<'a, '_> {
         let both = both.and_then(|(query, subject)| {
             Some((query.parse::<i8>().ok()?, subject.parse::<i8>().ok()?))
         });
-        let query = (self.whole("qstart")?, self.whole("qend")?, self.whole("qlen")?);
-        let subject = (self.whole("sstart")?, self.whole("send")?, self.whole("slen")?);
+        let query = (
+            self.whole("qstart")?,
+            self.whole("qend")?,
+            self.whole("qlen")?,
+        );
+        let subject = (
+            self.whole("sstart")?,
+            self.whole("send")?,
+            self.whole("slen")?,
+        );
         let derived = match program {
             Program::Blastn => (strand(query), strand(subject)),
             Program::Blastp => (0, 0),

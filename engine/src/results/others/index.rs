@@ -3,7 +3,7 @@
 //! Owns where the list of queries comes from: the comments of the table, else the files of the queries, else
 //! the rows alone, which is then noted in the index.
 
-use std::{io::BufRead, path::Path};
+use std::path::Path;
 
 use elb_core::search::Program;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,8 @@ pub struct BatchFiles<P> {
     pub parts: Vec<P>,
     /// Its queries, where they are there.
     pub queries: Option<P>,
+    /// Whether tables with comments say where they end: BLAST+'s do, and one that does not is cut off.
+    pub ends_told: bool,
 }
 
 /// Writes one index.
@@ -89,17 +91,22 @@ impl OthersIndex {
             }
         }
         match batch.parts.as_slice() {
-            [table] => self.add_table(table.as_ref(), batch.queries.is_some()),
+            [table] => self.add_table(table.as_ref(), batch.queries.is_some(), batch.ends_told),
             parts => self.add_parts(parts, batch.queries.as_ref()),
         }
     }
 
-    fn add_table(&mut self, table: &Path, queries_known: bool) -> Result<(), OthersError> {
+    fn add_table(
+        &mut self,
+        table: &Path,
+        queries_known: bool,
+        end_told: bool,
+    ) -> Result<(), OthersError> {
         let reader = open(table, &self.bounds)?;
         let mut lines = Lines::new(reader, self.format == 7);
         let mut query: Option<String> = None;
         let mut whole = self.format != 7;
-        while let Some(line) = next(&mut lines)? {
+        while let Some(line) = lines.next()? {
             match line {
                 Line::Query(header) => {
                     query = Some(self.add_query(&header)?);
@@ -121,7 +128,11 @@ impl OthersIndex {
                 }
             }
         }
-        if whole { Ok(()) } else { Err(cut_off()) }
+        if whole || !end_told {
+            Ok(())
+        } else {
+            Err(cut_off())
+        }
     }
 
     fn add_parts<P: AsRef<Path>>(
@@ -206,10 +217,6 @@ impl OthersIndex {
         }
         Ok(self.builder.finish()?)
     }
-}
-
-fn next<R: BufRead>(lines: &mut Lines<R>) -> Result<Option<Line>, OthersError> {
-    lines.next()
 }
 
 fn no_columns() -> OthersError {

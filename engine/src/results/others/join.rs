@@ -8,9 +8,7 @@ use std::{io, path::Path};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Asked, BatchFiles, MAX_UNPACKED, OthersError, format_name,
-    lines::Bounds,
-    shards::Parts,
+    Asked, BatchFiles, MAX_UNPACKED, OthersError, format_name, lines::Bounds, shards::Parts,
 };
 use crate::executor::local::Renumber;
 

@@ -23,7 +23,11 @@ fn the_words_of_options_are_read_with_and_without_quotes() {
         "-outfmt 7 delim=; std qlen -max_target_seqs=50 -searchsp 1000",
     ] {
         let read = asked(options);
-        assert_eq!((read.format, read.delimiter(7)), (Some(7), ';'), "{options}");
+        assert_eq!(
+            (read.format, read.delimiter(7)),
+            (Some(7), ';'),
+            "{options}"
+        );
         assert_eq!(read.columns, ["std", "qlen"]);
         assert_eq!((read.most(), read.scale), (50, Some("-searchsp")));
     }
@@ -38,7 +42,11 @@ fn the_format_is_told_by_the_file_before_the_options() {
     for (head, options, format) in [
         ("# BLASTN 2.12.0+\n# Query: a\n", "-outfmt 6", Some(7)),
         ("Blast4-archive ::= {\n", "", Some(11)),
-        ("<?xml version=\"1.0\"?>\n<!DOCTYPE BlastOutput", "", Some(5)),
+        (
+            "<?xml version=\"1.0\"?>\n<!DOCTYPE BlastOutput",
+            "",
+            Some(5),
+        ),
         ("<?xml version=\"1.0\"?>\n<BlastXML2", "", Some(16)),
         ("{\n\"BlastOutput2\": [\n", "", Some(15)),
         ("@HD\tVN:1.2\n", "", Some(17)),
@@ -60,20 +68,30 @@ fn columns(names: &str) -> Columns {
 #[test]
 fn what_is_missing_for_the_pages_is_named_and_what_follows_from_others_is_not_needed() {
     let missing = columns("std").enough(Program::Blastn).unwrap_err();
-    assert!(missing.contains("columns qlen slen score qseq sseq,"), "{missing}");
-    let few = columns("sacc qacc qlen slen qstart qend sstart send evalue bitscore score qseq sseq");
+    assert!(
+        missing.contains("columns qlen slen score qseq sseq,"),
+        "{missing}"
+    );
+    let few =
+        columns("sacc qacc qlen slen qstart qend sstart send evalue bitscore score qseq sseq");
     assert!(few.enough(Program::Blastn).is_ok());
     let missing = few.enough(Program::Blastx).unwrap_err();
     assert!(missing.contains("columns positive,"), "{missing}");
-    let told = Columns::told("query acc.ver, subject acc.ver, % identity, alignment length, mismatches, gap opens, q. start, q. end, s. start, s. end, evalue, bit score");
+    let told = Columns::told(
+        "query acc.ver, subject acc.ver, % identity, alignment length, mismatches, gap opens, q. start, q. end, s. start, s. end, evalue, bit score",
+    );
     assert_eq!(told, columns("std"));
 }
 
 #[test]
 fn figures_that_a_table_does_not_have_follow_from_its_letters_and_positions() {
-    let columns = columns("qacc sacc qlen slen qstart qend sstart send evalue bitscore score qseq sseq ppos stitle");
+    let columns = columns(
+        "qacc sacc qlen slen qstart qend sstart send evalue bitscore score qseq sseq ppos stitle",
+    );
     let normal = |program, positions: &str| {
-        let row = format!("q\ts\t100\t90\t{positions}\t1e-5\t50.1\t55\tACG--TAC-T\tACGTTTAGGT\t60.0\ta\ttitle");
+        let row = format!(
+            "q\ts\t100\t90\t{positions}\t1e-5\t50.1\t55\tACG--TAC-T\tACGTTTAGGT\t60.0\ta\ttitle"
+        );
         let cut = columns.cut(&row, '\t').unwrap();
         cut.normal(program, "the query").unwrap()
     };
@@ -157,6 +175,7 @@ impl Tables {
         let batch = BatchFiles {
             parts: parts.collect(),
             queries: queries.map(|text| self.file("queries", text)),
+            ends_told: true,
         };
         let (mut out, asked) = (String::new(), asked(options));
         let format = asked.format.unwrap();
@@ -176,12 +195,16 @@ fn parts_are_joined_by_evalue_then_score_then_their_order_and_cut() {
     let second = "q1\td\t1e-9\t90\nq1\te\t1e-9\t80\nq2\tf\t2\t10\nq3\tg\t0.0\t901\n";
     let queries = ">q1 one\nACGT\n>none\nAC\n>q2\nA\n>q3\nA\n";
     let tables = Tables::new();
-    let merged = tables.merged(&[first, second], Some(queries), OPTIONS).unwrap();
+    let merged = tables
+        .merged(&[first, second], Some(queries), OPTIONS)
+        .unwrap();
     let expected = "q1\td\t1e-9\t90\nq1\ta\t1e-9\t80\nq1\te\t1e-9\t80\nq2\tf\t2\t10\nq3\tg\t0.0\t901\nq3\tc\t0.0\t900\n";
     assert_eq!(merged, expected);
     // All rows of a subject stay together, and count as one.
     let more = OPTIONS.replace('3', "4");
-    let merged = tables.merged(&[first, second], Some(queries), &more).unwrap();
+    let merged = tables
+        .merged(&[first, second], Some(queries), &more)
+        .unwrap();
     assert!(merged.contains("q1\te\t1e-9\t80\nq1\tb\t1e-3\t40\nq1\tb\t1e-8\t20\n"));
 }
 
@@ -197,7 +220,11 @@ fn parts_that_do_not_belong_together_are_refused() {
     assert!(why.contains("have not searched the same queries"), "{why}");
     let why = refused(&[first, first], None, OPTIONS);
     assert!(why.contains("query_batches"), "{why}");
-    let why = refused(&["q1\ta\n", "q1\ta\n"], Some(">q1\nA\n"), "-outfmt 6 qacc sacc");
+    let why = refused(
+        &["q1\ta\n", "q1\ta\n"],
+        Some(">q1\nA\n"),
+        "-outfmt 6 qacc sacc",
+    );
     assert!(why.contains("the column evalue"), "{why}");
     let seven = |queries: &[&str], end: &str| {
         let sections = queries.iter().map(|query| {

@@ -3,7 +3,7 @@
 //! Owns the way of the files through this machine: one batch is read while the next one comes, and each is
 //! removed when it was read. Nothing of it is kept unless all of it was read.
 
-use std::{path::Path, process::Stdio, sync::Arc};
+use std::{path::Path, process::Stdio, sync::Arc, time::Duration};
 
 use elb_core::{
     hits::{TABULAR_FIELDS, page::IndexMeta},
@@ -13,7 +13,7 @@ use elb_core::{
 use futures::{StreamExt, stream::BoxStream};
 use tempfile::TempPath;
 use tokio::{io::AsyncWriteExt, sync::mpsc};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{InPlace, Known, MAX_COPIED, approximate};
 use crate::{
@@ -29,6 +29,8 @@ use crate::{
 
 /// How much of the formatter's error output is kept, in bytes.
 const STDERR_CAP: u64 = 64 << 10;
+/// How long the hits of one archive may take to be written out (ours).
+const FORMATTING: Duration = Duration::from_secs(3_600);
 
 /// Why there is no index.
 enum NoIndex {
@@ -67,15 +69,25 @@ impl JobService {
         tokio::spawn(async move {
             let id = detail.row.id.clone();
             let reading = &service.inner.found;
+            // A task of its own: a fault in it must not leave the index as one that is being made.
+            let worker = service.clone();
+            let index = tokio::spawn(async move { worker.index(&detail, place).await });
+            let mut index = AbortOnDropHandle::new(index);
             let outcome = tokio::select! {
-                outcome = service.index(&detail, place) => outcome,
+                outcome = &mut index => outcome.unwrap_or_else(|error| {
+                    Err(NoIndex::Failed(format!("a fault of this program ended it: {error}")))
+                }),
                 () = reading.stop.cancelled() => Err(NoIndex::Failed(OthersError::Stopped.to_string())),
             };
             let known = match outcome {
                 Ok(()) => None,
                 Err(NoIndex::Not(why)) => Some(Known::Not(why)),
                 Err(NoIndex::Failed(why)) => {
-                    tracing::warn!(job = id, why, "the hits of a search of others cannot be read");
+                    tracing::warn!(
+                        job = id,
+                        why,
+                        "the hits of a search of others cannot be read"
+                    );
                     Some(Known::Failed(why, reading.clock.elapsed()))
                 }
             };
@@ -95,7 +107,9 @@ impl JobService {
             listing,
         };
         let asked = Asked::of(&detail.command);
-        let arranged = source.listing.arrangement(detail.row.progress.batches_total);
+        let arranged = source
+            .listing
+            .arrangement(detail.row.progress.batches_total);
         let batches = in_batches(arranged.map_err(NoIndex::Failed)?);
         let format = kind_of(&source.listing.head, &asked);
         let archive = format == Some(11);
@@ -156,7 +170,10 @@ impl JobService {
         };
         let file = tokio::fs::File::open(&target).await;
         let file = file.map_err(|error| failed(&error))?;
-        let put = self.inner.objects.put(id, Kind::Hits, detail.row.attempt, file);
+        let put = self
+            .inner
+            .objects
+            .put(id, Kind::Hits, detail.row.attempt, file);
         put.await.map_err(|error| failed(&error))?;
         tracing::info!(job = %id, bytes, "the hits of a search of others were indexed");
         Ok(())
@@ -279,7 +296,9 @@ impl Source {
         batch: u32,
         work: &Work<'_>,
     ) -> Result<BatchFiles<TempPath>, OthersError> {
-        let mut brought = self.copies(files, batch, work.with_queries, work.folder).await?;
+        let mut brought = self
+            .copies(files, batch, work.with_queries, work.folder)
+            .await?;
         if let Some(database) = work.database {
             let mut tables = Vec::new();
             for packed in brought.parts {
@@ -306,7 +325,7 @@ impl Source {
             let (_, pieces) = opened.map_err(OthersError::Broken)?;
             parts.push(copy(pieces, folder).await?);
         }
-        // One file of all has no batch whose queries were its own.
+        // One file of all has no batch whose queries were its own, and was not written by BLAST+.
         let numbered = files.first().is_some_and(|file| file.batch.is_some());
         let mut queries = None;
         if with_queries && numbered {
@@ -315,7 +334,11 @@ impl Source {
                 queries = Some(copy(pieces, folder).await?);
             }
         }
-        Ok(BatchFiles { parts, queries })
+        Ok(BatchFiles {
+            parts,
+            queries,
+            ends_told: numbered,
+        })
     }
 
     /// The table that `blast_formatter` writes of an archive.
@@ -333,7 +356,11 @@ impl Source {
         let done = unpacking.await;
         done.map_err(|error| OthersError::Broken(error.to_string()))??;
         let mut command = self.service.inner.toolkit.command(Tool::BlastFormatter);
-        command.arg("-archive").arg(&*archive).arg("-out").arg(&*table);
+        command
+            .arg("-archive")
+            .arg(&*archive)
+            .arg("-out")
+            .arg(&*table);
         command.args(["-outfmt", &format!("7 {TABULAR_FIELDS}")]);
         command.args(["-max_target_seqs", &work.asked.most().to_string()]);
         // The archive names the database without its folder.
@@ -342,11 +369,23 @@ impl Source {
         }
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
-        let told = match child.stderr.take() {
-            Some(stderr) => toolkit::read_capped(stderr, STDERR_CAP).await,
-            None => String::new(),
+        let stderr = child.stderr.take();
+        let ending = async {
+            let told = match stderr {
+                Some(stderr) => toolkit::read_capped(stderr, STDERR_CAP).await,
+                None => String::new(),
+            };
+            (child.wait().await, told)
         };
-        let status = child.wait().await?;
+        // The process ends with its handle.
+        let ended = tokio::time::timeout(FORMATTING, ending).await;
+        let (status, told) = ended.map_err(|_| {
+            let limit = text::duration(u64::try_from(FORMATTING.as_millis()).unwrap_or(u64::MAX));
+            OthersError::NotTold(format!(
+                "BLAST+ has not written its hits from the archive within {limit}"
+            ))
+        })?;
+        let status = status?;
         if status.success() {
             return Ok(table);
         }

@@ -72,7 +72,10 @@ impl JobService {
         let pieces = if split {
             let permit = Arc::clone(&self.inner.found.joining).try_acquire_owned();
             let permit = permit.map_err(|_| {
-                no("results of other split databases are being joined; try again in a while".to_owned())
+                no(
+                    "results of other split databases are being joined; try again in a while"
+                        .to_owned(),
+                )
             })?;
             source.joined(batches, format, asked, permit)
         } else {
@@ -162,7 +165,11 @@ impl Source {
                 queries += done.map_err(io::Error::other)?;
             }
             if format == 7 {
-                hand_on(&sender, crate::results::others::end_line(queries).into_bytes()).await?;
+                hand_on(
+                    &sender,
+                    crate::results::others::end_line(queries).into_bytes(),
+                )
+                .await?;
             }
             Ok(())
         };

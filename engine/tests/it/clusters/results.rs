@@ -68,7 +68,10 @@ impl Others {
         let settings = Settings {
             clusters: Some(Arc::clone(&seen.snapshot) as Arc<dyn Clusters>),
             results_places: Some(ResultsPlaces::new(Box::new(move |place| {
-                assert_eq!((place.account.as_str(), place.container.as_str()), ("example", "results"));
+                assert_eq!(
+                    (place.account.as_str(), place.container.as_str()),
+                    ("example", "results")
+                );
                 match shut.lock().unwrap().clone() {
                     Some(why) => Err(why),
                     None => Ok(Arc::clone(&opened) as Arc<_>),
@@ -109,7 +112,9 @@ impl Others {
 
     async fn file(&self, name: &str, plain: bool) -> Result<Vec<u8>, ServiceError> {
         let service = &self.engine.service;
-        let mut download = service.found_file(&Caller::local(), RUN, name, plain).await?;
+        let mut download = service
+            .found_file(&Caller::local(), RUN, name, plain)
+            .await?;
         let mut bytes = Vec::new();
         while let Some(piece) = download.pieces.next().await {
             bytes.extend_from_slice(&piece.unwrap());
@@ -118,14 +123,24 @@ impl Others {
     }
 
     async fn joined(&self) -> Result<String, ServiceError> {
-        let download = self.engine.service.found_joined(&Caller::local(), RUN).await?;
+        let download = self
+            .engine
+            .service
+            .found_joined(&Caller::local(), RUN)
+            .await?;
         Ok(text_of(download).await)
     }
 
     async fn hsps(&self, id: &str) -> String {
         let service = &self.engine.service;
         let file = IndexFile::Hsps { query: None };
-        text_of(service.index_file(&Caller::local(), id, file).await.unwrap()).await
+        text_of(
+            service
+                .index_file(&Caller::local(), id, file)
+                .await
+                .unwrap(),
+        )
+        .await
     }
 
     async fn totals(&self) -> (Totals, Vec<String>) {
@@ -158,7 +173,11 @@ fn blastn(folder: &Path, database: &str, query: &str, format: &str, more: &[&str
         .args(more)
         .output()
         .unwrap();
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success(),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
     String::from_utf8(out.stdout).unwrap()
 }
 
@@ -173,14 +192,20 @@ fn in_few_genes(query: &str, format: &str) -> String {
 }
 
 fn rows(table: &str) -> Vec<&str> {
-    table.lines().filter(|line| !line.starts_with('#')).collect()
+    table
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_with_comments_gives_the_hits_that_a_search_of_our_own_gives() {
     let [first, second] = queries();
     let format = format!("7 {COLUMNS}");
-    let tables = [in_few_genes(&first, &format), in_few_genes(&second, &format)];
+    let tables = [
+        in_few_genes(&first, &format),
+        in_few_genes(&second, &format),
+    ];
     let files = [
         ("batch_000-blastn-few_genes.out.gz", packed(&tables[0])),
         ("batch_001-blastn-few_genes.out.gz", packed(&tables[1])),
@@ -188,16 +213,36 @@ async fn a_table_with_comments_gives_the_hits_that_a_search_of_our_own_gives() {
     ];
     let others = Others::with("-outfmt 7", &files).await;
     let found = others.found().await;
-    let names: Vec<&str> = found.listing.files.iter().map(|file| file.name.as_str()).collect();
+    let names: Vec<&str> = found
+        .listing
+        .files
+        .iter()
+        .map(|file| file.name.as_str())
+        .collect();
     assert_eq!(names, [files[0].0, files[1].0]);
-    assert_eq!((found.format, found.not_joined, found.approximate), (Some(7), None, None));
+    assert_eq!(
+        (found.format, found.not_joined, found.approximate),
+        (Some(7), None, None)
+    );
 
     // Each file, as it is and unpacked; and nothing else of that folder.
     assert_eq!(others.file(files[0].0, false).await.unwrap(), files[0].1);
-    assert_eq!(others.file(files[1].0, true).await.unwrap(), tables[1].as_bytes());
-    for name in ["secret.txt", "../secret.txt", "", "metadata/SUCCESS.txt", "/etc/passwd"] {
+    assert_eq!(
+        others.file(files[1].0, true).await.unwrap(),
+        tables[1].as_bytes()
+    );
+    for name in [
+        "secret.txt",
+        "../secret.txt",
+        "",
+        "metadata/SUCCESS.txt",
+        "/etc/passwd",
+    ] {
         let refused = others.file(name, false).await;
-        assert!(matches!(refused, Err(ServiceError::BadRequest(_))), "{name}");
+        assert!(
+            matches!(refused, Err(ServiceError::BadRequest(_))),
+            "{name}"
+        );
     }
 
     // All of them as one: the same as of one run, with one line at the end.
@@ -213,33 +258,54 @@ async fn a_table_with_comments_gives_the_hits_that_a_search_of_our_own_gives() {
     others.engine.complete(&own).await;
     let (totals, notes) = others.totals().await;
     assert_eq!((totals.queries, notes.len()), (5, 0));
-    assert!(others.hsps(RUN).await == others.hsps(&own).await, "hits differ");
+    assert!(
+        others.hsps(RUN).await == others.hsps(&own).await,
+        "hits differ"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_without_comments_takes_its_queries_from_their_files_or_its_rows() {
     let [first, second] = queries();
-    let columns = ["qaccver", "saccver", "sstart", "send", "qstart", "qend", "evalue", "bitscore", "score", "qlen", "slen", "qseq", "sseq"];
+    let columns = [
+        "qaccver", "saccver", "sstart", "send", "qstart", "qend", "evalue", "bitscore", "score",
+        "qlen", "slen", "qseq", "sseq",
+    ];
     let format = format!("6 {}", columns.join(" "));
     let mut files = vec![
-        ("batch_000-blastn-few_genes.out.gz", packed(&in_few_genes(&first, &format))),
-        ("batch_001-blastn-few_genes.out.gz", packed(&in_few_genes(&second, &format))),
+        (
+            "batch_000-blastn-few_genes.out.gz",
+            packed(&in_few_genes(&first, &format)),
+        ),
+        (
+            "batch_001-blastn-few_genes.out.gz",
+            packed(&in_few_genes(&second, &format)),
+        ),
     ];
     let options = format!("-outfmt \"{format}\" -evalue 10");
     let without = Others::with(&options, &files).await;
     assert_eq!(without.read().await, FoundHits::Here);
     let (totals, notes) = without.totals().await;
     assert_eq!(totals.queries, 4);
-    assert!(notes[0].contains("Queries without a hit are missing"), "{notes:?}");
+    assert!(
+        notes[0].contains("Queries without a hit are missing"),
+        "{notes:?}"
+    );
     let joined = without.joined().await.unwrap();
-    assert!(joined == in_few_genes(&format!("{first}{second}"), &format), "rows differ");
+    assert!(
+        joined == in_few_genes(&format!("{first}{second}"), &format),
+        "rows differ"
+    );
 
     files.push(("query_batches/batch_000.fa", first.clone().into_bytes()));
     files.push(("query_batches/batch_001.fa", second.clone().into_bytes()));
     let with = Others::with(&options, &files).await;
     assert_eq!(with.read().await, FoundHits::Here);
     let (totals, notes) = with.totals().await;
-    assert_eq!((totals.queries, totals.queries_with_hits, notes.len()), (5, 4, 0));
+    assert_eq!(
+        (totals.queries, totals.queries_with_hits, notes.len()),
+        (5, 4, 0)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -270,7 +336,13 @@ async fn an_archive_gives_hits_where_the_database_is_the_one_that_was_searched()
     assert_eq!(formatted, in_few_genes(&format!("{first}{second}"), "6"));
     assert!(joined.contains("\"Query_5\"") && !archives[1].contains("\"Query_5\""));
 
-    let letters = untold.engine.service.catalogue().get("few_genes").unwrap().letters;
+    let letters = untold
+        .engine
+        .service
+        .catalogue()
+        .get("few_genes")
+        .unwrap()
+        .letters;
     let length = |letters: u64| letters.to_string().into_bytes();
     files.push(("metadata/BLASTDB_LENGTH.out", length(letters)));
     let told = Others::with("-outfmt 11", &files).await;
@@ -318,7 +390,10 @@ async fn parts_of_a_database_are_joined_by_query_and_said_to_be_approximate() {
     let found = others.found().await;
     assert_eq!(found.listing.parts, ["shard_00", "shard_01"]);
     let said = found.approximate.unwrap();
-    assert!(said.contains("2 parts") && said.contains("-searchsp"), "{said}");
+    assert!(
+        said.contains("2 parts") && said.contains("-searchsp"),
+        "{said}"
+    );
     let joined = others.joined().await.unwrap();
     let whole = of("all", &format!("{first}{second}"), &format, &scale);
     assert!(rows(&joined) == rows(&whole), "rows differ");
@@ -360,7 +435,10 @@ async fn what_cannot_be_shown_says_why_and_offers_its_files() {
         let me = Caller::local();
         let refused = others.engine.service.hits(&me, RUN, |index| index.totals());
         let refused = refused.await.unwrap_err().to_string();
-        assert!(refused.contains(why) && refused.contains("can be downloaded"), "{refused}");
+        assert!(
+            refused.contains(why) && refused.contains("can be downloaded"),
+            "{refused}"
+        );
         assert_eq!(others.file(name, true).await.unwrap(), text.as_bytes());
         let can_be_joined = matches!(format, "6" | "7");
         assert_eq!(others.joined().await.is_ok(), can_be_joined);
@@ -379,7 +457,10 @@ async fn a_place_that_is_away_and_a_file_that_is_cut_off_are_errors_in_words() {
     };
     assert!(!why.is_empty());
     let service = &others.engine.service;
-    let mut download = service.found_file(&Caller::local(), RUN, name, true).await.unwrap();
+    let mut download = service
+        .found_file(&Caller::local(), RUN, name, true)
+        .await
+        .unwrap();
     let mut broken = false;
     while let Some(piece) = download.pieces.next().await {
         broken |= piece.is_err();
@@ -387,7 +468,11 @@ async fn a_place_that_is_away_and_a_file_that_is_cut_off_are_errors_in_words() {
     assert!(broken);
 
     // A table that ends too early, in a file that is whole.
-    let early: String = table.lines().take(8).map(|line| format!("{line}\n")).collect();
+    let early: String = table
+        .lines()
+        .take(8)
+        .map(|line| format!("{line}\n"))
+        .collect();
     let others = Others::with("-outfmt 7", &[(name, packed(&early))]).await;
     assert!(matches!(others.read().await, FoundHits::Failed(why) if why.contains("cut off")));
 
@@ -399,7 +484,13 @@ async fn a_place_that_is_away_and_a_file_that_is_cut_off_are_errors_in_words() {
     assert!(lost.contains("is not there any more"), "{lost}");
     // Opened once and kept: what is asked from now on is told by another engine.
     *others.away.lock().unwrap() = Some("the store is away".to_owned());
-    let Others { engine, folder, _seen: seen, away, .. } = others;
+    let Others {
+        engine,
+        folder,
+        _seen: seen,
+        away,
+        ..
+    } = others;
     engine.service.shut_down().await;
     let settings = Settings {
         clusters: Some(Arc::clone(&seen.snapshot) as Arc<dyn Clusters>),

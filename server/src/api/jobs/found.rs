@@ -127,7 +127,9 @@ pub async fn file(
         Some(_) => return Err(ApiError::bad_request("as must be plain, or missing")),
     };
     let (service, caller) = (&state.service, state.caller());
-    let file = service.found_file(&caller, &id, &wanted.name, plain).await?;
+    let file = service
+        .found_file(&caller, &id, &wanted.name, plain)
+        .await?;
     Ok(attachment(file))
 }
 

@@ -47,13 +47,18 @@ async fn body(
     let id = detail.row.id.clone();
     let found = match context.service.found_results_now(&detail).await {
         Some(FoundNow::Known(found)) => found,
-        Some(FoundNow::Away(why)) => return note(&id, "failure", format!("{}. ", capitalised(&why))),
+        Some(FoundNow::Away(why)) => {
+            return note(&id, "failure", format!("{}. ", capitalised(&why)));
+        }
         Some(FoundNow::Asked) | None => {
             let words = "The place of its results is being asked for its files. ";
             return note(&id, "", words.to_owned());
         }
     };
-    let approximate = found.approximate.clone().filter(|_| found.hits != FoundHits::Here);
+    let approximate = found
+        .approximate
+        .clone()
+        .filter(|_| found.hits != FoundHits::Here);
     let approximate =
         approximate.map(|words| view! { <p class="box warning" role="note">{words}</p> });
     let hits = match &found.hits {
@@ -144,7 +149,9 @@ fn list(id: &str, found: &FoundResults) -> AnyView {
             </li>
         }
         .into_any(),
-        Some(why) => view! { <li class="quiet">{format!("Not in one file: {why}.")}</li> }.into_any(),
+        Some(why) => {
+            view! { <li class="quiet">{format!("Not in one file: {why}.")}</li> }.into_any()
+        }
     };
     let format = found.format.map(format_name);
     let format = format.unwrap_or_else(|| "nothing tells their format".to_owned());
