@@ -225,7 +225,7 @@ async fn its_hits_are_on_the_usual_pages_once_they_were_read() {
     for words in [
         "1 hit (1 HSP) for 1 of 2 queries",
         "S1.1",
-        "a &lt;b>title&lt;/b>",
+        "a &lt;b&gt;title&lt;/b&gt;",
         "Files of its results (1)",
     ] {
         assert!(page.contains(words), "{words}: {page}");
@@ -268,7 +268,7 @@ async fn a_place_that_is_away_is_said_in_words_and_is_never_no_hits() {
     assert_eq!(page.status, StatusCode::OK);
     let page = page.text();
     assert!(
-        page.contains("The store &lt;is> away") && page.contains("Look again"),
+        page.contains("The store &lt;is&gt; away") && page.contains("Look again"),
         "{page}"
     );
     assert!(!page.contains("No hits"));

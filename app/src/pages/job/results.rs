@@ -182,7 +182,11 @@ fn Frame(totals: Totals, query: QuerySummary, address: Address, path: String) ->
         }
     });
     // Tables of others do not tell those of a query without hits.
-    let letters = (query.letters > 0).then(|| format!("{} letters, ", text::count(query.letters)));
+    let letters = match query.letters {
+        0 => String::new(),
+        letters => format!("{} letters, ", text::count(letters)),
+    };
+    let hits = text::counted(query.hits, "hit", "hits");
     let title = (!query.title.is_empty()).then(|| format!(" {}", query.title));
     let tabs = View::ALL
         .into_iter()
@@ -203,7 +207,7 @@ fn Frame(totals: Totals, query: QuerySummary, address: Address, path: String) ->
             <strong class="id">{query.id.clone()}</strong>
             {title}
             <span class="quiet">
-                " · " {letters} {text::counted(query.hits, "hit", "hits")}
+                {format!(" · {letters}{hits}")}
             </span>
         </p>
         <nav aria-label="Views of the results">
