@@ -57,6 +57,7 @@ impl Clusters for Completed {
             as_of: Some(SEEN),
             version: None,
             requests: 0,
+            copies: Vec::new(),
             runs: vec![run],
         }]
     }
