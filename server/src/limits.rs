@@ -319,10 +319,13 @@ mod tests {
         assert_eq!(get("/api/ui/jobs"), Some(Class::Reads));
         assert_eq!(post("/api/blast/jobs/bulk"), Some(Class::Reads));
         assert_eq!(get("/api/blast/jobs/1/results"), Some(Class::Downloads));
-        let results = |what: &str| get(&format!("/api/blast/jobs/1/results/{what}"));
-        assert_eq!(results("file"), Some(Class::Downloads));
-        assert_eq!(results("joined"), Some(Class::Downloads));
-        assert_eq!(results("files"), Some(Class::Reads));
+        for (path, kind) in [
+            ("/api/blast/jobs/1/results/file", Class::Downloads),
+            ("/api/blast/jobs/1/results/joined", Class::Downloads),
+            ("/api/blast/jobs/1/results/files", Class::Reads),
+        ] {
+            assert_eq!(get(path), Some(kind), "{path}");
+        }
         assert_eq!(get("/api/blast/jobs/1/files"), Some(Class::Reads));
         assert_eq!(get("/api/blast/jobs/1/files/2"), Some(Class::Downloads));
         assert_eq!(get("/api/blast/events"), Some(Class::Streams));
