@@ -387,7 +387,7 @@ fn approximate(listing: &Listing, asked: &Asked) -> Option<String> {
         ));
     }
     Some(format!(
-        "Approximate: joined from {parts} of a split database, by E-value, bit score and the order of the parts, at most {most} subjects a query. Each part was searched by itself without -searchsp or -dbsize, so its E-values are those of a database of its own size, smaller than those of the whole."
+        "Approximate: joined from {parts} of a split database, by E-value, bit score and place in the database, at most {most} subjects a query. Each part was searched by itself without -searchsp or -dbsize, so its E-values are those of a database of its own size, smaller than those of the whole."
     ))
 }
 

@@ -198,14 +198,14 @@ fn parts_are_joined_by_evalue_then_score_then_their_order_and_cut() {
     let merged = tables
         .merged(&[first, second], Some(queries), OPTIONS)
         .unwrap();
-    let expected = "q1\td\t1e-9\t90\nq1\ta\t1e-9\t80\nq1\te\t1e-9\t80\nq2\tf\t2\t10\nq3\tg\t0.0\t901\nq3\tc\t0.0\t900\n";
+    let expected = "q1\td\t1e-9\t90\nq1\te\t1e-9\t80\nq1\ta\t1e-9\t80\nq2\tf\t2\t10\nq3\tg\t0.0\t901\nq3\tc\t0.0\t900\n";
     assert_eq!(merged, expected);
     // All rows of a subject stay together, and count as one.
     let more = OPTIONS.replace('3', "4");
     let merged = tables
         .merged(&[first, second], Some(queries), &more)
         .unwrap();
-    assert!(merged.contains("q1\te\t1e-9\t80\nq1\tb\t1e-3\t40\nq1\tb\t1e-8\t20\n"));
+    assert!(merged.contains("q1\ta\t1e-9\t80\nq1\tb\t1e-3\t40\nq1\tb\t1e-8\t20\n"));
 }
 
 #[test]
