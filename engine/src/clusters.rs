@@ -17,7 +17,8 @@ mod logs;
 mod results;
 
 pub use logs::{ContainerRun, LogPart, LogPieces, PodLogError, PodLogs, RunState};
-pub use results::{BlobPlace, Open, ResultsPlaces};
+pub(crate) use results::unpacked;
+pub use results::{Arrangement, BlobPlace, Listing, Open, ResultFile, ResultsPlaces};
 
 /// Where a cluster is, as the settings name it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -152,6 +152,12 @@ impl Jobs {
         self.step_times.watch(observer);
     }
 
+    /// The same, for what outlives this.
+    #[must_use]
+    pub fn shared_clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
     /// The store, for reading.
     #[must_use]
     pub fn repository(&self) -> &dyn Repository {

@@ -118,6 +118,12 @@ impl Lifecycle {
         self.context.clusters.as_ref()
     }
 
+    /// Where results of searches that others have started are read, if they can be.
+    #[must_use]
+    pub fn results_places(&self) -> Option<&ResultsPlaces> {
+        self.context.results_places.as_ref()
+    }
+
     /// The external plane, if there is one.
     #[must_use]
     pub fn external(&self) -> Option<&Arc<dyn ExternalPlane>> {

@@ -31,7 +31,7 @@ mod run;
 use crate::breaker::Breaker;
 use copies::Copies;
 pub use copies::ObjectFile;
-use remote::Remote;
+pub(crate) use remote::{Pieces, Remote};
 pub use run::RunObjects;
 
 /// How much of a local file is read before it is handed on, in bytes.

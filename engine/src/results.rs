@@ -10,6 +10,7 @@ mod build;
 mod cursor;
 mod export;
 mod letters;
+pub mod others;
 mod read;
 mod schema;
 mod subjects;

@@ -43,6 +43,7 @@ mod clusters;
 mod deleted;
 mod download;
 mod external;
+mod found;
 mod index_file;
 mod load;
 mod pod_logs;
@@ -55,6 +56,7 @@ pub use bulk::{Action, MAX_BULK};
 pub use checks::Check;
 pub use download::{Download, Format};
 pub use external::FilesNow;
+pub use found::{FoundHits, FoundNow, FoundResults};
 pub use index_file::IndexFile;
 pub use load::Load;
 pub use pod_logs::{PodLogFollower, PodLogPage};
@@ -214,6 +216,7 @@ struct Inner {
     toolkit: Toolkit,
     limits: ServiceLimits,
     scratch: std::path::PathBuf,
+    found: found::Reading,
 }
 
 impl JobService {
@@ -228,6 +231,7 @@ impl JobService {
     ) -> Self {
         let (jobs, objects) = (Arc::clone(&context.jobs), context.objects.clone());
         let (logs, audit) = (context.logs.clone(), context.audit.clone());
+        let found = found::Reading::new(jobs.shared_clock());
         let lifecycle = Lifecycle::new(context);
         lifecycle.resume();
         Self {
@@ -241,6 +245,7 @@ impl JobService {
                 toolkit,
                 limits,
                 scratch,
+                found,
             }),
         }
     }
@@ -463,6 +468,7 @@ impl JobService {
 
     /// Takes no more work and ends every driver; active jobs go on at the next start.
     pub async fn shut_down(&self) {
+        self.inner.found.stop();
         self.inner.lifecycle.shut_down().await;
         self.inner.audit.finish(AUDIT_END).await;
     }

@@ -234,6 +234,7 @@ pub fn class(method: &Method, path: &str, accept: &str) -> Option<Class> {
         _ if follows => Class::Streams,
         "blast/jobs" if posted => Class::Submissions,
         _ if api.ends_with("/results") || api.ends_with("/query") => Class::Downloads,
+        _ if api.ends_with("/results/file") || api.ends_with("/results/joined") => Class::Downloads,
         _ if api.starts_with("blast/jobs/") && api.contains("/files/") => Class::Downloads,
         // The search's own log comes in pages, that of a container whole.
         _ if api.contains("/pods/") => Class::Downloads,
@@ -319,6 +320,13 @@ mod tests {
         assert_eq!(get("/api/ui/jobs"), Some(Class::Reads));
         assert_eq!(post("/api/blast/jobs/bulk"), Some(Class::Reads));
         assert_eq!(get("/api/blast/jobs/1/results"), Some(Class::Downloads));
+        for (path, kind) in [
+            ("/api/blast/jobs/1/results/file", Class::Downloads),
+            ("/api/blast/jobs/1/results/joined", Class::Downloads),
+            ("/api/blast/jobs/1/results/files", Class::Reads),
+        ] {
+            assert_eq!(get(path), Some(kind), "{path}");
+        }
         assert_eq!(get("/api/blast/jobs/1/files"), Some(Class::Reads));
         assert_eq!(get("/api/blast/jobs/1/files/2"), Some(Class::Downloads));
         assert_eq!(get("/api/blast/events"), Some(Class::Streams));

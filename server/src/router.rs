@@ -68,6 +68,9 @@ pub fn api_routes() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(api::jobs::pods::logs))
         .routes(routes!(api::jobs::query::query))
         .routes(routes!(api::jobs::results::results))
+        .routes(routes!(api::jobs::found::files))
+        .routes(routes!(api::jobs::found::file))
+        .routes(routes!(api::jobs::found::joined))
         .routes(routes!(api::events::events))
         .routes(routes!(api::audit::log))
         .routes(routes!(api::databases::list))
@@ -186,7 +189,9 @@ pub fn router(state: AppState) -> Router {
 /// Routes behind the guard: what every answer has, whatever made it.
 pub fn layered(routes: Router<AppState>) -> Router<AppState> {
     // Streams are sent as they come: a compressor would hold their events back.
-    let compressed = DefaultPredicate::new().and(NotForContentType::SSE);
+    let compressed = DefaultPredicate::new()
+        .and(NotForContentType::SSE)
+        .and(NotForContentType::const_new("application/gzip"));
     routes
         .layer(CompressionLayer::new().compress_when(compressed))
         .layer(CatchPanicLayer::new())

@@ -43,6 +43,8 @@ mod events;
 mod external;
 #[path = "it/fixtures.rs"]
 mod fixtures;
+#[path = "it/found.rs"]
+mod found;
 #[path = "it/full_disk.rs"]
 mod full_disk;
 #[path = "it/guard.rs"]

@@ -14,6 +14,14 @@ use futures::TryStreamExt;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, path::Path as Key};
 use tokio::time::timeout;
 
+mod files;
+mod unpack;
+
+pub use files::{Arrangement, Listing, ResultFile};
+pub(crate) use unpack::unpacked;
+
+use crate::objects::{ObjectError, Remote};
+
 /// Where Azure answers for storage accounts. The address is written by whoever made the objects on the
 /// cluster, and this server proves who it is to whom it asks: it must be nobody else.
 const AZURE: [&str; 3] = [
@@ -23,6 +31,8 @@ const AZURE: [&str; 3] = [
 ];
 /// Hosts of an emulator.
 const THIS_MACHINE: [&str; 2] = ["127.0.0.1", "localhost"];
+/// What is needed to read results (learn.microsoft.com/azure/role-based-access-control).
+const ROLE: &str = "Storage Blob Data Reader";
 /// How long a look may take.
 const LOOK: Duration = Duration::from_secs(10);
 /// The most objects that are looked at (ours): a search has at most 5,000 Jobs, with two objects each and those
@@ -135,6 +145,73 @@ impl ResultsPlaces {
         seen.map_err(|error| format!("{address} cannot be looked at: {error}"))
     }
 
+    /// The files with a search's results, and what format they are in.
+    ///
+    /// # Errors
+    /// Why that cannot be said.
+    pub async fn files(&self, address: &str, run: &str) -> Result<Listing, String> {
+        let place = BlobPlace::parse(address)?;
+        let store = self.store(&place)?;
+        let folder = place.of_run(run);
+        let looking = async {
+            let mut listing = Listing::read(&*store, &Key::from(folder)).await?;
+            listing.look_into(&Remote::new(store)).await?;
+            Ok::<_, ObjectError>(listing)
+        };
+        let looked = timeout(LOOK, looking).await;
+        let listed = looked.map_err(|_| format!("{address} does not answer"))?;
+        listed.map_err(|error| in_words(address, &error))
+    }
+
+    /// One of these files as it is stored, with its size.
+    ///
+    /// # Errors
+    /// Why it cannot be had.
+    pub(crate) async fn open_file(
+        &self,
+        address: &str,
+        file: &ResultFile,
+    ) -> Result<crate::objects::Pieces, String> {
+        let place = BlobPlace::parse(address)?;
+        let remote = Remote::new(self.store(&place)?);
+        let found = remote.get(&file.key).await;
+        let found = found.map_err(|error| in_words(address, &error))?;
+        found.ok_or_else(|| format!("{} was in {address} and is not there any more", file.name))
+    }
+
+    /// The queries of a batch, as [`Self::open_file`].
+    ///
+    /// # Errors
+    /// Why they cannot be had.
+    pub(crate) async fn open_queries(
+        &self,
+        address: &str,
+        listing: &Listing,
+        batch: u32,
+    ) -> Result<Option<crate::objects::Pieces>, String> {
+        let Some((key, _)) = listing.queries.get(&batch) else {
+            return Ok(None);
+        };
+        let place = BlobPlace::parse(address)?;
+        let found = Remote::new(self.store(&place)?).get(key).await;
+        found.map_err(|error| in_words(address, &error))
+    }
+
+    /// How many letters the database had that was searched, where that was left with the results.
+    ///
+    /// # Errors
+    /// Why that cannot be said.
+    pub(crate) async fn database_letters(
+        &self,
+        address: &str,
+        listing: &Listing,
+    ) -> Result<Option<u64>, String> {
+        let place = BlobPlace::parse(address)?;
+        let remote = Remote::new(self.store(&place)?);
+        let letters = listing.database_letters(&remote).await;
+        letters.map_err(|error| in_words(address, &error))
+    }
+
     fn store(&self, place: &BlobPlace) -> Result<Arc<dyn ObjectStore>, String> {
         let key = (place.endpoint.clone(), place.container.clone());
         let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,6 +221,16 @@ impl ResultsPlaces {
         let store = (self.open)(place)?;
         stores.insert(key, Arc::clone(&store));
         Ok(store)
+    }
+}
+
+/// What an error means for who wants to read results.
+fn in_words(address: &str, error: &ObjectError) -> String {
+    match error {
+        ObjectError::Denied(_) => format!(
+            "{address} cannot be read: give this server's identity (ELB_AZURE_AUTH) the role \"{ROLE}\" there"
+        ),
+        other => format!("{address} cannot be read: {other}"),
     }
 }
 

@@ -35,6 +35,7 @@ mod pulse;
 mod run;
 mod workdir;
 
+pub(crate) use merge::Renumber;
 use pulse::Pulses;
 use run::Run;
 use workdir::WorkDir;

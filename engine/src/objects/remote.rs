@@ -25,11 +25,11 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub(super) const ROLE: &str = "Storage Blob Data Contributor";
 
 /// Pieces of an object, with its size.
-pub(super) type Pieces = (u64, BoxStream<'static, std::io::Result<Bytes>>);
+pub(crate) type Pieces = (u64, BoxStream<'static, std::io::Result<Bytes>>);
 
 /// The store.
 #[derive(Debug, Clone)]
-pub(super) struct Remote {
+pub(crate) struct Remote {
     store: Arc<dyn ObjectStore>,
 }
 

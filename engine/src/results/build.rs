@@ -5,14 +5,17 @@
 
 use std::{
     fs::File,
-    io::BufRead,
+    io::{BufRead, Read},
     path::{Path, PathBuf},
 };
 
-use elb_core::hits::{
-    coverage,
-    page::{IndexMeta, Totals},
-    percent,
+use elb_core::{
+    fasta::{Checker, Expect, Limits},
+    hits::{
+        coverage,
+        page::{IndexMeta, Totals},
+        percent,
+    },
 };
 use rusqlite::{Connection, params};
 
@@ -20,7 +23,7 @@ use super::{
     ResultsError,
     cursor::QueryCursor,
     letters::Packer,
-    schema::{APPLICATION, INDEXES, LAYOUT, TABLES},
+    schema::{APPLICATION, INDEXES, LAYOUT, NOTE, TABLES},
     table::TableRow,
 };
 
@@ -134,6 +137,7 @@ pub struct IndexBuilder {
     /// Totals at the first row of the current query.
     before_query: Totals,
     row: u64,
+    notes: u64,
 }
 
 impl IndexBuilder {
@@ -163,6 +167,7 @@ impl IndexBuilder {
             totals: Totals::default(),
             before_query: Totals::default(),
             row: 0,
+            notes: 0,
         };
         builder.set_meta("program", &meta.program)?;
         if let Some(matrix) = &meta.matrix {
@@ -201,6 +206,43 @@ impl IndexBuilder {
         Ok(())
     }
 
+    /// Adds the queries of a FASTA file, in its order; `beat` is called while it is read.
+    ///
+    /// # Errors
+    /// If the file cannot be read or the index cannot be written.
+    pub fn add_query_file(
+        &mut self,
+        mut file: impl Read,
+        mut beat: impl FnMut(),
+    ) -> Result<(), ResultsError> {
+        let mut checker = Checker::new(Expect::Any, Limits::unlimited());
+        let mut buffer = vec![0_u8; 64 * 1_024];
+        loop {
+            beat();
+            let read = file.read(&mut buffer)?;
+            let Some(piece) = buffer.get(..read).filter(|piece| !piece.is_empty()) else {
+                break;
+            };
+            checker.push(piece, &mut |_: &[u8]| {});
+        }
+        let report = checker.finish(&mut |_: &[u8]| {});
+        self.add_queries(report.records.into_iter().map(|record| QueryInput {
+            id: record.id,
+            title: record.title,
+            letters: record.letters,
+        }))
+    }
+
+    /// Keeps something that the pages must say of these hits.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn add_note(&mut self, note: &str) -> Result<(), ResultsError> {
+        let key = format!("{NOTE}{}", self.notes);
+        self.notes += 1;
+        self.set_meta(&key, note)
+    }
+
     /// Reads a table to its end. Several tables are read as one, in the order of the queries.
     ///
     /// # Errors
@@ -212,19 +254,26 @@ impl IndexBuilder {
             if table.read_until(b'\n', &mut line)? == 0 {
                 return Ok(());
             }
-            self.row += 1;
-            let row = self.row;
             let Some(whole) = line.strip_suffix(b"\n") else {
-                let why = "the table is cut off in it".to_owned();
+                let (row, why) = (self.row + 1, "the table is cut off in it".to_owned());
                 return Err(ResultsError::Row { row, why });
             };
             let text = String::from_utf8_lossy(whole);
-            self.add_row(text.trim_end_matches('\r'))
-                .map_err(|error| match error {
-                    ResultsError::Row { why, .. } => ResultsError::Row { row, why },
-                    other => other,
-                })?;
+            self.add_line(text.trim_end_matches('\r'))?;
         }
+    }
+
+    /// Adds one row of a table, without its line end.
+    ///
+    /// # Errors
+    /// [`ResultsError::Row`] if it is not understood.
+    pub fn add_line(&mut self, line: &str) -> Result<(), ResultsError> {
+        self.row += 1;
+        let row = self.row;
+        self.add_row(line).map_err(|error| match error {
+            ResultsError::Row { why, .. } => ResultsError::Row { row, why },
+            other => other,
+        })
     }
 
     fn add_row(&mut self, line: &str) -> Result<(), ResultsError> {

@@ -107,6 +107,17 @@ impl ResultsIndex {
         })
     }
 
+    /// What the pages must say of these hits.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn notes(&self) -> Result<Vec<String>, ResultsError> {
+        let sql = "SELECT value FROM meta WHERE key GLOB ?1 ORDER BY key";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let notes = statement.query_map([format!("{}*", schema::NOTE)], |row| row.get(0))?;
+        Ok(notes.collect::<Result<_, _>>()?)
+    }
+
     /// How much the index holds.
     ///
     /// # Errors

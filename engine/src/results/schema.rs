@@ -15,6 +15,9 @@ pub(super) const LAYOUT: i64 = 2;
 /// Marks the file as an index of hits ("ELBH").
 pub(super) const APPLICATION: i64 = 0x454c_4248;
 
+/// Keys of what the pages must say of the hits begin with this.
+pub(super) const NOTE: &str = "note-";
+
 /// The tables. `letters` holds both aligned sequences, packed (see `letters`).
 pub(super) const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;

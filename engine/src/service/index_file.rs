@@ -9,7 +9,7 @@ use futures::StreamExt;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{Caller, Download, JobService, ServiceError, download::require_results};
+use super::{Caller, Download, JobService, ServiceError};
 use crate::results::{ResultsError, ResultsIndex};
 
 /// How much is gathered before it is handed on, in bytes.
@@ -101,7 +101,6 @@ impl JobService {
         file: IndexFile,
     ) -> Result<Download, ServiceError> {
         let detail = self.detail(caller, id)?;
-        require_results(&detail)?;
         let asked = file.clone();
         let checked = self.hits(caller, id, move |index| asked.check(index)).await;
         checked.map_err(|error| match error {

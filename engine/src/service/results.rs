@@ -23,7 +23,6 @@ impl JobService {
         read: impl FnOnce(&ResultsIndex) -> Result<T, ResultsError> + Send + 'static,
     ) -> Result<T, ServiceError> {
         let detail = self.detail(caller, id)?;
-        require_results(&detail)?;
         let file = self.hits_file(&detail).await?;
         let reading = tokio::task::spawn_blocking(move || read(&ResultsIndex::open(file.path())?));
         let outcome = reading
@@ -32,7 +31,12 @@ impl JobService {
         Ok(outcome?)
     }
 
+    /// The index of the hits. That of a search which others ran on a cluster is made when it is first asked for.
     pub(super) async fn hits_file(&self, detail: &JobDetail) -> Result<ObjectFile, ServiceError> {
+        if self.in_place(detail).is_some() {
+            return self.found_hits_file(detail).await;
+        }
+        require_results(detail)?;
         self.result_file(detail, Kind::Hits).await
     }
 

@@ -16,6 +16,8 @@ mod logs;
 mod outages;
 #[path = "clusters/refusals.rs"]
 mod refusals;
+#[path = "clusters/results.rs"]
+mod results;
 #[path = "clusters/seen.rs"]
 mod seen;
 #[path = "clusters/warming.rs"]

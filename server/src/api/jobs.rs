@@ -2,6 +2,7 @@
 
 pub mod bulk;
 pub mod deleted;
+pub mod found;
 pub mod history;
 pub mod list;
 pub mod logs;

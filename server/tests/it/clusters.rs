@@ -14,7 +14,7 @@ use elb_engine::{
     JobService,
     audit_log::AuditTrail,
     clock::SystemClock,
-    clusters::{Clusters, Sight},
+    clusters::{Clusters, ResultsPlaces, Sight},
     executor::{LocalFolders, RunLimits, local::LocalExecutor},
     joblog::JobLogs,
     jobs::Jobs,
@@ -75,6 +75,14 @@ impl Clusters for Told {
 
 /// A server that sees these clusters and has no searches of its own.
 async fn server(clusters: &Arc<Told>) -> Server {
+    server_seeing(Arc::clone(clusters) as Arc<dyn Clusters>, None).await
+}
+
+/// The same of any clusters, and of a place of results.
+pub async fn server_seeing(
+    clusters: Arc<dyn Clusters>,
+    results_places: Option<ResultsPlaces>,
+) -> Server {
     let mut server = Server::start().await;
     let folder = server.folder.path().join("engine");
     std::fs::create_dir_all(folder.join("scratch")).unwrap();
@@ -106,8 +114,8 @@ async fn server(clusters: &Arc<Told>) -> Server {
     let context = Context {
         jobs: Arc::new(jobs.unwrap()),
         executor: Arc::new(executor),
-        clusters: Some(Arc::clone(clusters) as Arc<dyn Clusters>),
-        results_places: None,
+        clusters: Some(clusters),
+        results_places,
         external: None,
         admission: Admission::new(1),
         objects,

@@ -9,7 +9,7 @@ use elb_core::{
     view::JobDetail,
 };
 use elb_engine::service::ServiceError;
-use leptos::{either::Either, prelude::*};
+use leptos::{either::EitherOf3, prelude::*};
 
 use crate::data::{address_query, page_context, set_status, status_of};
 
@@ -19,6 +19,7 @@ mod descriptions;
 mod downloads;
 mod external;
 mod filters;
+mod found;
 mod graphic;
 mod queries;
 
@@ -29,6 +30,9 @@ use downloads::Downloads;
 #[component]
 pub fn ResultsPart(detail: JobDetail) -> impl IntoView {
     let files = external::files(&detail);
+    if page_context().service.reads_in_place(&detail) {
+        return EitherOf3::C(found::view(detail, files));
+    }
     if let Some(imported) = detail.imported {
         let place = imported.results;
         let where_to = match imported.found {
@@ -42,7 +46,7 @@ pub fn ResultsPart(detail: JobDetail) -> impl IntoView {
             ),
             None => "This search was imported. Its results are where it was run, in the storage of the original dashboard: ".to_owned(),
         };
-        return Either::Left(view! {
+        return EitherOf3::A(view! {
             <section id="results" aria-labelledby="results-title">
                 <h2 id="results-title">"Results"</h2>
                 <p class="box" role="note">
@@ -81,12 +85,12 @@ pub fn ResultsPart(detail: JobDetail) -> impl IntoView {
             .into_any()
         }
     };
-    Either::Right(view! {
+    EitherOf3::B(view! {
         <section id="results" aria-labelledby="results-title">
             <h2 id="results-title">"Results"</h2>
             {note}
             {body}
-            <Downloads id=id program=program has_database=here/>
+            <Downloads id=id program=program has_database=here has_archive=true/>
         </section>
     })
 }
@@ -177,6 +181,12 @@ fn Frame(totals: Totals, query: QuerySummary, address: Address, path: String) ->
             </div>
         }
     });
+    // Tables of others do not tell those of a query without hits.
+    let letters = match query.letters {
+        0 => String::new(),
+        letters => format!("{} letters, ", text::count(letters)),
+    };
+    let hits = text::counted(query.hits, "hit", "hits");
     let title = (!query.title.is_empty()).then(|| format!(" {}", query.title));
     let tabs = View::ALL
         .into_iter()
@@ -197,7 +207,7 @@ fn Frame(totals: Totals, query: QuerySummary, address: Address, path: String) ->
             <strong class="id">{query.id.clone()}</strong>
             {title}
             <span class="quiet">
-                {format!(" · {} letters, {}", text::count(query.letters), text::counted(query.hits, "hit", "hits"))}
+                {format!(" · {letters}{hits}")}
             </span>
         </p>
         <nav aria-label="Views of the results">

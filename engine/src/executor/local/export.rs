@@ -4,11 +4,7 @@
 //! are read once into the index that the pages read. Both are stored whole or not at all, so that a
 //! job is completed only when its results can be read.
 
-use std::{
-    fs,
-    io::{BufReader, Read},
-    path::PathBuf,
-};
+use std::{fs, io::BufReader, path::PathBuf};
 
 use elb_core::{
     error_code::ErrorCode,
@@ -30,7 +26,7 @@ use crate::{
     crash::{self, Point},
     executor::ExecutorError,
     objects::{Kind, ObjectError},
-    results::{IndexBuilder, IndexMeta, QueryInput, ResultsError, Totals},
+    results::{IndexBuilder, IndexMeta, ResultsError, Totals},
 };
 
 /// How much of an archive is read at once, in bytes.
@@ -167,26 +163,7 @@ fn build_index(
 ) -> Result<Totals, ResultsError> {
     let mut builder = IndexBuilder::create(target, &meta)?;
     for path in queries {
-        let mut checker = elb_core::fasta::Checker::new(
-            elb_core::fasta::Expect::Any,
-            elb_core::fasta::Limits::unlimited(),
-        );
-        let mut file = fs::File::open(path)?;
-        let mut buffer = vec![0_u8; 64 * 1_024];
-        loop {
-            pulse.beat();
-            let read = file.read(&mut buffer)?;
-            let Some(piece) = buffer.get(..read).filter(|piece| !piece.is_empty()) else {
-                break;
-            };
-            checker.push(piece, &mut |_: &[u8]| {});
-        }
-        let report = checker.finish(&mut |_: &[u8]| {});
-        builder.add_queries(report.records.into_iter().map(|record| QueryInput {
-            id: record.id,
-            title: record.title,
-            letters: record.letters,
-        }))?;
+        builder.add_query_file(fs::File::open(path)?, || pulse.beat())?;
     }
     for path in tables {
         let table = Beating {

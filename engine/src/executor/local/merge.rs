@@ -20,8 +20,12 @@ enum Place {
 
 /// Adds to the numbers of the queries in one archive.
 #[derive(Debug)]
-pub(super) struct Renumber {
+pub struct Renumber {
     add: u64,
+    /// Whether lines are read even if nothing is added, to count.
+    counts: bool,
+    /// The highest number of a query so far, as it is in the whole.
+    highest: u64,
     place: Place,
     /// The beginning of a line whose end has not come yet.
     rest: Vec<u8>,
@@ -34,14 +38,28 @@ impl Renumber {
     pub(super) const fn after(before: u64) -> Self {
         Self {
             add: before,
+            counts: false,
+            highest: before,
             place: Place::Elsewhere,
             rest: Vec::new(),
         }
     }
 
+    /// The same, where the number of a batch's queries is not known before: [`Self::highest`] tells it.
+    pub(crate) const fn counting(before: u64) -> Self {
+        let mut this = Self::after(before);
+        this.counts = true;
+        this
+    }
+
+    /// The highest number that a query has, as it is in the whole.
+    pub(crate) const fn highest(&self) -> u64 {
+        self.highest
+    }
+
     /// The next piece of the archive, as far as its lines are whole.
-    pub(super) fn push(&mut self, piece: &[u8]) -> Vec<u8> {
-        if self.add == 0 {
+    pub(crate) fn push(&mut self, piece: &[u8]) -> Vec<u8> {
+        if self.add == 0 && !self.counts {
             return piece.to_vec();
         }
         let mut out = Vec::with_capacity(piece.len() + piece.len() / 16);
@@ -65,7 +83,7 @@ impl Renumber {
     }
 
     /// What is left when the archive has ended.
-    pub(super) fn finish(&mut self) -> Vec<u8> {
+    pub(crate) fn finish(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
         let rest = std::mem::take(&mut self.rest);
         self.line(&rest, &mut out);
@@ -89,8 +107,10 @@ impl Renumber {
         };
         match query_number(line).filter(|_| place != Place::Elsewhere) {
             Some((before, number, after)) => {
+                let number = number.saturating_add(self.add);
+                self.highest = self.highest.max(number);
                 out.extend_from_slice(before);
-                out.extend_from_slice(number.saturating_add(self.add).to_string().as_bytes());
+                out.extend_from_slice(number.to_string().as_bytes());
                 out.extend_from_slice(after);
             }
             None => out.extend_from_slice(line),

@@ -13,6 +13,8 @@ pub fn Downloads(
     program: Program,
     /// Whether its database is on this server, from which BLAST+ writes most formats.
     has_database: bool,
+    /// Whether its archive is.
+    has_archive: bool,
 ) -> impl IntoView {
     let base = format!("/api/blast/jobs/{id}/results?format=");
     let link = |format: String, label: String, note: &'static str| {
@@ -38,7 +40,7 @@ pub fn Downloads(
     let theirs = Format::OFFERED
         .into_iter()
         .filter(|format| format.offered_for(program))
-        .filter(|format| has_database || *format == Format::Archive)
+        .filter(|format| has_database || (has_archive && *format == Format::Archive))
         .map(|format| {
             link(
                 format.number().to_string(),

@@ -45,7 +45,7 @@ fn list(id: &str, files: &[ExternalFile]) -> AnyView {
     .into_any()
 }
 
-fn capitalised(text: &str) -> String {
+pub(super) fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(char::to_uppercase);
     first.into_iter().flatten().chain(letters).collect()

@@ -41,7 +41,9 @@ pub async fn view(
                         <a class="row-link" href=link>{query.id}</a>
                         <div class="sub">{query.title}</div>
                     </td>
-                    <td class="number" data-label="Letters">{text::count(query.letters)}</td>
+                    <td class="number" data-label="Letters">
+                        {(query.letters > 0).then(|| text::count(query.letters))}
+                    </td>
                     <td class="number" data-label="Hits">{text::count(query.hits)}</td>
                     <td class="number" data-label="HSPs">{text::count(query.hsps)}</td>
                 </tr>
