@@ -192,6 +192,15 @@ impl Found {
         }
         format!("cluster {}, namespace {}", self.cluster, self.namespace)
     }
+
+    /// The place as the settings spell it, `lab#blast`; the external plane by its host.
+    #[must_use]
+    pub fn spelled(&self) -> String {
+        if self.is_external() {
+            return self.cluster.clone();
+        }
+        format!("{}#{}", self.cluster, self.namespace)
+    }
 }
 
 /// Why the steps before a job was found are not told.
@@ -270,6 +279,9 @@ pub struct Job {
     /// Where this attempt runs, if that is a cluster. Stored before anything is made there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Found>,
+    /// Where its submitter wants it to run, in every attempt; none where any cluster will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted_place: Option<Found>,
     /// Version of BLAST+ that ran it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blast_version: Option<String>,
@@ -323,6 +335,7 @@ impl Job {
             deletion: None,
             run_id: None,
             place: None,
+            wanted_place: None,
             blast_version: None,
             digest: String::new(),
             imported: None,
@@ -372,6 +385,13 @@ impl Job {
     #[must_use]
     pub fn followed(&self) -> Option<&Found> {
         self.imported.as_ref()?.found.as_ref()
+    }
+
+    /// Where it runs, will run or was found, if that is known and is not this server.
+    #[must_use]
+    pub fn runs_on(&self) -> Option<&Found> {
+        let own = self.place.as_ref().or(self.wanted_place.as_ref());
+        own.or_else(|| self.followed())
     }
 
     /// The record of one step.

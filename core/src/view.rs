@@ -38,6 +38,10 @@ pub struct JobRow {
     /// When an attempt that begins by itself may leave the queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
+    /// The cluster that it runs on, will run on or was found on, as the settings spell it (`lab#blast`); none
+    /// while that is open, and on this server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runs_on: Option<String>,
     /// How far the search is.
     pub progress: Progress,
     /// Query sequences.
@@ -95,6 +99,7 @@ impl JobRow {
             }
             .map(str::to_owned),
             not_before: job.not_before,
+            runs_on: job.runs_on().map(Found::spelled),
             progress: job.progress,
             query_records: job.query.records,
             query_letters: job.query.letters,
@@ -182,6 +187,9 @@ pub struct JobDetail {
     /// The cluster that this attempt runs on, if it does not run where this server is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Found>,
+    /// The cluster that was chosen for it, if one was: every attempt runs there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted_place: Option<Found>,
     /// Version of BLAST+ that ran it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blast_version: Option<String>,
@@ -248,6 +256,7 @@ impl JobDetail {
             outcome: job.outcome,
             command: job.command.clone(),
             place: job.place.clone(),
+            wanted_place: job.wanted_place.clone(),
             blast_version: job.blast_version.clone(),
             imported: job.imported.clone(),
             can_cancel: job.can_cancel(),

@@ -124,6 +124,10 @@ pub trait Executor: Send + Sync {
     async fn plan(&self, job: &Job) -> Result<Plan, ExecutorError>;
     /// Brings the database to where the search runs.
     async fn stage(&self, job: &Job) -> Result<Readiness, ExecutorError>;
+    /// Where a search may run, if one may choose: clusters, in the order in which they are tried.
+    fn places(&self) -> Vec<Found> {
+        Vec::new()
+    }
     /// Starts the run unless it is running; batches that are done are not run again. Unless the answer is
     /// [`Door::Open`] nothing is known to run, and it is asked again.
     async fn submit(&self, job: &Job) -> Result<Door, ExecutorError>;

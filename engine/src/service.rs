@@ -60,7 +60,7 @@ pub use found::{FoundHits, FoundNow, FoundResults};
 pub use index_file::IndexFile;
 pub use load::Load;
 pub use pod_logs::{PodLogFollower, PodLogPage};
-pub use submit::{Submission, Submitted};
+pub use submit::{ANY_PLACE, Submission, Submitted};
 pub use warmup::WarmupAction;
 
 /// The most history entries of one answer.

@@ -18,6 +18,8 @@ pub struct Candidate<'a> {
     pub spec: &'a SearchSpec,
     /// Title for people.
     pub title: &'a str,
+    /// The cluster that it shall run on, as it was sent.
+    pub runs_on: &'a str,
     /// What could not be read.
     pub unread: Vec<OptionProblem>,
     /// What the checker found in the query; `None` if there is none that could be checked.
@@ -30,6 +32,7 @@ pub fn of(state: &AppState, candidate: Candidate<'_>) -> Vec<OptionProblem> {
     let Candidate {
         spec,
         title,
+        runs_on,
         unread,
         query,
     } = candidate;
@@ -43,6 +46,7 @@ pub fn of(state: &AppState, candidate: Candidate<'_>) -> Vec<OptionProblem> {
             format!("The title is longer than {MAX_TITLE} characters."),
         ));
     }
+    problems.extend(state.service.place_to_run(runs_on).err());
     if !unknown_program && !known_database {
         // Without the database what does not depend on it is still checked.
         problems.extend(spec.check(None).err().unwrap_or_default());

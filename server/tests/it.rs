@@ -28,6 +28,8 @@ mod bulk;
 mod check;
 #[path = "it/client.rs"]
 mod client;
+#[path = "it/cluster_choice.rs"]
+mod cluster_choice;
 #[path = "it/clusters.rs"]
 mod clusters;
 #[path = "it/databases.rs"]

@@ -111,6 +111,7 @@ pub fn row(json: &Json) -> Option<JobRow> {
         step: json.word("step", &Step::ALL, Step::as_str)?,
         reason: json.text("reason"),
         not_before: json.time("not_before"),
+        runs_on: json.text("runs_on"),
         progress: Progress {
             batches_done: progress.small("batches_done")?,
             batches_total: progress.small("batches_total")?,

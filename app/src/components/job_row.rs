@@ -75,7 +75,9 @@ pub fn JobTableRow(
                 <div class="sub">{query}</div>
             </td>
             <td class="c-program" data-label="Program">{row.program.as_str()}</td>
-            <td class="c-database" data-label="Database">{row.database.clone()}</td>
+            <td class="c-database" data-label="Database">
+                {row.database.clone()} {row.runs_on.clone().map(|place| view! { <div class="sub">"on " {place}</div> })}
+            </td>
             <td class="c-state" data-label="State"><StateCell row=row.clone() now=now/></td>
             <td class="c-created" data-label="Submitted"><When at=row.created_at/></td>
             <td class="c-queued number" data-label="Queued"><Lasting ms=row.queued_ms(now) since=queued_since/></td>

@@ -140,6 +140,7 @@ fn StatusNote(row: JobRow, now: Timestamp) -> impl IntoView {
         .state_note()
         .filter(|_| row.error.is_none() && !own_box)
         .map(|note| format!("{note} · "));
+    let place = row.runs_on.clone().map(|place| format!("on {place} · "));
     let queued = row.queued_ms(now);
     let queued_since =
         (row.started_at.is_none() && row.completed_at.is_none()).then_some(row.created_at);
@@ -152,7 +153,7 @@ fn StatusNote(row: JobRow, now: Timestamp) -> impl IntoView {
         .map(|at| view! { " · ended " <When at=at/> });
     view! {
         <p class="status-note">
-            {attempt} {step} {note} "in the queue " <Lasting ms=queued since=queued_since/> {run} {ended}
+            {attempt} {step} {note} {place} "in the queue " <Lasting ms=queued since=queued_since/> {run} {ended}
         </p>
     }
 }
@@ -242,6 +243,7 @@ mod tests {
             step: Step::Preparing,
             reason: None,
             not_before: None,
+            runs_on: None,
             progress: Progress::default(),
             query_records: 1,
             query_letters: 4,

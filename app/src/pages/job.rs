@@ -186,12 +186,15 @@ fn Facts(detail: JobDetail) -> impl IntoView {
             <dd>{found.in_words()} ", started there by somebody else"</dd>
         }
     });
-    let place = detail.place.clone().map(|place| {
+    let chosen = detail.wanted_place.is_some();
+    let place = detail.place.clone().or(detail.wanted_place.clone());
+    let place = place.map(|place| {
         view! {
             <dt>"Runs on"</dt>
             <dd>
                 <a href="/clusters">"cluster " <span class="id">{place.cluster}</span></a>
                 ", namespace " <span class="id">{place.namespace}</span>
+                {chosen.then_some(", as was chosen")}
             </dd>
         }
     });

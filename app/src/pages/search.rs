@@ -21,7 +21,7 @@ mod fields;
 mod options;
 mod source;
 
-use fields::{DatabaseChoice, ProgramChoice, QueryField};
+use fields::{DatabaseChoice, PlaceChoice, ProgramChoice, QueryField};
 use options::OptionFields;
 use source::{Filled, fill};
 
@@ -90,6 +90,7 @@ fn Form(filled: Filled, context: PageContext) -> impl IntoView {
             <section class="part" aria-labelledby="where">
                 <h2 id="where">"Where"</h2>
                 <DatabaseChoice databases=databases.clone() spec=spec.clone() filled=filled.clone()/>
+                <PlaceChoice filled=filled.clone()/>
             </section>
             <section class="part" aria-labelledby="how">
                 <h2 id="how">"How"</h2>

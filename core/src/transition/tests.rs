@@ -499,3 +499,32 @@ fn every_action_of_a_person_in_every_phase_is_done_or_refused_as_written_here() 
         );
     }
 }
+
+#[test]
+fn the_cluster_that_was_chosen_lasts_over_attempts_and_is_missing_from_older_rows() {
+    let chosen = Found {
+        cluster: "lab".into(),
+        namespace: "blast".into(),
+    };
+    let job = Job {
+        place: Some(chosen.clone()),
+        wanted_place: Some(chosen.clone()),
+        ..enter(&queued(), Phase::Preparing, 2_000)
+    };
+    let failed = Event::Failed {
+        code: ErrorCode::Internal,
+        message: "broken".into(),
+    };
+    let job = job.apply(&failed, Timestamp(3_000)).unwrap();
+    let job = job.apply(&Event::RetryAsked, Timestamp(4_000)).unwrap();
+    assert_eq!((&job.place, &job.wanted_place), (&None, &Some(chosen)));
+    assert_eq!(
+        job.runs_on().map(Found::spelled).as_deref(),
+        Some("lab#blast")
+    );
+    let mut row = serde_json::to_value(&job).unwrap();
+    row.as_object_mut().unwrap().remove("wanted_place").unwrap();
+    let older: Job = serde_json::from_value(row).unwrap();
+    assert_eq!(older.wanted_place, None);
+    assert_eq!(older.runs_on(), None);
+}

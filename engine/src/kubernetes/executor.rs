@@ -156,9 +156,10 @@ impl ClusterExecutor {
         self.plans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where the attempt runs: what the row says, else the first cluster that is seen as it is, else the first.
+    /// Where the attempt runs: what the row says, else what was chosen, whether it is seen or not, else the first
+    /// cluster that is seen as it is, else the first.
     fn choose(&self, job: &Job) -> Result<Found, ExecutorError> {
-        if let Some(place) = &job.place {
+        if let Some(place) = job.place.as_ref().or(job.wanted_place.as_ref()) {
             return Ok(place.clone());
         }
         let views: Vec<_> = self
@@ -475,6 +476,11 @@ impl Executor for ClusterExecutor {
 
     fn warmup(&self) -> Option<&dyn Warmup> {
         Some(self)
+    }
+
+    fn places(&self) -> Vec<Found> {
+        let places = self.parts.clusters.all().iter();
+        places.map(|place| place.found()).collect()
     }
 
     fn submit_slot(&self, job: &Job) -> Option<String> {

@@ -351,9 +351,12 @@ impl Place {
         contents.0.jobs.iter().any(|job| !job.seen.has_ended())
     }
 
-    /// Whether this is what a row names.
-    pub fn is(&self, found: &Found) -> bool {
-        self.address.name() == found.cluster && self.lock().0.namespace == found.namespace
+    /// What a row names it by.
+    pub fn found(&self) -> Found {
+        Found {
+            cluster: self.address.name().to_owned(),
+            namespace: self.lock().0.namespace.clone(),
+        }
     }
 
     /// The state of a search that is known since then; `None` while nobody can say.
@@ -416,11 +419,8 @@ impl Place {
 
     /// The searches that have pods.
     pub fn with_pods(&self) -> Vec<(Found, String)> {
+        let found = self.found();
         let contents = self.lock();
-        let found = Found {
-            cluster: self.address.name().to_owned(),
-            namespace: contents.0.namespace.clone(),
-        };
         let runs = contents.0.pods.runs();
         runs.map(|run| (found.clone(), run.to_owned())).collect()
     }

@@ -167,7 +167,7 @@ impl ClusterSnapshot {
     }
 
     pub(super) fn find(&self, found: &Found) -> Option<&Place> {
-        let place = self.places.iter().find(|place| place.is(found));
+        let place = self.places.iter().find(|place| place.found() == *found);
         place.map(|place| &**place)
     }
 }

@@ -8,7 +8,7 @@ use elb_core::{
     audit_log::AuditAction,
     error_code::ErrorCode,
     fasta::Report,
-    job::{DatabaseFacts, Job, MAX_TITLE, QueryFacts},
+    job::{DatabaseFacts, Found, Job, MAX_TITLE, QueryFacts},
     phase::Phase,
     search::{OptionProblem, SearchSpec},
     step::Step,
@@ -30,6 +30,10 @@ use crate::{
 
 /// The longest idempotency key, in characters.
 const MAX_KEY: usize = 200;
+/// How much of a name that nobody knows is repeated, in characters.
+const REPEATED: usize = 100;
+/// What leaves the choice of the cluster to this program, as does an empty text.
+pub const ANY_PLACE: &str = "any";
 
 /// A search as somebody wants it.
 #[derive(Debug)]
@@ -38,6 +42,9 @@ pub struct Submission {
     pub spec: SearchSpec,
     /// Title for people; made from the query if empty.
     pub title: String,
+    /// The cluster that it shall run on, as the settings spell it (`lab#blast`); empty or [`ANY_PLACE`] for the
+    /// first that is seen when its turn comes.
+    pub runs_on: String,
     /// The query, received and checked.
     pub query: Intake,
     /// The client's key.
@@ -105,6 +112,42 @@ impl JobService {
         }
     }
 
+    /// The clusters that one may choose from, in the order in which they are tried; none where searches run on
+    /// this server.
+    #[must_use]
+    pub fn places_to_run(&self) -> Vec<Found> {
+        self.inner.lifecycle.executor().places()
+    }
+
+    /// The cluster that is meant; `None` if any will do.
+    ///
+    /// # Errors
+    /// The problem if there is none of that name: which there are.
+    pub fn place_to_run(&self, runs_on: &str) -> Result<Option<Found>, OptionProblem> {
+        let wanted = runs_on.trim();
+        if wanted.is_empty() || wanted == ANY_PLACE {
+            return Ok(None);
+        }
+        let places = self.places_to_run();
+        if let Some(found) = places.iter().find(|place| place.spelled() == wanted) {
+            return Ok(Some(found.clone()));
+        }
+        let known: Vec<String> = places.iter().map(Found::spelled).collect();
+        let message = if known.is_empty() {
+            format!(
+                "There is no cluster {} to choose: searches run on this server. Leave the field out.",
+                text::cap(wanted, REPEATED)
+            )
+        } else {
+            format!(
+                "There is no cluster {}. Choose one of {}, or {ANY_PLACE}.",
+                text::cap(wanted, REPEATED),
+                known.join(", ")
+            )
+        };
+        Err(OptionProblem::new("runs_on", message))
+    }
+
     /// Every reason why a search with this query could not be accepted: those of the search first, then
     /// those of the query with their lines.
     #[must_use]
@@ -159,6 +202,7 @@ impl JobService {
         let Submission {
             spec,
             title,
+            runs_on,
             query,
             key,
         } = submission;
@@ -168,6 +212,10 @@ impl JobService {
             let message = format!("The title is longer than {MAX_TITLE} characters.");
             problems.push(OptionProblem::new("title", message));
         }
+        let wanted = self.place_to_run(&runs_on).unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
         let key = self.key_of(caller, key, &mut problems);
         if !problems.is_empty() {
             return Err(ServiceError::Invalid(problems));
@@ -191,6 +239,8 @@ impl JobService {
         self.inner.objects.put(&id, Kind::Query, 1, file).await?;
         crash::point(Point::AfterQuery);
         let mut job = self.new_job(id, caller, spec, &title, &query);
+        job.digest = digest_of(&job.spec, &title, &query.digest, wanted.as_ref());
+        job.wanted_place = wanted;
         job.warnings = warnings;
         let created = self.inner.jobs.create(&job, key.as_ref(), &caller.id).await;
         match created {
@@ -344,7 +394,6 @@ impl JobService {
         };
         let title_shown = title_for(title, &facts);
         Job {
-            digest: digest_of(&spec, title, &query.digest),
             query: facts,
             database,
             ..Job::new(id, caller.id.clone(), title_shown, spec, now)
@@ -365,13 +414,18 @@ fn title_for(title: &str, query: &QueryFacts) -> String {
 }
 
 /// What tells two submissions with the same key apart.
-fn digest_of(spec: &SearchSpec, title: &str, query: &str) -> String {
+fn digest_of(spec: &SearchSpec, title: &str, query: &str, wanted: Option<&Found>) -> String {
     let mut hash = Sha256::new();
     // A spec always serialises; an empty text would only make two keys look alike.
     hash.update(serde_json::to_vec(spec).unwrap_or_default());
     hash.update(title.trim().as_bytes());
     hash.update([0]);
     hash.update(query.as_bytes());
+    // Without a choice it is what it was before there were any.
+    if let Some(place) = wanted {
+        hash.update([0]);
+        hash.update(place.spelled().as_bytes());
+    }
     hash.finalize()
         .iter()
         .map(|byte| format!("{byte:02x}"))

@@ -2,6 +2,8 @@
 
 #[path = "clusters/cancelling.rs"]
 mod cancelling;
+#[path = "clusters/choosing.rs"]
+mod choosing;
 #[path = "clusters/cost.rs"]
 mod cost;
 #[path = "clusters/executing.rs"]

@@ -118,6 +118,8 @@ pub struct Settings {
     pub results_places: Option<ResultsPlaces>,
     /// The external plane.
     pub external: Option<Arc<dyn ExternalPlane>>,
+    /// Where the objects are, instead of the usual folder.
+    pub objects: Option<Objects>,
 }
 
 impl Default for Settings {
@@ -140,6 +142,7 @@ impl Default for Settings {
             clusters: None,
             results_places: None,
             external: None,
+            objects: None,
         }
     }
 }
@@ -236,7 +239,9 @@ impl Engine {
         let jobs = Jobs::load(repository, clock.clone(), member.clone())
             .await
             .unwrap();
-        let objects = Objects::in_folder(&folder.join("objects")).unwrap();
+        let objects = settings
+            .objects
+            .unwrap_or_else(|| Objects::in_folder(&folder.join("objects")).unwrap());
         let logs = JobLogs::in_folder(&folder.join("logs"), clock).unwrap();
         let executor: Arc<dyn Executor> = Arc::new(LocalExecutor::new(
             LocalFolders {
@@ -289,6 +294,17 @@ impl Engine {
         query: &str,
         key: Option<&str>,
     ) -> Result<Submitted, ServiceError> {
+        self.submit_to("", spec, query, key).await
+    }
+
+    /// The same of a search that shall run on that cluster.
+    pub async fn submit_to(
+        &self,
+        runs_on: &str,
+        spec: SearchSpec,
+        query: &str,
+        key: Option<&str>,
+    ) -> Result<Submitted, ServiceError> {
         let molecule = spec.program.query_molecule();
         let query = self
             .service
@@ -297,6 +313,7 @@ impl Engine {
         let submission = Submission {
             spec,
             title: String::new(),
+            runs_on: runs_on.to_owned(),
             query,
             key: key.map(str::to_owned),
         };

@@ -22,6 +22,10 @@ pub struct SubmitBody {
     /// For people; made from the query if empty.
     #[serde(default)]
     pub title: Option<String>,
+    /// The cluster that it shall run on, as the setting `clusters` spells it with its namespace (`lab#blast`);
+    /// `any`, or none, for the first that is seen. Only where searches run on clusters.
+    #[serde(default)]
+    pub runs_on: Option<String>,
     /// Options by name, for example `{"evalue": 1e-5, "max_target_seqs": 50}`; what is not set is BLAST+'s default.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
@@ -95,6 +99,9 @@ pub struct RowBody {
     pub reason: Option<String>,
     /// When an attempt that begins by itself may leave the queue.
     pub not_before: Option<String>,
+    /// The cluster that it runs on, will run on or was found on (`lab#blast`); missing on this server, and
+    /// while it is not chosen.
+    pub runs_on: Option<String>,
     /// How far it is.
     pub progress: ProgressBody,
     /// Query sequences.
@@ -152,6 +159,14 @@ pub struct JobBody {
     pub outcome: Option<serde_json::Value>,
     /// The exact argument vector of a batch, once it is written down.
     pub command: Vec<String>,
+    /// The cluster that this attempt runs on: `cluster` and `namespace`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub place: Option<serde_json::Value>,
+    /// The same of the one that its submitter has chosen, for every attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub wanted_place: Option<serde_json::Value>,
     /// Version of BLAST+.
     pub blast_version: Option<String>,
     /// Present if another system ran it (`import`): `id`, its id there, and `results`, where its results

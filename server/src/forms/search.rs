@@ -81,6 +81,7 @@ fn problems_of(state: &AppState, arrived: &Arrived) -> Vec<OptionProblem> {
     let candidate = Candidate {
         spec: &spec,
         title: arrived.value("title"),
+        runs_on: arrived.value("runs_on"),
         unread,
         query: query.map(|query| &query.report),
     };
@@ -141,6 +142,7 @@ async fn run(state: &AppState, arrived: Arrived, json: bool) -> Response {
 async fn submit(state: &AppState, arrived: Arrived) -> Result<String, ServiceError> {
     let key = key_of(&arrived);
     let title = arrived.value("title").to_owned();
+    let runs_on = arrived.value("runs_on").to_owned();
     let (fields, query) = arrived.into_parts();
     let (spec, _) = from_form(&fields);
     let Some(query) = query else {
@@ -151,6 +153,7 @@ async fn submit(state: &AppState, arrived: Arrived) -> Result<String, ServiceErr
     let submission = Submission {
         spec,
         title,
+        runs_on,
         query,
         key,
     };

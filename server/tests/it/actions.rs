@@ -30,6 +30,7 @@ async fn anothers(server: &Server) -> String {
         name: "another user".to_owned(),
     };
     let submission = Submission {
+        runs_on: String::new(),
         spec,
         title: String::new(),
         query,

@@ -15,7 +15,7 @@ use elb_engine::{
     audit_log::AuditTrail,
     clock::SystemClock,
     clusters::{Clusters, ResultsPlaces, Sight},
-    executor::{LocalFolders, RunLimits, local::LocalExecutor},
+    executor::{Executor, LocalFolders, RunLimits, local::LocalExecutor},
     joblog::JobLogs,
     jobs::Jobs,
     lease::{LeaseTerms, Member},
@@ -35,13 +35,13 @@ use super::support::{PATIENCE, Server};
 const SEEN: Timestamp = Timestamp(1_764_000_000_000);
 
 /// Clusters that are as a test says.
-struct Told {
+pub struct Told {
     places: Mutex<Vec<PlaceView>>,
     revision: watch::Sender<u64>,
 }
 
 impl Told {
-    fn new(places: Vec<PlaceView>) -> Arc<Self> {
+    pub fn new(places: Vec<PlaceView>) -> Arc<Self> {
         Arc::new(Self {
             places: Mutex::new(places),
             revision: watch::Sender::new(1),
@@ -75,13 +75,29 @@ impl Clusters for Told {
 
 /// A server that sees these clusters and has no searches of its own.
 async fn server(clusters: &Arc<Told>) -> Server {
-    server_seeing(Arc::clone(clusters) as Arc<dyn Clusters>, None).await
+    server_with(clusters, |here| here).await
+}
+
+/// The same with something put before its executor.
+pub async fn server_with(
+    clusters: &Arc<Told>,
+    before: impl FnOnce(Arc<dyn Executor>) -> Arc<dyn Executor>,
+) -> Server {
+    server_made(Arc::clone(clusters) as Arc<dyn Clusters>, None, before).await
 }
 
 /// The same of any clusters, and of a place of results.
 pub async fn server_seeing(
     clusters: Arc<dyn Clusters>,
     results_places: Option<ResultsPlaces>,
+) -> Server {
+    server_made(clusters, results_places, |here| here).await
+}
+
+async fn server_made(
+    clusters: Arc<dyn Clusters>,
+    results_places: Option<ResultsPlaces>,
+    before: impl FnOnce(Arc<dyn Executor>) -> Arc<dyn Executor>,
 ) -> Server {
     let mut server = Server::start().await;
     let folder = server.folder.path().join("engine");
@@ -103,7 +119,7 @@ pub async fn server_seeing(
         RunLimits {
             processes: 1,
             wall_time: PATIENCE,
-            output_bytes: 1_000_000,
+            output_bytes: 1_000_000_000,
         },
         toolkit.clone(),
         Arc::clone(&catalogue),
@@ -113,7 +129,7 @@ pub async fn server_seeing(
     );
     let context = Context {
         jobs: Arc::new(jobs.unwrap()),
-        executor: Arc::new(executor),
+        executor: before(Arc::new(executor)),
         clusters: Some(clusters),
         results_places,
         external: None,
@@ -138,7 +154,7 @@ pub async fn server_seeing(
     server
 }
 
-fn place(cluster: &str, health: Health, runs: Vec<RunView>) -> PlaceView {
+pub fn place(cluster: &str, health: Health, runs: Vec<RunView>) -> PlaceView {
     PlaceView {
         cluster: cluster.to_owned(),
         namespace: "blast".to_owned(),

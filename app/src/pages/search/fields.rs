@@ -1,11 +1,14 @@
-//! Program, query and database of the search form.
+//! Program, query, database and cluster of the search form.
 
 use elb_core::{
+    cluster::PlaceView,
     database::Database,
+    job::Found,
     molecule::Molecule,
     search::{Program, SearchSpec},
     text,
 };
+use elb_engine::service::ANY_PLACE;
 use leptos::prelude::*;
 
 use super::{FieldProblem, source::Filled};
@@ -150,5 +153,59 @@ pub fn DatabaseChoice(databases: Vec<Database>, spec: SearchSpec, filled: Filled
             </p>
             <FieldProblem field="database" filled=filled/>
         </div>
+    }
+}
+
+/// The cluster, where there are several to choose from.
+#[component]
+pub fn PlaceChoice(filled: Filled) -> impl IntoView {
+    let service = page_context().service;
+    let places = service.places_to_run();
+    let chosen = filled.value("runs_on").to_owned();
+    // One that is gone is shown as it was chosen: nothing goes elsewhere without a word.
+    let gone = !matches!(chosen.as_str(), "" | ANY_PLACE)
+        && !places.iter().any(|place| place.spelled() == chosen);
+    if places.len() < 2 && !gone {
+        return None;
+    }
+    let seen = service.places();
+    let options: Vec<_> = places
+        .iter()
+        .map(|place| {
+            let value = place.spelled();
+            let selected = value == chosen;
+            view! { <option value=value selected=selected>{place_in_words(place, &seen)}</option> }
+        })
+        .collect();
+    let gone = gone.then(|| {
+        let words = format!("{chosen} (no longer in the settings)");
+        view! { <option value=chosen.clone() selected>{words}</option> }
+    });
+    Some(view! {
+        <div class="field">
+            <label for="runs_on">"Cluster"</label>
+            <select id="runs_on" name="runs_on">
+                <option value=ANY_PLACE>"any: the first that can be used when its turn comes"</option>
+                {options}
+                {gone}
+            </select>
+            <p class="hint">
+                "A search waits for the cluster that is chosen, and goes to no other. " <a href="/clusters">"All clusters"</a>
+            </p>
+            <FieldProblem field="runs_on" filled=filled/>
+        </div>
+    })
+}
+
+/// A cluster to choose, and what stands against it now.
+fn place_in_words(place: &Found, seen: &[PlaceView]) -> String {
+    let here =
+        |view: &&PlaceView| view.cluster == place.cluster && view.namespace == place.namespace;
+    let words = format!("{}, namespace {}", place.cluster, place.namespace);
+    match seen.iter().find(here) {
+        Some(view) if !view.health.is_current() => {
+            format!("{words} ({} now)", view.health.as_str())
+        }
+        _ => words,
     }
 }

@@ -85,6 +85,9 @@ async fn duplicate(context: &PageContext, filled: &mut Filled, id: &str) {
         filled.set(name, value);
     }
     filled.set("title", detail.row.title.clone());
+    if let Some(place) = &detail.wanted_place {
+        filled.set("runs_on", place.spelled());
+    }
     if detail.query.bytes > MAX_TEXT {
         filled.set("query_of", id);
         return;

@@ -20,10 +20,30 @@ const RENEWAL: Duration = Duration::from_secs(poll::SLOT_LIFE.as_secs() / 15);
 impl Driver<'_> {
     /// Enters `submitting` once the slot is the job's, or shows what it waits for.
     pub(super) async fn gate(&self, job: &Job) -> Result<(), Halt> {
-        if !self.has_slot(job).await? || !self.is_let_in(job).await? {
+        if !self.has_slot(job).await? {
+            return Ok(());
+        }
+        if self.lets_pass() && !self.has_place(job).await? {
+            return Ok(());
+        }
+        if !self.is_let_in(job).await? {
             return Ok(());
         }
         self.enter(job, Phase::Submitting).await
+    }
+
+    /// Whether a job that is kept waiting by its cluster gives its place among the searches to others meanwhile.
+    /// Of several clusters none must wait for another. With one alone all of them would come to its door, where
+    /// they may wait for hours, instead of waiting in the queue, where they may for days.
+    pub(super) fn lets_pass(&self) -> bool {
+        self.context.executor.places().len() > 1
+    }
+
+    /// Does so.
+    pub(super) fn let_others_pass(&self, job: &Job) {
+        if self.lets_pass() {
+            self.context.admission.leave(&job.id);
+        }
     }
 
     /// Whether others let the run be handed over; otherwise the wait is shown, and rested.
@@ -41,6 +61,7 @@ impl Driver<'_> {
             Door::Held(reason) => (Phase::WaitingForSubmitSlot, reason),
             Door::NoRoom(reason) => (Phase::WaitingForCapacity, reason),
         };
+        self.let_others_pass(job);
         if job.current_step() == Step::Submitting {
             self.show_wait(job, wait, reason).await?;
         } else {
@@ -111,6 +132,7 @@ impl Driver<'_> {
         let Some((holder, ahead)) = self.try_slot(job).await? else {
             return Ok(true);
         };
+        self.let_others_pass(job);
         let reason = waiting_at_slot(holder.as_ref(), ahead);
         self.show_wait(job, Phase::WaitingForSubmitSlot, reason)
             .await?;

@@ -29,7 +29,9 @@ impl Driver<'_> {
         if let Some(place) = job.followed() {
             return self.follow(job, place).await;
         }
-        if holds_place(job.phase) {
+        // Who is still in line for the slot has given its place away, where it does so at all.
+        let gave_way = job.phase == Phase::WaitingForSubmitSlot && self.lets_pass();
+        if holds_place(job.phase) && !gave_way {
             self.context.admission.reenter(&job.id);
         }
         match job.phase {
@@ -195,7 +197,7 @@ impl Driver<'_> {
 
     /// Whether the job has its place among the searches; one that gave it up while it waited lines up
     /// again, by its creation, and waits for capacity.
-    async fn has_place(&self, job: &Job) -> Result<bool, Halt> {
+    pub(super) async fn has_place(&self, job: &Job) -> Result<bool, Halt> {
         let mut moved = self.context.admission.watch();
         moved.mark_unchanged();
         match self.context.admission.try_enter(job.created_at, &job.id) {
@@ -232,6 +234,7 @@ impl Driver<'_> {
                     if unseen.as_ref() != Some(&reason) {
                         self.log(&known, LogLevel::Warning, reason.clone());
                         unseen = Some(reason);
+                        self.let_others_pass(job);
                     }
                     continue;
                 }
@@ -252,7 +255,9 @@ impl Driver<'_> {
                 }
                 Observation::Failed(error) => return Err(Halt::Failed(error)),
             }
-            unseen = None;
+            if unseen.take().is_some() {
+                self.context.admission.reenter(&job.id);
+            }
         }
     }
 

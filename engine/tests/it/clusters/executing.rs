@@ -1,6 +1,10 @@
 //! Searches that are handed to a cluster: what is made there, once, whatever the cluster answers.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use elb_core::{
     cluster::{BatchDone, BatchFile},
@@ -15,7 +19,10 @@ use elb_engine::{
     databases::{Catalogue, CatalogueConfig},
     executor::{Door, Executor, LocalFolders, Observation, RunLimits, local::LocalExecutor},
     joblog::JobLogs,
-    kubernetes::executor::{ClusterExecutor, ClusterParts, NodeDatabases, PodSettings},
+    kubernetes::{
+        ClusterSnapshot,
+        executor::{ClusterExecutor, ClusterParts, NodeDatabases, PodSettings},
+    },
     lease::{LeaseTerms, Member},
     objects::{Kind as ObjectKind, Objects},
     toolkit::Toolkit,
@@ -55,7 +62,8 @@ impl Scene {
         seen.until_live().await;
         let store = Arc::new(InMemory::new());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let (executor, objects) = executor(folder.path(), &seen, &store, &clock).await;
+        let objects = objects_in(&store, folder.path(), &clock);
+        let executor = executor(folder.path(), &seen.snapshot, &objects, Vec::new()).await;
         let query = genes(0, QUERIES);
         let put = objects.put(JOB, ObjectKind::Query, 1, query.as_bytes());
         put.await.unwrap();
@@ -132,18 +140,25 @@ impl Scene {
     }
 }
 
-async fn executor(
-    folder: &Path,
-    seen: &Seen,
-    store: &Arc<InMemory>,
-    clock: &Arc<dyn Clock>,
-) -> (Arc<ClusterExecutor>, Objects) {
-    let (executor, objects, _) =
-        executor_with(folder, seen, store, clock, NodeDatabases::Pod).await;
-    (executor, objects)
+/// Objects in a store, with their copies in a folder.
+pub fn objects_in(store: &Arc<InMemory>, folder: &Path, clock: &Arc<dyn Clock>) -> Objects {
+    let breaker = Breaker::new("objects", Arc::clone(clock));
+    Objects::elsewhere(store.clone(), breaker, folder.join("copies"), 1)
 }
 
-/// The same, with copies of databases kept somewhere.
+/// An executor for these clusters, which knows the databases of these folders.
+pub async fn executor(
+    folder: &Path,
+    clusters: &Arc<ClusterSnapshot>,
+    objects: &Objects,
+    folders: Vec<PathBuf>,
+) -> Arc<ClusterExecutor> {
+    made_with(folder, clusters, objects, folders, NodeDatabases::Pod)
+        .await
+        .0
+}
+
+/// One with copies of databases kept somewhere.
 pub async fn executor_with(
     folder: &Path,
     seen: &Seen,
@@ -151,19 +166,31 @@ pub async fn executor_with(
     clock: &Arc<dyn Clock>,
     databases: NodeDatabases,
 ) -> (Arc<ClusterExecutor>, Objects, Arc<Catalogue>) {
+    let objects = objects_in(store, folder, clock);
+    let made = made_with(folder, &seen.snapshot, &objects, Vec::new(), databases);
+    let (executor, catalogue) = made.await;
+    (executor, objects, catalogue)
+}
+
+async fn made_with(
+    folder: &Path,
+    clusters: &Arc<ClusterSnapshot>,
+    objects: &Objects,
+    folders: Vec<PathBuf>,
+    databases: NodeDatabases,
+) -> (Arc<ClusterExecutor>, Arc<Catalogue>) {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let toolkit = Toolkit::locate(None).await.unwrap();
     let config = CatalogueConfig {
         own: folder.join("databases"),
-        folders: Vec::new(),
+        folders,
         max_upload_bytes: 1,
         examples: false,
     };
-    let catalogue = Catalogue::open(config, toolkit.clone(), Arc::clone(clock))
+    let catalogue = Catalogue::open(config, toolkit.clone(), Arc::clone(&clock))
         .await
         .unwrap();
-    let breaker = Breaker::new("objects", Arc::clone(clock));
-    let objects = Objects::elsewhere(store.clone(), breaker, folder.join("copies"), 1);
-    let logs = JobLogs::in_folder(&folder.join("logs"), Arc::clone(clock)).unwrap();
+    let logs = JobLogs::in_folder(&folder.join("logs"), Arc::clone(&clock)).unwrap();
     let local = LocalExecutor::new(
         LocalFolders {
             work: folder.join("work"),
@@ -177,7 +204,7 @@ pub async fn executor_with(
         Arc::clone(&catalogue),
         objects.clone(),
         logs.clone(),
-        Member::new(LeaseTerms::Alone, Arc::clone(clock)),
+        Member::new(LeaseTerms::Alone, Arc::clone(&clock)),
     );
     let pods = PodSettings {
         image: "lab/blast:1".to_owned(),
@@ -195,14 +222,14 @@ pub async fn executor_with(
     };
     let executor = ClusterExecutor::start(ClusterParts {
         local,
-        clusters: Arc::clone(&seen.snapshot),
+        clusters: Arc::clone(clusters),
         pods,
         catalogue: Arc::clone(&catalogue),
         objects: objects.clone(),
         logs,
-        clock: Arc::clone(clock),
+        clock,
     });
-    (executor.unwrap(), objects, catalogue)
+    (executor.unwrap(), catalogue)
 }
 
 fn name(object: &Value) -> &str {

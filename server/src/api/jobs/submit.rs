@@ -59,6 +59,7 @@ pub async fn submit(
     drop(raw);
     let (spec, unread) = spec_of(&body);
     let title = body.title.unwrap_or_default();
+    let runs_on = body.runs_on.unwrap_or_default();
     let key = headers
         .get(KEY)
         .map(|value| value.to_str().map(str::to_owned));
@@ -79,6 +80,7 @@ pub async fn submit(
                 Candidate {
                     spec: &spec,
                     title: &title,
+                    runs_on: &runs_on,
                     unread,
                     query: None,
                 },
@@ -93,6 +95,7 @@ pub async fn submit(
         Candidate {
             spec: &spec,
             title: &title,
+            runs_on: &runs_on,
             unread,
             query: Some(&query.report),
         },
@@ -103,6 +106,7 @@ pub async fn submit(
     let submission = Submission {
         spec,
         title,
+        runs_on,
         query,
         key,
     };
