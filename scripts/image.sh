@@ -25,6 +25,9 @@ for tool in "${PROGRAMS[@]}"; do
 done
 tag=elb-dashboard.test/$name:$(cat "$program" "$(command -v blastn)" "$0" | sha256sum | cut -c 1-12)
 archive=$(dirname "$program")/$name-image-${tag##*:}.tar
+# Two clusters that are started at once need the same image: one makes it, until its end.
+exec {lock}>"$(dirname "$program")/$name-image.lock"
+flock "$lock"
 if [[ ! -f $archive ]]; then
     # What was made of older ones is of no use any more.
     rm -f "$(dirname "$program")/$name"-image-*.tar

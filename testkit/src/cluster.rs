@@ -15,6 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+mod stopping;
+
+pub use stopping::Stopped;
+
 /// Names the cluster to use, as everywhere. `ELB_CLUSTER_IMAGE`, `ELB_CLUSTER_HOST` and
 /// `ELB_CLUSTER_KUBECTL` may say of it what a cluster of ours says of itself.
 const GIVEN: &str = "KUBECONFIG";

@@ -25,6 +25,7 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
+    sync::{Mutex, MutexGuard, OnceCell},
 };
 
 use super::{
@@ -34,6 +35,8 @@ use super::{
 
 /// How long anything that must happen may take; far above what it takes.
 pub const PATIENCE: Duration = Duration::from_secs(240);
+/// How often a test looks that waits for what no event tells of.
+const LOOK: Duration = Duration::from_millis(50);
 /// The container of the databases.
 const DATABASES: &str = "data";
 /// The databases that are put there.
@@ -56,27 +59,54 @@ impl Shared {
     }
 }
 
+impl Shared {
+    fn on(cluster: &'static Cluster) -> Self {
+        let program = Path::new(env!("CARGO_BIN_EXE_elb-dashboard"));
+        let runner = program.with_file_name("elb-runner");
+        assert!(
+            runner.is_file(),
+            "{} is not there; build it: cargo build --package elb-runner",
+            runner.display()
+        );
+        Self {
+            cluster,
+            azurite: Azurite::for_pods(),
+            image: cluster.image_of(&runner),
+        }
+    }
+}
+
+/// A cluster for tests that take something away from all of it, one after the other. It ends with the process.
+pub struct Apart {
+    pub shared: &'static Shared,
+    /// The turn of the test that has it.
+    pub turn: MutexGuard<'static, ()>,
+}
+
+/// Such a cluster, made by the first test that asks.
+pub async fn apart() -> Apart {
+    static APART: OnceCell<Shared> = OnceCell::const_new();
+    static TURN: Mutex<()> = Mutex::const_new(());
+    let turn = TURN.lock().await;
+    let shared = APART.get_or_init(|| async {
+        let making =
+            tokio::task::spawn_blocking(|| Shared::on(Box::leak(Box::new(Cluster::start()))));
+        let shared = making.await.unwrap();
+        fill(&shared).await;
+        shared
+    });
+    Apart {
+        shared: shared.await,
+        turn,
+    }
+}
+
 /// Made by the first test that asks.
 pub async fn shared() -> &'static Shared {
     static SHARED: OnceLock<Shared> = OnceLock::new();
-    static FILLED: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
-    let making = tokio::task::spawn_blocking(|| {
-        SHARED.get_or_init(|| {
-            let cluster = Cluster::shared();
-            let program = Path::new(env!("CARGO_BIN_EXE_elb-dashboard"));
-            let runner = program.with_file_name("elb-runner");
-            assert!(
-                runner.is_file(),
-                "{} is not there; build it: cargo build --package elb-runner",
-                runner.display()
-            );
-            Shared {
-                cluster,
-                azurite: Azurite::for_pods(),
-                image: cluster.image_of(&runner),
-            }
-        })
-    });
+    static FILLED: OnceCell<()> = OnceCell::const_new();
+    let making =
+        tokio::task::spawn_blocking(|| SHARED.get_or_init(|| Shared::on(Cluster::shared())));
     let shared = making.await.unwrap();
     FILLED.get_or_init(|| fill(shared)).await;
     shared
@@ -127,7 +157,11 @@ pub struct World {
 
 impl World {
     pub async fn new() -> Self {
-        let shared = shared().await;
+        Self::on(shared().await)
+    }
+
+    /// One on that cluster.
+    pub fn on(shared: &'static Shared) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let namespace = format!("elb-server-{}-{number}", std::process::id());
@@ -365,6 +399,28 @@ impl Program {
             .unwrap();
         assert!(answer.is_success(), "{}", answer.text());
         answer.json()
+    }
+
+    /// What is told of the only namespace that is watched.
+    pub async fn place(&self) -> Value {
+        let answer = client::get(self.address, "/api/monitor/clusters").await;
+        answer.unwrap().json()["clusters"][0].clone()
+    }
+
+    /// Looks at it again and again until it is as wanted.
+    pub async fn until_place(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut looks = tokio::time::interval(LOOK);
+        let looking = async {
+            loop {
+                looks.tick().await;
+                let place = self.place().await;
+                if wanted(&place) {
+                    return place;
+                }
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, looking).await;
+        found.unwrap_or_else(|_| panic!("it is never seen so"))
     }
 
     pub async fn job(&self, id: &str) -> Value {
