@@ -17,6 +17,7 @@ SECTION := scripts/section.sh
 BINARY := target/release/elb-dashboard
 # The browser tests run the program that the other tests have built: the same code, built once less.
 TESTED := target/debug/elb-dashboard
+TESTED_RUNNER := target/debug/elb-runner
 # The browser half is built for wasm32 only, apart from the rest (see Cargo.toml).
 NATIVE := --workspace --exclude elb-frontend
 BROWSER := --package elb-frontend --features islands --target wasm32-unknown-unknown
@@ -70,6 +71,9 @@ test-cluster: ready ## the tests that need a Kubernetes cluster
 	@$(SECTION) "tests on a cluster" cargo test $(LOCKED) --package elb-engine --features kubernetes,cluster-tests --test cluster
 	@$(SECTION) "runner" cargo build $(LOCKED) --package elb-runner
 	@$(SECTION) "searches in pods" cargo test $(LOCKED) --package elb-server --features cluster-tests --test cluster -- --nocapture --test-threads 3
+	@$(SECTION) "browser tests on a cluster" env E2E_BINARY=$(CURDIR)/$(TESTED) scripts/cluster.sh start target/test-cluster -- \
+		scripts/run-cluster.sh $(CURDIR)/target/test-cluster $(CURDIR)/$(TESTED) $(CURDIR)/$(TESTED_RUNNER) \
+		end2end/node_modules/.bin/playwright test --config end2end/cluster.config.ts
 
 clean: ## remove what was built (installed tools stay)
 	rm -rf target end2end/test-results end2end/playwright-report

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A demonstration: the dashboard, with its searches in the pods of a cluster, which is started by
-#   scripts/cluster.sh start FOLDER -- scripts/run-cluster.sh FOLDER PROGRAM RUNNER
-# (`make run-cluster`). Databases and objects are in an emulator of Azure Blob Storage, which keeps them in memory:
+#   scripts/cluster.sh start FOLDER -- scripts/run-cluster.sh FOLDER PROGRAM RUNNER [COMMAND…]
+# (`make run-cluster`). With a command it lasts as long as that, which finds E2E_CLUSTER_URL and E2E_CLUSTER_DATABASES
+# set (`make test-cluster`). Databases and objects are in an emulator of Azure Blob Storage, which keeps them in memory:
 # everything is gone with the end of it.
 set -euo pipefail
 
@@ -13,15 +14,18 @@ readonly PROTEINS=/usr/share/doc/mmseqs2/example-data/DB.fasta.gz
 readonly PATIENCE=600
 
 cluster=${1:?the folder of the cluster} program=${2:?the dashboard} runner=${3:?the runner}
+shift 3
 : "${KUBECONFIG:?it is run by scripts/cluster.sh start FOLDER -- ...}"
 host=${ELB_CLUSTER_HOST:?the cluster runs no pods; standard error says what is missing}
 kubectl=$cluster/kubectl
 demo=$(mktemp -d)
-azurite=
+azurite='' dashboard=''
 finish() {
-    if [[ -n $azurite ]]; then
-        kill "$azurite" 2>/dev/null || true
-    fi
+    local one
+    for one in $dashboard $azurite; do
+        kill "$one" 2>/dev/null || true
+        wait "$one" 2>/dev/null || true
+    done
     rm -rf "$demo"
 }
 trap finish EXIT
@@ -55,10 +59,37 @@ fi
 store=$store/devstoreaccount1
 node "$HERE/scripts/put-blobs.mjs" "$store" data blast-db "$demo/16S_rRNA" "$demo/proteins"
 
-echo "==> elb-dashboard on http://${ELB_LISTEN:-127.0.0.1:3000}; kubectl: $kubectl --kubeconfig $KUBECONFIG -n blast (Ctrl-C ends all)" >&2
 context=$("$kubectl" --kubeconfig "$KUBECONFIG" config current-context)
-ELB_DATA_DIR=$demo/data ELB_EXECUTOR=kubernetes ELB_CLUSTERS=$context#blast ELB_KUBECONFIG=$KUBECONFIG \
+export ELB_DATA_DIR=$demo/data ELB_EXECUTOR=kubernetes ELB_CLUSTERS=$context#blast ELB_KUBECONFIG=$KUBECONFIG \
     ELB_OBJECTS=az://devstoreaccount1/objects ELB_DATABASES_BLOB=az://devstoreaccount1/data/blast-db \
     ELB_AZURE_BLOB_ENDPOINT=$store ELB_AZURE_AUTH=auto \
     ELB_RUNNER_IMAGE=$image ELB_POD_CPU=${ELB_POD_CPU:-500m} ELB_POD_MEMORY=${ELB_POD_MEMORY:-1Gi} \
-    ELB_POD_PARALLEL=${ELB_POD_PARALLEL:-4} "$program"
+    ELB_POD_PARALLEL=${ELB_POD_PARALLEL:-4}
+if (($# == 0)); then
+    echo "==> elb-dashboard on http://${ELB_LISTEN:-127.0.0.1:3000}; kubectl: $kubectl --kubeconfig $KUBECONFIG -n blast (Ctrl-C ends all)" >&2
+    # In the background, so that whatever ends this script ends it too.
+    "$program" &
+    dashboard=$!
+    wait "$dashboard"
+    exit
+fi
+
+# The command has an environment of its own: a server that it starts must know nothing of the cluster.
+settings=(ELB_DATA_DIR ELB_EXECUTOR ELB_CLUSTERS ELB_KUBECONFIG ELB_OBJECTS ELB_DATABASES_BLOB ELB_AZURE_BLOB_ENDPOINT
+    ELB_AZURE_AUTH ELB_RUNNER_IMAGE ELB_POD_CPU ELB_POD_MEMORY ELB_POD_PARALLEL)
+ELB_LISTEN=127.0.0.1:0 "$program" >"$demo/dashboard.log" &
+dashboard=$!
+url=
+for ((tenth = 0; tenth < PATIENCE; tenth++)); do
+    url=$(sed -n 's/^listening on \(http:[^ ]*\).*/\1/p' "$demo/dashboard.log")
+    [[ -z $url ]] || break
+    kill -0 "$dashboard" 2>/dev/null || break
+    sleep 0.1
+done
+if [[ -z $url ]]; then
+    echo "run-cluster: the dashboard did not come up:" >&2
+    cat "$demo/dashboard.log" >&2
+    exit 1
+fi
+unset "${settings[@]}"
+E2E_CLUSTER_URL=$url E2E_CLUSTER_DATABASES=$demo/16S_rRNA:$demo/proteins "$@"

@@ -169,7 +169,7 @@ fn Node(
         },
         CopyState::Ready if old => format!("has an older version, {bytes}"),
         CopyState::Ready => format!("ready, {bytes}"),
-        CopyState::Releasing => "is being removed".to_owned(),
+        CopyState::Releasing => "is being removed, once no search there reads it".to_owned(),
         CopyState::Failed => "could not be brought".to_owned(),
     };
     let bar = copy.bytes.zip(copy.bytes_total).map(|(done, total)| {
