@@ -411,7 +411,6 @@ mod tests {
         let releases = seen(Work::Release, Act::AtWork, 6);
         let all = [staged(1), brings.clone(), releases];
         assert_eq!(one(&all).unwrap().0, CopyState::Releasing);
-        let mut brings = brings;
         brings.since = Timestamp(7);
         let all = [seen(Work::Release, Act::AtWork, 6), brings];
         assert_eq!(one(&all).unwrap().0, CopyState::Waiting);
