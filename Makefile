@@ -51,6 +51,7 @@ test: ready format-check $(SITE) lint unit-tests size end2end ## every check the
 
 bench: ready server ## the benchmarks
 	@$(SECTION) "benchmarks" cargo bench $(LOCKED) --package elb-engine --features azure --bench '*'
+	@$(SECTION) "answers over HTTP" cargo bench $(LOCKED) --package elb-server --bench http
 	@$(SECTION) "start to first page" node scripts/bench-start.mjs
 
 crash: ready $(SITE) ## the long crash run: 1,000 kills, 20 and more at each named point
