@@ -30,6 +30,23 @@ finish() {
 }
 trap finish EXIT
 
+# Where a program listens, once its log says so; what it is, its process, its log, and what sed finds the address with.
+listening() {
+    local what=$1 process=$2 log=$3 find=$4 tenth address
+    for ((tenth = 0; tenth < PATIENCE; tenth++)); do
+        address=$(sed -n "$find" "$log")
+        if [[ -n $address ]]; then
+            echo "$address"
+            return
+        fi
+        kill -0 "$process" 2>/dev/null || break
+        sleep 0.1
+    done
+    echo "run-cluster: $what did not come up:" >&2
+    cat "$log" >&2
+    return 1
+}
+
 echo "==> the image of the pods" >&2
 image=$("$HERE/scripts/image.sh" "$runner" "$cluster")
 "$kubectl" --kubeconfig "$KUBECONFIG" create namespace blast >&2
@@ -44,18 +61,7 @@ echo "==> the emulator of the object store" >&2
 "$HERE/scripts/tools/node_modules/.bin/azurite" --blobHost "$host" --blobPort 0 --queuePort 0 --tablePort 0 \
     --inMemoryPersistence --silent --skipApiVersionCheck --disableProductStyleUrl --disableTelemetry >"$demo/azurite.log" &
 azurite=$!
-store=
-for ((tenth = 0; tenth < PATIENCE; tenth++)); do
-    store=$(sed -n 's/^Azurite Blob service is successfully listening at //p' "$demo/azurite.log")
-    [[ -z $store ]] || break
-    kill -0 "$azurite" 2>/dev/null || break
-    sleep 0.1
-done
-if [[ -z $store ]]; then
-    echo "run-cluster: the emulator did not come up:" >&2
-    cat "$demo/azurite.log" >&2
-    exit 1
-fi
+store=$(listening "the emulator" "$azurite" "$demo/azurite.log" 's/^Azurite Blob service is successfully listening at //p')
 store=$store/devstoreaccount1
 node "$HERE/scripts/put-blobs.mjs" "$store" data blast-db "$demo/16S_rRNA" "$demo/proteins"
 
@@ -79,17 +85,6 @@ settings=(ELB_DATA_DIR ELB_EXECUTOR ELB_CLUSTERS ELB_KUBECONFIG ELB_OBJECTS ELB_
     ELB_AZURE_AUTH ELB_RUNNER_IMAGE ELB_POD_CPU ELB_POD_MEMORY ELB_POD_PARALLEL)
 ELB_LISTEN=127.0.0.1:0 "$program" >"$demo/dashboard.log" &
 dashboard=$!
-url=
-for ((tenth = 0; tenth < PATIENCE; tenth++)); do
-    url=$(sed -n 's/^listening on \(http:[^ ]*\).*/\1/p' "$demo/dashboard.log")
-    [[ -z $url ]] || break
-    kill -0 "$dashboard" 2>/dev/null || break
-    sleep 0.1
-done
-if [[ -z $url ]]; then
-    echo "run-cluster: the dashboard did not come up:" >&2
-    cat "$demo/dashboard.log" >&2
-    exit 1
-fi
+url=$(listening "the dashboard" "$dashboard" "$demo/dashboard.log" 's/^listening on \(http:[^ ]*\).*/\1/p')
 unset "${settings[@]}"
 E2E_CLUSTER_URL=$url E2E_CLUSTER_DATABASES=$demo/16S_rRNA:$demo/proteins "$@"
