@@ -1,5 +1,6 @@
 // The way of a researcher whose search runs in pods: from the form to hits that are those of this machine.
-import { alive, ended, genes, proteins, submit } from "../support/actions.ts";
+import { expectAccessible } from "../support/accessibility.ts";
+import { alive, ended, expectNoSidewaysScroll, genes, proteins, submit } from "../support/actions.ts";
 import { expect, test } from "../support/fixtures.ts";
 
 const there = process.env["E2E_CLUSTER_URL"] ?? "";
@@ -60,6 +61,11 @@ test("a database is warmed up and released from the page of the cluster", async 
   const row = page.locator("table.copies tr", { hasText: "proteins" });
   await row.getByRole("button", { name: "Warm up proteins" }).click();
   await expect(row).toContainText("ready", { timeout: PATIENCE });
+  for (const width of [1280, 390]) {
+    await page.setViewportSize({ width, height: 844 });
+    await expectNoSidewaysScroll(page);
+    await expectAccessible(page);
+  }
   await row.getByRole("button", { name: "Release proteins" }).click();
   await expect(row).toContainText("none that is known to have it", { timeout: PATIENCE });
 });

@@ -36,6 +36,7 @@ const parts = {
     "/audit",
     "/audit?actor=nobody",
     "/audit?cursor=nowhere",
+    "/health",
     "/nowhere",
   ],
   searches: () => [
