@@ -31,6 +31,8 @@ const TYPES = {
 export class Kubernetes {
   readonly #things: Record<Kind, Map<string, Thing>> = { jobs: new Map(), pods: new Map() };
   readonly #watchers: Record<Kind, Set<ServerResponse>> = { jobs: new Set(), pods: new Set() };
+  /** Everything that has happened: whoever watches from a version on is told what came between. */
+  readonly #events: { kind: Kind; version: number; line: string }[] = [];
   /** What the container `blast` of each pod has printed, with the time of each line. */
   readonly #printed = new Map<string, string[]>();
   readonly #followers = new Map<string, Set<ServerResponse>>();
@@ -68,8 +70,7 @@ export class Kubernetes {
     const metadata = { namespace: "default", creationTimestamp: "2026-11-26T08:00:00Z", ...thing.metadata, resourceVersion: `${this.#version}` };
     const object = { ...TYPES[kind], ...thing, metadata };
     this.#things[kind].set(thing.metadata.name, object);
-    const event = JSON.stringify({ type: known ? "MODIFIED" : "ADDED", object });
-    for (const watcher of this.#watchers[kind]) watcher.write(`${event}\n`);
+    this.#tell(kind, { type: known ? "MODIFIED" : "ADDED", object });
   }
 
   /** Takes an object away; who follows the log of a pod comes to its end. */
@@ -79,9 +80,14 @@ export class Kubernetes {
     this.#things[kind].delete(name);
     this.#version += 1;
     const object = { ...thing, metadata: { ...thing.metadata, resourceVersion: `${this.#version}` } };
-    const event = JSON.stringify({ type: "DELETED", object });
-    for (const watcher of this.#watchers[kind]) watcher.write(`${event}\n`);
+    this.#tell(kind, { type: "DELETED", object });
     for (const follower of this.#followers.get(name) ?? []) follower.end();
+  }
+
+  #tell(kind: Kind, event: { type: string; object: Thing }): void {
+    const line = `${JSON.stringify(event)}\n`;
+    this.#events.push({ kind, version: this.#version, line });
+    for (const watcher of this.#watchers[kind]) watcher.write(line);
   }
 
   /** Has the container `blast` of a pod print a line. */
@@ -115,6 +121,8 @@ export class Kubernetes {
     if (kind !== undefined && url.searchParams.get("watch") === "true") {
       response.writeHead(200, { "content-type": "application/json" });
       response.flushHeaders();
+      const from = Number(url.searchParams.get("resourceVersion") ?? 0);
+      for (const { kind: of, version, line } of this.#events) if (of === kind && version > from) response.write(line);
       this.#watchers[kind].add(response);
       response.on("close", () => this.#watchers[kind].delete(response));
       return;
