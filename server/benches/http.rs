@@ -3,6 +3,7 @@
 //!
 //! The server is a process of its own (this program again), which has its jobs in memory as they are after a start;
 //! none of them runs. Both share the machine, so that ratios count. Everything that is compared is measured in turns.
+//! `cargo bench --package elb-server --bench http -- lists` (or `events`) is one half of it.
 
 #![allow(
     clippy::unwrap_used,
@@ -51,9 +52,15 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
+    let named = |part: &str| std::env::args().any(|argument| argument == part);
+    let all = !named("lists") && !named("events");
     runtime.block_on(async {
-        lists().await;
-        events().await;
+        if all || named("lists") {
+            lists().await;
+        }
+        if all || named("events") {
+            events().await;
+        }
     });
 }
 

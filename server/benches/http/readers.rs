@@ -49,7 +49,7 @@ impl Told {
 }
 
 impl Readers {
-    /// Opens them; each has had its first event when this returns.
+    /// Opens them; each has had the head of its answer when this returns.
     pub async fn open(address: SocketAddr, count: usize) -> Self {
         let (tell, told) = mpsc::unbounded_channel();
         let (opened, mut open) = mpsc::channel(count);
@@ -65,7 +65,7 @@ impl Readers {
                         return;
                     }
                     let now = Instant::now();
-                    if !begun && find(&buffer, b"data:").is_some() {
+                    if !begun && find(&buffer, b"\r\n\r\n").is_some() {
                         begun = true;
                         opened.send(()).await.ok();
                     }
