@@ -4,8 +4,6 @@
 //! what became of them. A Job that has brought a copy stays as long as the copy is to; one that has removed it
 //! goes by itself. Every Job has a deadline.
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 use elb_core::{
     cluster::{CopyState, CopyView, RELEASE_CONTAINER, STAGE_CONTAINER, Work},
@@ -324,10 +322,9 @@ impl Warmup for ClusterExecutor {
                 found.cluster
             )));
         }
-        let gone: BTreeSet<&str> = jobs.iter().map(|(job, _)| job.node).collect();
         tracing::info!(
             database,
-            nodes = gone.len(),
+            nodes = jobs.len(),
             "a database is removed from nodes"
         );
         self.ask_all(place, jobs).await

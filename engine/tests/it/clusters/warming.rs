@@ -11,7 +11,6 @@ use elb_core::{
 use elb_engine::{
     breaker::Breaker,
     clock::{Clock, SystemClock},
-    clusters::Clusters,
     databases::{
         Catalogue,
         blob::{BlobDatabases, Key},
@@ -54,11 +53,18 @@ fn place() -> Found {
 }
 
 impl Scene {
+    /// With nodes that everybody may look at.
     async fn new(databases: NodeDatabases) -> Self {
+        let scene = Self::without_nodes(databases).await;
+        let nodes = [("n1", true), ("n2", true), ("n3", false)];
+        scene.seen.api.set_nodes(&nodes);
+        scene
+    }
+
+    /// Where nobody may look at nodes.
+    async fn without_nodes(databases: NodeDatabases) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let seen = Seen::of(KubeApi::start().await, PACE);
-        seen.api
-            .set_nodes(&[("n1", true), ("n2", true), ("n3", false)]);
         seen.until_live().await;
         let store = Arc::new(InMemory::new());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -312,28 +318,12 @@ async fn what_makes_no_sense_or_is_not_allowed_is_told_in_words() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_not_look_at_nodes_is_told_which_right_is_missing() {
-    let folder_of_test = tempfile::tempdir().unwrap();
-    let seen = Seen::of(KubeApi::start().await, PACE);
-    seen.until_live().await;
-    let store = Arc::new(InMemory::new());
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let (executor, _, catalogue) =
-        executor_with(folder_of_test.path(), &seen, &store, &clock, folder()).await;
-    let key = Key::from(format!("blast-db/{DATABASE}/{DATABASE}.nin"));
-    store.put(&key, "xx".into()).await.unwrap();
-    catalogue.attach_blob(BlobDatabases::new(
-        store.clone(),
-        Breaker::new("databases", Arc::clone(&clock)),
-        Key::from("blast-db"),
-        "az://lab/data/blast-db".to_owned(),
-        clock,
-    ));
-    catalogue.search_elsewhere(Path::new("/blast/db")).await;
-    let warmup = executor.warmup().unwrap();
+    let scene = Scene::without_nodes(folder()).await;
+    let warmup = scene.executor.warmup().unwrap();
     let refused = warmup.warm(&place(), DATABASE).await.unwrap_err();
     let WarmupError::Away(why) = &refused else {
         panic!("{refused:?}");
     };
     assert!(why.contains("nodes"), "{why}");
-    assert_eq!(seen.snapshot.places()[0].copies, []);
+    assert_eq!(scene.seen.place().copies, []);
 }
