@@ -17,7 +17,10 @@ SECTION := scripts/section.sh
 BINARY := target/release/elb-dashboard
 # The browser tests run the program that the other tests have built: the same code, built once less.
 TESTED := target/debug/elb-dashboard
-TESTED_RUNNER := target/debug/elb-runner
+# The runner is linked statically, so that it runs in an image of any distribution.
+STATIC := $(shell uname -m)-unknown-linux-musl
+RUNNER := target/$(STATIC)/release/elb-runner
+TESTED_RUNNER := target/$(STATIC)/debug/elb-runner
 # The browser half is built for wasm32 only, apart from the rest (see Cargo.toml).
 NATIVE := --workspace --exclude elb-frontend
 BROWSER := --package elb-frontend --features islands --target wasm32-unknown-unknown
@@ -33,9 +36,9 @@ SITE_SOURCES := Cargo.toml Cargo.lock $(wildcard core/Cargo.toml app/Cargo.toml 
 SETUP_STAGE := build
 run: SETUP_STAGE := run
 test setup crash bench: SETUP_STAGE := test
-cluster run-cluster test-cluster: SETUP_STAGE := cluster
+runner cluster run-cluster test-cluster: SETUP_STAGE := cluster
 
-.PHONY: help run build test bench crash cluster run-cluster test-cluster clean setup ready server format-check lint unit-tests size end2end
+.PHONY: help run build runner test bench crash cluster run-cluster test-cluster clean setup ready server format-check lint unit-tests size end2end
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -46,6 +49,10 @@ run: ready server ## install what is missing, build, and serve on http://127.0.0
 
 build: ready server size ## one self-contained program: target/release/elb-dashboard
 	@echo "built $(BINARY) ($$(du -h $(BINARY) | cut -f 1))"
+
+runner: ready ## the program for the image of the pods, without libraries: target/*-linux-musl/release/elb-runner
+	@$(SECTION) "runner" cargo build $(LOCKED) --release --package elb-runner --target $(STATIC)
+	@echo "built $(RUNNER) ($$(du -h $(RUNNER) | cut -f 1))"
 
 test: ready format-check $(SITE) lint unit-tests size end2end ## every check there is, browser tests last
 
@@ -61,16 +68,15 @@ crash: ready $(SITE) ## the long crash run: 1,000 kills, 20 and more at each nam
 cluster: ready ## a real Kubernetes cluster of its own, until Ctrl-C; ARGS="--control-plane-only"
 	@exec scripts/cluster.sh start $(ARGS) target/cluster
 
-run-cluster: ready server ## the dashboard with its searches in real pods, on a cluster of its own, until Ctrl-C
-	@$(SECTION) "runner" cargo build $(LOCKED) --release --package elb-runner
+run-cluster: ready server runner ## the dashboard with its searches in real pods, on a cluster of its own, until Ctrl-C
 	@exec scripts/cluster.sh start target/demo-cluster -- \
-		scripts/run-cluster.sh $(CURDIR)/target/demo-cluster $(CURDIR)/$(BINARY) $(CURDIR)/target/release/elb-runner
+		scripts/run-cluster.sh $(CURDIR)/target/demo-cluster $(CURDIR)/$(BINARY) $(CURDIR)/$(RUNNER)
 
 test-cluster: ready ## the tests that need a Kubernetes cluster
 	@$(SECTION) "lints of the test cluster" env -C end2end/kubernetes/cluster GOFLAGS= "$$(scripts/go.sh)" vet ./...
 	@$(SECTION) "tests of the cluster" cargo test $(LOCKED) --package elb-testkit --features cluster cluster::
 	@$(SECTION) "tests on a cluster" cargo test $(LOCKED) --package elb-engine --features kubernetes,cluster-tests --test cluster
-	@$(SECTION) "runner" cargo build $(LOCKED) --package elb-runner
+	@$(SECTION) "runner" cargo build $(LOCKED) --package elb-runner --target $(STATIC)
 	@$(SECTION) "searches in pods" cargo test $(LOCKED) --package elb-server --features cluster-tests --test cluster -- --nocapture --test-threads 3
 	@$(SECTION) "browser tests on a cluster" env E2E_BINARY=$(CURDIR)/$(TESTED) scripts/cluster.sh start target/test-cluster -- \
 		scripts/run-cluster.sh $(CURDIR)/target/test-cluster $(CURDIR)/$(TESTED) $(CURDIR)/$(TESTED_RUNNER) \

@@ -12,7 +12,7 @@ readonly PROGRAMS=(blastn blastp blastx tblastn tblastx blast_formatter blastdbc
 # Who is who in TLS, which both ask for whatever they ask.
 readonly AUTHORITIES=/etc/ssl/certs/ca-certificates.crt
 
-program=${1:?a program is to be named: target/debug/elb-runner}
+program=${1:?a program is to be named: target/debug/elb-dashboard}
 cluster=${2:-}
 name=$(basename "$program")
 if [[ ! -x $program ]]; then

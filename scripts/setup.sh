@@ -10,6 +10,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly CARGO_LEPTOS_VERSION=0.3.10
 readonly NODE_MAJOR_MIN=20
 readonly WASM_TARGET=wasm32-unknown-unknown
+# What the runner of the pods is built for: linked statically, it runs in an image of any distribution.
+RUNNER_TARGET=$(uname -m)-unknown-linux-musl
+readonly RUNNER_TARGET
 # Tools that would replace another version of the same name under ~/.cargo go here instead.
 readonly LOCAL_TOOLS=$PWD/.tools
 
@@ -37,6 +40,7 @@ readonly CLUSTER_PACKAGES=(
     'containernetworking-plugins /usr/lib/cni/bridge'
     'iproute2 /usr/sbin/ip'
     'busybox-static /usr/bin/busybox'
+    'musl-tools /usr/bin/musl-gcc'
 )
 # Only where there is no Go that is new enough: it downloads one that is.
 readonly GO_PACKAGE='golang-1.19-go /usr/lib/go-1.19/bin/go'
@@ -140,12 +144,18 @@ rust() {
             "Run \`rustup component add rustfmt clippy\`."
     done
 
-    if [[ -d $(rustc --print sysroot)/lib/rustlib/$WASM_TARGET/lib ]]; then
-        have "$WASM_TARGET"
+    rust_target "$WASM_TARGET"
+    [[ $1 != cluster ]] || rust_target "$RUNNER_TARGET"
+}
+
+# The standard library for a target.
+rust_target() {
+    if [[ -d $(rustc --print sysroot)/lib/rustlib/$1/lib ]]; then
+        have "$1"
     else
-        on_path rustup || fail "the compiler has no standard library for $WASM_TARGET" \
+        on_path rustup || fail "the compiler has no standard library for $1" \
             "There is no rustup to add it. Install your distribution's package for it."
-        install_step "$WASM_TARGET" rustup target add "$WASM_TARGET"
+        install_step "$1" rustup target add "$1"
     fi
 }
 

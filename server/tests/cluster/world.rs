@@ -62,10 +62,12 @@ impl Shared {
 impl Shared {
     fn on(cluster: &'static Cluster) -> Self {
         let program = Path::new(env!("CARGO_BIN_EXE_elb-dashboard"));
-        let runner = program.with_file_name("elb-runner");
+        let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+        let folders = program.ancestors().nth(2).expect("the target folder");
+        let runner = folders.join(&target).join("debug/elb-runner");
         assert!(
             runner.is_file(),
-            "{} is not there; build it: cargo build --package elb-runner",
+            "{} is not there; build it: cargo build --package elb-runner --target {target}",
             runner.display()
         );
         Self {
