@@ -11,7 +11,7 @@ use elb_testkit::{
     azurite::{ACCOUNT, KEY},
 };
 use object_store::{
-    ObjectStoreExt, RetryConfig,
+    ObjectStore, ObjectStoreExt, RetryConfig,
     azure::{
         AzureAccessKey, AzureAuthorizer, AzureCredential, MicrosoftAzure, MicrosoftAzureBuilder,
     },
@@ -54,6 +54,13 @@ async fn make_container(name: &str) {
     let http = object_store::ClientOptions::new().with_allow_http(true);
     let http = ReqwestConnector::default().connect(&http).unwrap();
     assert_eq!(http.execute(request).await.unwrap().status().as_u16(), 201);
+}
+
+/// An empty container of the emulator.
+pub async fn container() -> Arc<dyn ObjectStore> {
+    let container = format!("c{}", uuid::Uuid::new_v4().simple());
+    make_container(&container).await;
+    Arc::new(client(Azurite::shared().blob_url().to_owned(), &container))
 }
 
 async fn world() -> World {

@@ -16,7 +16,7 @@ use elb_engine::{
 use elb_testkit::kube_api::{Kind, KubeApi, objects::with_condition};
 use flate2::{Compression, write::GzEncoder};
 use futures::StreamExt;
-use object_store::{ObjectStoreExt, memory::InMemory, path::Path as Key};
+use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory, path::Path as Key};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -34,7 +34,7 @@ const COLUMNS: &str = "std qlen slen score qseq sseq stitle";
 /// A search that has completed on a cluster, and the place of its results.
 struct Others {
     engine: Engine,
-    store: Arc<InMemory>,
+    store: Arc<dyn ObjectStore>,
     away: Arc<Mutex<Option<String>>>,
     _seen: Seen,
     folder: TempDir,
@@ -43,12 +43,15 @@ struct Others {
 impl Others {
     /// Files lie in the place before the search is seen.
     async fn with(options: &str, files: &[(&str, Vec<u8>)]) -> Self {
-        let store = Arc::new(InMemory::new());
+        Self::within(Arc::new(InMemory::new()), options, files).await
+    }
+
+    async fn within(store: Arc<dyn ObjectStore>, options: &str, files: &[(&str, Vec<u8>)]) -> Self {
         let away: Arc<Mutex<Option<String>>> = Arc::default();
         for (name, content) in files {
-            put(&store, name, content.clone()).await;
+            put(&*store, name, content.clone()).await;
         }
-        put(&store, "metadata/SUCCESS.txt", b"done".to_vec()).await;
+        put(&*store, "metadata/SUCCESS.txt", b"done".to_vec()).await;
         let api = KubeApi::start().await;
         let mut job = with_condition(job(RUN), "Complete", "");
         for container in job["spec"]["template"]["spec"]["containers"]
@@ -74,7 +77,7 @@ impl Others {
                 );
                 match shut.lock().unwrap().clone() {
                     Some(why) => Err(why),
-                    None => Ok(Arc::clone(&opened) as Arc<_>),
+                    None => Ok(Arc::clone(&opened)),
                 }
             }))),
             ..Settings::default()
@@ -151,7 +154,7 @@ impl Others {
     }
 }
 
-async fn put(store: &InMemory, name: &str, content: Vec<u8>) {
+async fn put(store: &dyn ObjectStore, name: &str, content: Vec<u8>) {
     let key = Key::from(format!("{RUN}/{name}"));
     store.put(&key, content.into()).await.unwrap();
 }
@@ -262,6 +265,33 @@ async fn a_table_with_comments_gives_the_hits_that_a_search_of_our_own_gives() {
         others.hsps(RUN).await == others.hsps(&own).await,
         "hits differ"
     );
+}
+
+#[cfg(feature = "azure")]
+#[tokio::test(flavor = "multi_thread")]
+async fn results_are_read_from_azure_blob_storage_as_its_emulator_has_it() {
+    let [first, second] = queries();
+    let format = format!("7 {COLUMNS}");
+    let files = [
+        (
+            "batch_000-blastn-few_genes.out.gz",
+            packed(&in_few_genes(&first, &format)),
+        ),
+        (
+            "batch_001-blastn-few_genes.out.gz",
+            packed(&in_few_genes(&second, &format)),
+        ),
+    ];
+    let store = super::super::blob_databases::container().await;
+    let others = Others::within(store, "-outfmt 7", &files).await;
+    assert_eq!(others.file(files[0].0, false).await.unwrap(), files[0].1);
+    let whole = in_few_genes(&format!("{first}{second}"), &format);
+    assert!(
+        others.joined().await.unwrap() == whole,
+        "it differs from one run"
+    );
+    assert_eq!(others.read().await, FoundHits::Here);
+    assert_eq!(others.totals().await.0.queries, 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
