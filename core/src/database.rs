@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::{molecule::Molecule, search::DatabaseTraits, time::Timestamp};
 
 mod remote;
+mod shards;
+
+pub use shards::{Shard, shard_of, shards, volume_of};
 
 pub use remote::{LISTED_VERSION, Readiness, RemoteDatabase, RemoteList, listing_of};
 

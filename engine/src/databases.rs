@@ -73,6 +73,8 @@ pub struct CatalogueConfig {
 struct Entry {
     database: Database,
     path: PathBuf,
+    /// Bytes of each volume, where searches are divided by them.
+    volumes: Vec<u64>,
 }
 
 /// The databases.
@@ -210,7 +212,11 @@ impl Catalogue {
         {
             database.name = stem.to_string_lossy().into_owned();
         }
-        Entry { database, path }
+        Entry {
+            database,
+            path,
+            volumes: Vec::new(),
+        }
     }
 
     fn announce(&self) {

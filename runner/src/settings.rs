@@ -8,7 +8,7 @@
 use std::{fmt, path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
-use elb_core::{cluster::Work, search::place};
+use elb_core::{cluster::Work, database::shard_of, search::place};
 
 use crate::{end::Failure, location::Location, report::Target, store::Access};
 
@@ -64,6 +64,12 @@ struct GivenDatabase {
     /// Version of the database.
     #[arg(long, global = true, env = "ELB_DB_VERSION", value_name = "VERSION")]
     db_version: Option<String>,
+    /// Sequences of the whole database, if VERSION names a shard of it: VERSION.vFIRST-LAST.
+    #[arg(long, global = true, env = "ELB_DB_SEQUENCES", value_name = "NUMBER")]
+    db_sequences: Option<String>,
+    /// Bases or residues of the whole database, likewise.
+    #[arg(long, global = true, env = "ELB_DB_LETTERS", value_name = "NUMBER")]
+    db_letters: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -140,6 +146,15 @@ impl Database {
     }
 }
 
+/// What a shard has to know of the database that it is a part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Whole {
+    /// Sequences.
+    pub sequences: u64,
+    /// Bases or residues.
+    pub letters: u64,
+}
+
 /// Settings of `stage`.
 #[derive(Debug)]
 pub struct StageSettings {
@@ -147,6 +162,8 @@ pub struct StageSettings {
     pub source: Location,
     /// What they are.
     pub database: Database,
+    /// What the whole database is, if this is a shard.
+    pub whole: Option<Whole>,
     /// How the store is asked.
     pub access: Access,
     /// Requests at once.
@@ -257,12 +274,14 @@ impl Given {
                 let parallel = parallel.unwrap_or_else(|| PARALLEL.to_string());
                 let number = number(1, MAX_PARALLEL);
                 let parallel = problems.read("ELB_STAGE_PARALLEL", Some(parallel), number);
+                let whole = self.database.whole(&mut problems);
                 let database = self.database.read(&mut problems);
                 match (source, parallel, database) {
                     (Some(source), Some(parallel), Some(database)) if problems.0.is_empty() => {
                         Ok(Order::Stage(StageSettings {
                             source,
                             database,
+                            whole,
                             access,
                             parallel,
                         }))
@@ -324,6 +343,18 @@ impl Given {
 }
 
 impl GivenDatabase {
+    /// What is told of the whole database, which is needed of a shard alone.
+    fn whole(&self, problems: &mut Problems) -> Option<Whole> {
+        shard_of(self.db_version.as_deref().unwrap_or_default()).1?;
+        let (sequences, letters) = (self.db_sequences.clone(), self.db_letters.clone());
+        let sequences = problems.read("ELB_DB_SEQUENCES", sequences, number(1, u64::MAX));
+        let letters = problems.read("ELB_DB_LETTERS", letters, number(1, u64::MAX));
+        Some(Whole {
+            sequences: sequences?,
+            letters: letters?,
+        })
+    }
+
     fn read(self, problems: &mut Problems) -> Option<Database> {
         let root = problems.read("ELB_DB_ROOT", self.db_root, folder);
         let name = problems.read("ELB_DB", self.db, name);

@@ -7,7 +7,7 @@
 use std::{fs, io::ErrorKind};
 
 use elb_core::{
-    database::{LISTED_VERSION, listing_of},
+    database::{LISTED_VERSION, listing_of, shard_of},
     text,
 };
 use object_store::ObjectMeta;
@@ -26,10 +26,12 @@ mod lock;
 mod older;
 mod partial;
 mod progress;
+mod shard;
 
 pub use lock::{LOCK, held, lock_file};
 use partial::Partial;
 pub use partial::{PARTIAL, remove_all, remove_folder};
+use shard::Alias;
 
 /// What must stay free beside the database (ours): room for the node's own work.
 const SPARE: u64 = 256 * 1_000_000;
@@ -55,13 +57,23 @@ pub async fn stage(settings: &StageSettings) -> Result<Done, Failure> {
     let _lock = lock::held(database).await?;
     in_use::make(database)?;
     let objects = listing(&source).await?;
-    let wanted = wanted(database, &objects)?;
+    let mut wanted = wanted(database, &objects)?;
     is_version(database, &objects)?;
+    let alias = Alias::of(database, settings.whole, &mut wanted)?;
+    let complete = Marker {
+        files: wanted
+            .files
+            .iter()
+            .cloned()
+            .chain(alias.iter().map(Alias::mark))
+            .collect(),
+        ..wanted.clone()
+    };
     let copy = Copy::of(database);
     let place = copy.folder().display();
     let unreadable = |error| Failure::disk(&format!("{place} cannot be read"), &error);
     match copy.marker().map_err(unreadable)? {
-        Some(marker) if marker.is_of(&wanted) => {
+        Some(marker) if marker.is_of(&complete) => {
             if let Err(wrong) = copy.check(&marker) {
                 copy.unmark()
                     .map_err(|error| Failure::disk("a marker cannot be removed", &error))?;
@@ -89,7 +101,11 @@ pub async fn stage(settings: &StageSettings) -> Result<Done, Failure> {
     partial::remove_all(database)?;
     enough_room(database, wanted.bytes())?;
     let partial = Partial::make(database)?;
-    let marker = download::all(&source, wanted, partial.folder(), settings.parallel).await?;
+    let mut marker = download::all(&source, wanted, partial.folder(), settings.parallel).await?;
+    if let Some(alias) = alias {
+        alias.write(partial.folder())?;
+        marker.files.push(alias.mark());
+    }
     partial.publish(copy.folder())?;
     copy.mark(&marker)
         .map_err(|error| Failure::disk("the marker cannot be written", &error))?;
@@ -156,7 +172,8 @@ fn wanted(database: &Database, objects: &[ObjectMeta]) -> Result<Marker, Failure
 
 /// Whether the source still has the version that was asked for, where its name tells what was listed.
 fn is_version(database: &Database, objects: &[ObjectMeta]) -> Result<(), Failure> {
-    let Some(asked) = database.version.strip_prefix(LISTED_VERSION) else {
+    let (version, _) = shard_of(&database.version);
+    let Some(asked) = version.strip_prefix(LISTED_VERSION) else {
         return Ok(());
     };
     let files = objects.iter().map(|object| {

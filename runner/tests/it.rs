@@ -16,6 +16,8 @@ mod ending;
 mod releasing;
 #[path = "it/searching.rs"]
 mod searching;
+#[path = "it/sharding.rs"]
+mod sharding;
 #[path = "it/staging.rs"]
 mod staging;
 #[path = "it/support.rs"]

@@ -45,6 +45,9 @@ pub struct RemoteDatabase {
     pub files: u64,
     /// Its volumes, as listed.
     pub volumes: u64,
+    /// Bytes of each of its volumes, as listed; empty if it is not divided.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volume_bytes: Vec<u64>,
     /// The ways in which it is split for nodes, each as its number of shards; complete ones only.
     pub shards: Vec<u64>,
     /// Whether it can be searched where it is staged.

@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use elb_core::database::{Database, Origin, Readiness, RemoteDatabase, RemoteList};
+use elb_core::database::{Database, Origin, Readiness, RemoteDatabase, RemoteList, Shard, shards};
 
 use super::{Catalogue, DatabaseError, Entry, WAIT, blob::BlobDatabases};
 
@@ -73,6 +73,18 @@ impl Catalogue {
         }
     }
 
+    /// The shards in which this version of a database is searched if each may have so many bytes; empty if it is
+    /// searched whole. A database whose counts are not known is: they are needed for its statistics.
+    #[must_use]
+    pub fn shards(&self, name: &str, version: &str, most: u64) -> Vec<Shard> {
+        let known = self.snapshot();
+        let entry = known.get(name).filter(|entry| {
+            let database = &entry.database;
+            database.version == version && database.sequences > 0 && database.letters > 0
+        });
+        entry.map_or_else(Vec::new, |entry| shards(&entry.volumes, most))
+    }
+
     /// Whatever needs files of a database finds none here if it is searched elsewhere.
     pub(super) fn require_files(&self, name: &str) -> Result<(), DatabaseError> {
         if !self.is_elsewhere() {
@@ -102,6 +114,7 @@ fn entry(database: &RemoteDatabase, url: &str, root: &Path) -> Entry {
         Readiness::NotReady { reason } => Some(reason.clone()),
     };
     Entry {
+        volumes: database.volume_bytes.clone(),
         path: root.join(name).join(&database.version).join(name),
         database: Database {
             name: name.clone(),

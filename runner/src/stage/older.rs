@@ -4,11 +4,13 @@
 
 use std::fs;
 
+use elb_core::database::shard_of;
+
 use crate::{end::Failure, in_use, say, settings::Database};
 
 use super::{lock_file, remove_folder};
 
-/// Removes every version but this one, unless it is searched or brought at the moment.
+/// Removes every version but this one, unless it is searched or brought at the moment. Shards of this one stay.
 pub(super) fn remove(database: &Database) {
     let others = match versions(database) {
         Ok(others) => others,
@@ -34,7 +36,8 @@ fn versions(database: &Database) -> std::io::Result<Vec<Database>> {
         let entry = entry?;
         let version = entry.file_name().to_string_lossy().into_owned();
         let hidden = version.starts_with('.');
-        if !hidden && version != database.version && entry.file_type()?.is_dir() {
+        let same = shard_of(&version).0 == shard_of(&database.version).0;
+        if !hidden && !same && entry.file_type()?.is_dir() {
             let (root, name) = (database.root.clone(), database.name.clone());
             others.push(Database {
                 root,

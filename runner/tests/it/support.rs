@@ -112,6 +112,17 @@ impl World {
 
     /// Makes the database in the store, in place of the one that is there.
     pub fn make_database(&self, sequences: u64) {
+        self.make_with(sequences, &[]);
+    }
+
+    /// The same in volumes of at most 1,000 bytes.
+    pub fn make_volumes(&self, sequences: u64) {
+        fs::remove_dir_all(self.source()).unwrap();
+        fs::create_dir_all(self.source()).unwrap();
+        self.make_with(sequences, &["-max_file_sz", "1000B"]);
+    }
+
+    fn make_with(&self, sequences: u64, more: &[&str]) {
         let mut fasta = String::new();
         for number in 1..=sequences {
             writeln!(fasta, ">s{number}\n{}", letters(number, 600)).unwrap();
@@ -123,6 +134,7 @@ impl World {
             .arg(&input)
             .arg("-out")
             .arg(self.source().join("tiny"))
+            .args(more)
             .output()
             .unwrap();
         assert!(made.status.success(), "{made:?}");

@@ -366,6 +366,9 @@ pub struct RemoteDatabaseBody {
     pub files: u64,
     /// Its volumes.
     pub volumes: u64,
+    /// Bytes of each of its volumes; not there if it is not divided.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volume_bytes: Vec<u64>,
     /// The ways in which it is split for nodes, each as its number of shards.
     pub shards: Vec<u64>,
     /// Whether everything is there.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use elb_core::{
-    database::{Readiness, RemoteDatabase},
+    database::{Readiness, RemoteDatabase, volume_of},
     molecule::Molecule,
     text,
 };
@@ -106,9 +106,28 @@ pub(super) fn judge(
         version: String::new(),
         files: own.len() as u64,
         volumes: volumes.labels.len() as u64,
+        volume_bytes: volume_bytes(name, &own),
         shards,
         readiness: readiness(name, molecule, files, &facts, &volumes),
         notes,
+    }
+}
+
+/// Bytes of each volume in their order; empty if it has no numbered ones, or if one is missing.
+fn volume_bytes(name: &str, own: &[(&str, &str, u64)]) -> Vec<u64> {
+    let mut bytes: BTreeMap<u32, u64> = BTreeMap::new();
+    for (file, _, size) in own {
+        if let Some(volume) = volume_of(name, file) {
+            *bytes.entry(volume).or_default() += size;
+        }
+    }
+    let whole = (0_u32..)
+        .zip(bytes.keys())
+        .all(|(number, volume)| number == *volume);
+    if whole {
+        bytes.into_values().collect()
+    } else {
+        Vec::new()
     }
 }
 

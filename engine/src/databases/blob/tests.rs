@@ -141,6 +141,7 @@ async fn a_database_is_told_by_its_metadata_object() {
         updated: Some("2026-01-04T17:57:00".to_owned()),
         files: 7,
         volumes: 1,
+        volume_bytes: Vec::new(),
         shards: Vec::new(),
         readiness: Readiness::Ready,
         notes: Vec::new(),
