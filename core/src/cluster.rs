@@ -30,7 +30,7 @@ pub use indexes::Indexes;
 pub use log::{ContainerLine, LogLines, LogOf, LogPlace};
 pub use log_view::{PodLogState, PodLogView};
 pub use moments::Moments;
-pub use own::{job_of, run_of};
+pub use own::{job_of, run_of, shard_name, shard_number};
 pub use report::{MAX_MESSAGE, Report, Work};
 pub use seen::{
     BLAST_CONTAINER, ConditionSeen, ContainerSeen, ContainerState, EndSeen, JobSeen, PodPhase,

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    database::Shard,
     error_code::{ErrorCode, JobError},
     phase::Phase,
     search::SearchSpec,
@@ -128,6 +129,15 @@ pub struct Deadline {
     pub phase: Phase,
     /// When it has lasted too long.
     pub at: Timestamp,
+}
+
+/// A run whose cluster cannot be seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unseen {
+    /// Since when.
+    pub since: Timestamp,
+    /// Why.
+    pub reason: String,
 }
 
 /// What is kept of a job that was deleted, for as long as it can be restored.
@@ -270,6 +280,9 @@ pub struct Job {
     /// Why a cancel that was asked for is not carried out yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hindrance: Option<String>,
+    /// Present while it runs on a cluster that cannot be seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<Unseen>,
     /// Present in a tombstone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion: Option<Deletion>,
@@ -282,6 +295,9 @@ pub struct Job {
     /// Where its submitter wants it to run, in every attempt; none where any cluster will do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wanted_place: Option<Found>,
+    /// The parts of the database that this attempt searches one by one; empty if it searches the whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shards: Vec<Shard>,
     /// Version of BLAST+ that ran it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blast_version: Option<String>,
@@ -332,10 +348,12 @@ impl Job {
             automatic_retries: 0,
             deadlines: Vec::new(),
             hindrance: None,
+            unseen: None,
             deletion: None,
             run_id: None,
             place: None,
             wanted_place: None,
+            shards: Vec::new(),
             blast_version: None,
             digest: String::new(),
             imported: None,

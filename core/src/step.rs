@@ -163,6 +163,57 @@ impl StepState {
     }
 }
 
+/// Something that is done within a step, beside others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartKey {
+    /// What earlier attempts have left where the search runs is removed.
+    EarlierAttempts,
+    /// The object that owns all others of the run is made.
+    Anchor,
+    /// The query of each batch is stored where its pod reads it.
+    Queries,
+}
+
+impl PartKey {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::EarlierAttempts, Self::Anchor, Self::Queries];
+
+    /// The key as the API spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::EarlierAttempts => "earlier_attempts",
+            Self::Anchor => "anchor",
+            Self::Queries => "queries",
+        }
+    }
+
+    /// What the timeline says.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::EarlierAttempts => "Remove earlier attempts",
+            Self::Anchor => "Make the anchor",
+            Self::Queries => "Store the query",
+        }
+    }
+}
+
+/// How long a part of a step took. Parts may overlap.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepPart {
+    /// Which part.
+    pub key: PartKey,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Timestamp,
+    /// Why there was nothing to do, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<String>,
+}
+
 /// What is recorded of one step of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepRecord {
@@ -185,6 +236,9 @@ pub struct StepRecord {
     /// When the wait that is under way began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_since: Option<Timestamp>,
+    /// What was done in it side by side, each with its times.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<StepPart>,
 }
 
 const fn is_zero(value: &u64) -> bool {
@@ -203,6 +257,7 @@ impl StepRecord {
             reason: None,
             waited_ms: 0,
             waiting_since: None,
+            parts: Vec::new(),
         }
     }
 

@@ -9,14 +9,15 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
+    database::Shard,
     error_code::{ErrorCode, JobError},
     job::{
         Attempt, Deadline, Deletion, Found, Intent, Job, MAX_AUTOMATIC_RETRIES, MAX_NOTE,
-        MAX_PAST_ATTEMPTS, MAX_WARNINGS, Outcome, Progress,
+        MAX_PAST_ATTEMPTS, MAX_WARNINGS, Outcome, Progress, Unseen,
     },
     phase::Phase,
     poll,
-    step::{Step, StepRecord, StepState, fresh_timeline},
+    step::{Step, StepPart, StepRecord, StepState, fresh_timeline},
     text,
     time::Timestamp,
 };
@@ -58,6 +59,9 @@ pub enum Event {
         /// Where it will run, if that is a cluster.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         place: Option<Found>,
+        /// The parts of the database that are searched one by one, if it is not searched whole.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        shards: Vec<Shard>,
         /// Version of BLAST+.
         blast_version: String,
         /// The batches of the plan, none done (or those that an earlier attempt has done).
@@ -120,6 +124,20 @@ pub enum Event {
     RestoreAsked,
     /// Query, results and log of a deleted job are gone.
     ObjectsRemoved,
+    /// What was done side by side in a step that has begun.
+    Parts {
+        /// Which step.
+        step: Step,
+        /// Each with its times.
+        parts: Vec<StepPart>,
+    },
+    /// Where it runs cannot be seen; all that the row says is what was seen last.
+    OutOfSight {
+        /// Why.
+        reason: String,
+    },
+    /// Where it runs is seen again.
+    InSight,
     /// Something that belongs in the history and changes nothing, such as a takeover.
     Noted {
         /// What happened, in one line.
@@ -156,6 +174,7 @@ impl Job {
                 command,
                 run_id,
                 place,
+                shards,
                 blast_version,
                 progress,
             } => {
@@ -163,6 +182,7 @@ impl Job {
                 next.command.clone_from(command);
                 next.run_id = Some(run_id.clone());
                 next.place.clone_from(place);
+                next.shards.clone_from(shards);
                 next.blast_version = Some(blast_version.clone());
                 next.progress = *progress;
             }
@@ -205,6 +225,12 @@ impl Job {
             Event::Deleted { keep_until } => next.delete(*keep_until, at)?,
             Event::RestoreAsked => next.restore(at)?,
             Event::ObjectsRemoved => next.objects_removed(at)?,
+            Event::Parts { step, parts } => next.parts(*step, parts)?,
+            Event::OutOfSight { reason } => next.out_of_sight(reason, at)?,
+            Event::InSight => {
+                next.require_active("come in sight")?;
+                next.unseen = None;
+            }
             Event::Noted { .. } => next.require_active("be noted")?,
         }
         Ok(next)
@@ -368,6 +394,25 @@ impl Job {
         Ok(())
     }
 
+    fn parts(&mut self, step: Step, parts: &[StepPart]) -> Result<(), IllegalTransition> {
+        self.require_active("have parts of a step")?;
+        match self.record(step) {
+            Some(record) if record.started_at.is_some() => {
+                record.parts = parts.to_vec();
+                Ok(())
+            }
+            _ => self.illegal(format!("step {} has not begun", step.as_str())),
+        }
+    }
+
+    fn out_of_sight(&mut self, reason: &str, at: Timestamp) -> Result<(), IllegalTransition> {
+        self.require_running("be out of sight")?;
+        let since = self.unseen.as_ref().map_or(at, |unseen| unseen.since);
+        let reason = text::cap(reason.trim(), MAX_NOTE);
+        self.unseen = Some(Unseen { since, reason });
+        Ok(())
+    }
+
     fn complete(
         &mut self,
         outcome: Option<Outcome>,
@@ -378,6 +423,7 @@ impl Job {
         if let Some(record) = self.record(Step::Completed) {
             close(record, StepState::Done, at);
         }
+        self.unseen = None;
         self.phase = Phase::Completed;
         self.outcome = outcome;
         self.completed_at = Some(at);
@@ -418,6 +464,7 @@ impl Job {
         let step = self.current_step();
         let error = JobError::new(code, message, step);
         self.end_open_steps(StepState::Failed, Some(&error.message), at);
+        self.unseen = None;
         self.phase = match code {
             ErrorCode::BrokerUnavailable => Phase::BrokerUnavailable,
             ErrorCode::WorkerLost => Phase::WorkerLost,
@@ -444,6 +491,7 @@ impl Job {
         }
         self.end_open_steps(StepState::Cancelled, None, at);
         self.hindrance = None;
+        self.unseen = None;
         self.phase = Phase::Cancelled;
         self.completed_at = Some(at);
         Ok(())
@@ -468,6 +516,7 @@ impl Job {
         let surplus = self.past_attempts.len().saturating_sub(MAX_PAST_ATTEMPTS);
         self.past_attempts.drain(..surplus);
         self.attempt = self.attempt.saturating_add(1);
+        self.unseen = None;
         self.phase = Phase::Queued;
         self.intent = Intent::Run;
         self.progress = Progress::default();
@@ -476,6 +525,7 @@ impl Job {
         self.outcome = None;
         self.run_id = None;
         self.place = None;
+        self.shards.clear();
         self.warnings.clear();
         self.not_before = None;
         self.automatic_retries = 0;

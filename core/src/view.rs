@@ -6,8 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    database::Shard,
     error_code::{ErrorClass, JobError},
-    job::{Attempt, DatabaseFacts, Found, Imported, Job, Outcome, Progress, QueryFacts},
+    job::{Attempt, DatabaseFacts, Found, Imported, Job, Outcome, Progress, QueryFacts, Unseen},
     phase::{Phase, Status},
     search::{Program, SearchSpec},
     step::{Step, StepRecord},
@@ -35,6 +36,9 @@ pub struct JobRow {
     /// Why it stands still, while it does; of a cancel, why it is not carried out yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Present while the cluster that it runs on cannot be seen: everything else is what was seen last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<Unseen>,
     /// When an attempt that begins by itself may leave the queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
@@ -77,6 +81,9 @@ pub struct RowError {
     pub message: String,
 }
 
+/// BLAST+'s own `-max_target_seqs`.
+const MAX_TARGETS: u32 = 500;
+
 /// How much of an error text a row shows, in characters.
 const ROW_ERROR: usize = 160;
 
@@ -98,6 +105,10 @@ impl JobRow {
                 _ => job.waiting_reason(),
             }
             .map(str::to_owned),
+            unseen: job
+                .unseen
+                .clone()
+                .filter(|_| job.phase != Phase::Cancelling),
             not_before: job.not_before,
             runs_on: job.runs_on().map(Found::spelled),
             progress: job.progress,
@@ -136,11 +147,18 @@ impl JobRow {
         self.not_before.is_some_and(|at| now < at)
     }
 
-    /// One line under the state: what it waits for, how far it is, or why it failed.
+    /// One line under the state: that it cannot be seen, what it waits for, how far it is, or why it failed.
     #[must_use]
     pub fn state_note(&self) -> Option<String> {
         if let Some(error) = &self.error {
             return Some(error.message.clone());
+        }
+        if let Some(unseen) = &self.unseen {
+            return Some(format!(
+                "not seen since {}: {}",
+                unseen.since.on_screen(),
+                unseen.reason
+            ));
         }
         if self.phase == Phase::Running && self.progress.batches_total > 0 {
             return Some(format!(
@@ -190,6 +208,9 @@ pub struct JobDetail {
     /// The cluster that was chosen for it, if one was: every attempt runs there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wanted_place: Option<Found>,
+    /// The parts of the database that this attempt searches one by one; empty if it searches the whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shards: Vec<Shard>,
     /// Version of BLAST+ that ran it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blast_version: Option<String>,
@@ -257,6 +278,7 @@ impl JobDetail {
             command: job.command.clone(),
             place: job.place.clone(),
             wanted_place: job.wanted_place.clone(),
+            shards: job.shards.clone(),
             blast_version: job.blast_version.clone(),
             imported: job.imported.clone(),
             can_cancel: job.can_cancel(),
@@ -266,6 +288,19 @@ impl JobDetail {
 }
 
 impl JobDetail {
+    /// What has to be known of results that come from a divided database: where they may differ from those of a
+    /// search of the whole. `None` if it was searched whole.
+    #[must_use]
+    pub fn shards_note(&self) -> Option<String> {
+        let shards = self.shards.len();
+        let most = self.spec.options.max_target_seqs.unwrap_or(MAX_TARGETS);
+        (shards > 0).then(|| {
+            format!(
+                "The database was searched in {shards} shards, each with the counts of the whole: scores and E-values are those of one search. Which subjects are at the end of a list of {most}, as many as were asked for, is approximate: a search of the whole gives some up early that shards keep. The archive has the results of the shards one after the other."
+            )
+        })
+    }
+
     /// The part of it that changes while the job runs.
     #[must_use]
     pub fn state(&self) -> JobState {

@@ -70,6 +70,8 @@ pub trait Clusters: Send + Sync {
         since: Timestamp,
         results: &ResultsSeen,
     ) -> Option<Sight>;
+    /// Why that cluster is not seen as it is, in words; `None` while it is, and while nothing was heard of it yet.
+    fn unseen(&self, place: &Found) -> Option<String>;
     /// Ends a search: removes its Jobs, and returns once neither they nor any of its pods are there.
     ///
     /// # Errors

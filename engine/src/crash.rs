@@ -63,7 +63,9 @@ points! {
     AfterStage = "after_stage",
     /// The slot is the job's, nothing is submitted.
     BeforeSubmit = "before_submit",
-    /// The queries are in the store, their list is; nothing is on the cluster. Only where searches run on one.
+    /// What earlier attempts had left is removed, no Job is made. Only where searches run on a cluster.
+    AfterEarlierAttempts = "after_earlier_attempts",
+    /// The queries are in the store, no Job is made. Only where searches run on a cluster.
     AfterQueries = "after_queries",
     /// The anchor is on the cluster, no Job is. Only where searches run on one.
     AfterAnchor = "after_anchor",
@@ -125,7 +127,8 @@ impl Point {
     pub const fn needs_cluster(self) -> bool {
         matches!(
             self,
-            Self::AfterQueries
+            Self::AfterEarlierAttempts
+                | Self::AfterQueries
                 | Self::AfterAnchor
                 | Self::AfterJobs
                 | Self::AfterRelease

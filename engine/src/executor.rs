@@ -7,8 +7,10 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use elb_core::{
+    database::Shard,
     error_code::ErrorCode,
     job::{Found, Job, Outcome, Progress},
+    step::StepPart,
 };
 use thiserror::Error;
 
@@ -61,6 +63,24 @@ pub enum Door {
     NoRoom(String),
 }
 
+/// What came of a submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handed {
+    /// [`Door::Open`] if the run was handed over.
+    pub door: Door,
+    /// What was done for it, for the timeline.
+    pub parts: Vec<StepPart>,
+}
+
+impl From<Door> for Handed {
+    fn from(door: Door) -> Self {
+        Self {
+            door,
+            parts: Vec::new(),
+        }
+    }
+}
+
 /// A run as it was written down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -68,6 +88,8 @@ pub struct Plan {
     pub command: Vec<String>,
     /// Where it will run, if that is a cluster.
     pub place: Option<Found>,
+    /// The parts of the database that are searched one by one; empty if it is searched whole.
+    pub shards: Vec<Shard>,
     /// Version of BLAST+.
     pub blast_version: String,
     /// Batches; those that an earlier attempt has done count as done.
@@ -128,9 +150,9 @@ pub trait Executor: Send + Sync {
     fn places(&self) -> Vec<Found> {
         Vec::new()
     }
-    /// Starts the run unless it is running; batches that are done are not run again. Unless the answer is
+    /// Starts the run unless it is running; batches that are done are not run again. Unless the door is
     /// [`Door::Open`] nothing is known to run, and it is asked again.
-    async fn submit(&self, job: &Job) -> Result<Door, ExecutorError>;
+    async fn submit(&self, job: &Job) -> Result<Handed, ExecutorError>;
     /// The state of the run. Returns at once the first time, then when something has changed since
     /// `seen` (the count of changes that the last call returned).
     async fn observe(&self, job: &Job, seen: u64) -> (u64, Observation);

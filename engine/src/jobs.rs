@@ -391,11 +391,20 @@ fn entry_for(
     version: u64,
 ) -> Option<HistoryEntry> {
     let note = match event {
-        Event::Progressed { .. } => return None,
+        Event::Progressed { .. } | Event::Parts { .. } => return None,
         Event::Wait { phase, .. } if before.phase == *phase => return None,
         Event::CancelHindered { reason } if before.hindrance.as_ref() == Some(reason) => {
             return None;
         }
+        Event::OutOfSight { .. } if before.unseen.is_some() => return None,
+        Event::OutOfSight { reason } => format!("it cannot be seen: {reason}"),
+        Event::InSight => match &before.unseen {
+            Some(unseen) => format!(
+                "seen again, after {}",
+                elb_core::text::duration(job.updated_at.since(unseen.since))
+            ),
+            None => return None,
+        },
         Event::Enter { phase } => phase.label().to_owned(),
         Event::Wait { phase, reason } => format!("{}: {reason}", phase.label()),
         Event::Skip { step, reason } => format!("{} skipped: {reason}", step.label()),

@@ -27,6 +27,8 @@ mod kills;
 #[path = "it/sequences.rs"]
 #[allow(dead_code, reason = "shared with others")]
 mod sequences;
+#[path = "cluster/shards.rs"]
+mod shards;
 #[path = "cluster/taken_away.rs"]
 mod taken_away;
 #[path = "cluster/warm.rs"]

@@ -5,11 +5,11 @@
 
 use elb_core::{
     error_code::{ErrorClass, ErrorCode, JobError},
-    job::{Attempt, Progress},
+    job::{Attempt, Progress, Unseen},
     list::{ListPage, Totals},
     phase::{Phase, Status},
     search::{OptionProblem, Program},
-    step::{Step, StepRecord, StepState},
+    step::{PartKey, Step, StepPart, StepRecord, StepState},
     time::Timestamp,
     view::{Failure, JobRow, JobState, LogLevel, LogLine, RowError},
 };
@@ -99,6 +99,12 @@ pub fn row(json: &Json) -> Option<JobRow> {
             message: error.text("message")?,
         })
     });
+    let unseen = json.get("unseen").and_then(|unseen| {
+        Some(Unseen {
+            since: unseen.time("since")?,
+            reason: unseen.text("reason")?,
+        })
+    });
     let progress = json.get("progress")?;
     let phase = json.phase()?;
     Some(JobRow {
@@ -110,6 +116,7 @@ pub fn row(json: &Json) -> Option<JobRow> {
         phase,
         step: json.word("step", &Step::ALL, Step::as_str)?,
         reason: json.text("reason"),
+        unseen,
         not_before: json.time("not_before"),
         runs_on: json.text("runs_on"),
         progress: Progress {
@@ -172,6 +179,16 @@ fn step(json: &Json) -> Option<StepRecord> {
         reason: json.text("reason"),
         waited_ms: json.whole("waited_ms").unwrap_or(0),
         waiting_since: json.time("waiting_since"),
+        parts: json.list("parts").iter().filter_map(part).collect(),
+    })
+}
+
+fn part(json: &Json) -> Option<StepPart> {
+    Some(StepPart {
+        key: json.word("key", &PartKey::ALL, PartKey::as_str)?,
+        started_at: json.time("started_at")?,
+        finished_at: json.time("finished_at")?,
+        skipped: json.text("skipped"),
     })
 }
 

@@ -242,6 +242,7 @@ mod tests {
             phase,
             step: Step::Preparing,
             reason: None,
+            unseen: None,
             not_before: None,
             runs_on: None,
             progress: Progress::default(),

@@ -5,7 +5,7 @@
 
 use elb_core::{
     job::Progress,
-    step::{Step, StepRecord, StepState},
+    step::{Step, StepPart, StepRecord, StepState},
     text,
     time::Timestamp,
 };
@@ -82,6 +82,7 @@ fn StepRow(
         .flatten()
         .collect();
     let notes = (!notes.is_empty()).then(|| view! { <p class="note">{notes.join(" · ")}</p> });
+    let parts = (!record.parts.is_empty()).then(|| view! { <Parts parts=record.parts/> });
     let began = started.map(|at| view! { <p class="began">"began " <When at=at/></p> });
     view! {
         <li class=format!("step {}", state.as_str()) data-step=record.key.as_str()>
@@ -92,12 +93,28 @@ fn StepRow(
                 <span class="state">{state.label()}</span>
                 <p class="hint">{record.key.hint()} " (" <code>{record.key.as_str()}</code> ")"</p>
                 {notes}
+                {parts}
                 {bar}
                 {began}
             </div>
             <div class="took">{duration}</div>
         </li>
     }
+}
+
+/// What was done side by side in a step.
+#[component]
+fn Parts(parts: Vec<StepPart>) -> impl IntoView {
+    let rows = parts.into_iter().map(|part| {
+        let took = text::duration_fine(part.finished_at.since(part.started_at));
+        let took = part.skipped.map_or(took, |why| format!("skipped: {why}"));
+        view! {
+            <li data-part=part.key.as_str()>
+                {part.key.label()} " · " {took}
+            </li>
+        }
+    });
+    view! { <ul class="parts">{rows.collect_view()}</ul> }
 }
 
 /// Units of the chart's width.

@@ -4,12 +4,15 @@
 //! runner tells how far a transfer is. The last pod that has ended tells what is there; pods at work tell what
 //! becomes of it. Nothing here decides whether a search may begin: each pod looks for itself.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde::{Deserialize, Serialize};
 
 use super::{ContainerState, EndSeen, JobSeen, PodPhase, PodSeen, Report, Work};
-use crate::{text, time::Timestamp};
+use crate::{database::shard_of, text, time::Timestamp};
 
 /// The container that brings a database, in the pods of searches and of a warm-up.
 pub const STAGE_CONTAINER: &str = "stage-db";
@@ -188,15 +191,35 @@ pub struct CopyView {
     pub since: Timestamp,
 }
 
-/// One line for each copy, by database and node. Copies that are gone have none.
+/// One line for each copy, by database and node, and for each shard where it is divided. Copies that are gone
+/// have none.
 #[must_use]
 pub fn copies(seen: &[CopySeen]) -> Vec<CopyView> {
-    let mut by_copy: BTreeMap<(&str, &str), Vec<&CopySeen>> = BTreeMap::new();
+    let mut on_nodes: BTreeMap<(&str, &str), Vec<&CopySeen>> = BTreeMap::new();
     for one in seen.iter().filter(|one| one.work != Work::Run) {
         let key = (one.database.as_str(), one.node.as_str());
-        by_copy.entry(key).or_default().push(one);
+        on_nodes.entry(key).or_default().push(one);
     }
-    by_copy.into_values().filter_map(|of| copy(&of)).collect()
+    let shard = |one: &CopySeen| {
+        shard_of(&one.version)
+            .1
+            .map(|shard| (shard.first, shard.last))
+    };
+    let mut lines = Vec::new();
+    for of in on_nodes.into_values() {
+        let staged = of.iter().filter(|one| one.work == Work::Stage);
+        let shards: BTreeSet<_> = staged.map(|one| shard(one)).collect();
+        for wanted in shards {
+            // A release removes all of them.
+            let concerns = |one: &&&CopySeen| one.work == Work::Release || shard(one) == wanted;
+            let these: Vec<&CopySeen> = of.iter().filter(concerns).copied().collect();
+            lines.extend(copy(&these));
+        }
+        if of.iter().all(|one| one.work == Work::Release) {
+            lines.extend(copy(&of));
+        }
+    }
+    lines
 }
 
 /// The line of one copy.

@@ -58,6 +58,16 @@ impl Indexes {
         Self(joined)
     }
 
+    /// With others too, each of which counts as so many more.
+    #[must_use]
+    pub fn and(&self, others: &Self, more: u32) -> Self {
+        let others = others
+            .0
+            .iter()
+            .map(|(from, to)| from.saturating_add(more)..=to.saturating_add(more));
+        self.with(others.flatten())
+    }
+
     /// Whether there is none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -85,6 +95,11 @@ mod tests {
         assert_eq!(more, Indexes::parse("0-5,9-10").unwrap());
         assert_eq!(more.count(), 8);
         assert_eq!(some.with(std::iter::empty()), some);
+        let second = Indexes::parse("0,2").unwrap();
+        assert_eq!(
+            Indexes::below(2).and(&second, 10),
+            Indexes::parse("0-1,10,12").unwrap()
+        );
         assert_eq!(Indexes::below(3).with([3].into_iter()), Indexes::below(4));
     }
 }

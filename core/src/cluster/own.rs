@@ -23,9 +23,37 @@ pub fn job_of(run: &str) -> Option<(&str, u32)> {
     Some((job, attempt.parse().ok()?)).filter(|_| is_id)
 }
 
+/// What stands for the database in the name of a Job that searches one shard of it (ELASTICBLAST §4.3: `s00`).
+#[must_use]
+pub fn shard_name(number: usize) -> String {
+    format!("s{number:02}")
+}
+
+/// The number of the shard in the name of such a Job.
+#[must_use]
+pub fn shard_number(job: &str) -> Option<u32> {
+    let (_, rest) = job.split_once("-batch-s")?;
+    let (number, _) = rest.split_once("-job-")?;
+    let digits = number.len() >= 2 && number.bytes().all(|letter| letter.is_ascii_digit());
+    digits.then(|| number.parse().ok())?
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_jobs_of_shards_are_known_by_their_names() {
+        let name = |database: &str| format!("tblastn-batch-{database}-job-0123456789ab");
+        assert_eq!(shard_number(&name(&shard_name(7))), Some(7));
+        assert_eq!(
+            shard_number(&format!("{}-00004", name(&shard_name(123)))),
+            Some(123)
+        );
+        for whole in ["nt", "s1", "s-01", "sx00", "swissprot"] {
+            assert_eq!(shard_number(&name(whole)), None, "{whole}");
+        }
+    }
 
     #[test]
     fn own_searches_are_told_from_those_of_others() {

@@ -4,6 +4,7 @@
 
 use super::*;
 use crate::search::{Program, SearchOptions, SearchSpec};
+use crate::step::PartKey;
 
 mod properties;
 
@@ -394,6 +395,54 @@ fn a_cancel_that_is_hindered_says_why_until_it_is_carried_out() {
     let job = job.apply(&Event::CancelObserved, Timestamp(3_002)).unwrap();
     assert_eq!(job.hindrance, None);
     assert!(searching().apply(&hindered, Timestamp(3_000)).is_err());
+}
+
+#[test]
+fn what_cannot_be_seen_is_told_since_when_and_not_beyond_the_end() {
+    let away = |reason: &str| Event::OutOfSight {
+        reason: reason.into(),
+    };
+    let job = searching()
+        .apply(&away("silent"), Timestamp(3_000))
+        .unwrap();
+    let job = job.apply(&away("refused"), Timestamp(3_500)).unwrap();
+    let unseen = job.unseen.clone().unwrap();
+    assert_eq!(
+        (unseen.since, unseen.reason.as_str()),
+        (Timestamp(3_000), "refused")
+    );
+    assert_eq!(job.phase, Phase::Running);
+    let seen = job.apply(&Event::InSight, Timestamp(4_000)).unwrap();
+    assert_eq!(seen.unseen, None);
+    let failed = Event::Failed {
+        code: ErrorCode::WorkerLost,
+        message: "gone".into(),
+    };
+    let ended = job.apply(&failed, Timestamp(4_000)).unwrap();
+    assert_eq!(ended.unseen, None);
+    assert!(ended.apply(&away("silent"), Timestamp(5_000)).is_err());
+}
+
+#[test]
+fn parts_belong_to_a_step_that_has_begun() {
+    let part = StepPart {
+        key: PartKey::Anchor,
+        started_at: Timestamp(2_000),
+        finished_at: Timestamp(2_010),
+        skipped: None,
+    };
+    let parts = |step| Event::Parts {
+        step,
+        parts: vec![part.clone()],
+    };
+    let job = searching();
+    let told = job
+        .apply(&parts(Step::Submitting), Timestamp(3_000))
+        .unwrap();
+    let record = told.step(Step::Submitting).unwrap();
+    assert_eq!(record.parts, [part.clone()]);
+    let early = job.apply(&parts(Step::ExportingResults), Timestamp(3_000));
+    assert!(early.is_err());
 }
 
 /// Every phase that can be reached, as a job.

@@ -19,7 +19,8 @@ use elb_core::{
 use tokio::sync::Semaphore;
 
 use super::{
-    Door, Evidence, Executor, ExecutorError, LocalFolders, Observation, Plan, Readiness, RunLimits,
+    Door, Evidence, Executor, ExecutorError, Handed, LocalFolders, Observation, Plan, Readiness,
+    RunLimits,
 };
 use crate::{
     databases::Catalogue, joblog::JobLogs, lease::Member, objects::Objects, toolkit::Toolkit,
@@ -174,6 +175,7 @@ impl Executor for LocalExecutor {
         let work = self.work_dir(&job.id);
         let command = self.argv(job, "batch_NNN.fa", "batch_NNN.asn")?;
         Ok(Plan {
+            shards: Vec::new(),
             command,
             place: None,
             blast_version: self.toolkit.version().to_owned(),
@@ -187,11 +189,11 @@ impl Executor for LocalExecutor {
         ))
     }
 
-    async fn submit(&self, job: &Job) -> Result<Door, ExecutorError> {
+    async fn submit(&self, job: &Job) -> Result<Handed, ExecutorError> {
         // One that has ended says how it ended, and is no run any more: this is another attempt, or
         // the batches that it left undone.
         if self.find_run(&job.id).is_some_and(|run| !run.has_ended()) {
-            return Ok(Door::Open);
+            return Ok(Door::Open.into());
         }
         let work = self.work_dir(&job.id);
         process::end_leftovers(work.root()).await?;
@@ -220,7 +222,7 @@ impl Executor for LocalExecutor {
         });
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         runs.insert(job.id.clone(), run);
-        Ok(Door::Open)
+        Ok(Door::Open.into())
     }
 
     async fn observe(&self, job: &Job, seen: u64) -> (u64, Observation) {

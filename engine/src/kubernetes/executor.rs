@@ -11,38 +11,42 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
-use elb_core::{
-    batch::Batch,
-    cluster::{Indexes, Verdict, run_of},
-    error_code::ErrorCode,
-    job::{Found, Job, Outcome, Progress},
-    phase::Status,
-    poll, search,
-    step::Step,
-    text,
-    view::LogLevel,
-};
-use futures::{StreamExt, TryStreamExt};
-
 use super::{ClusterSnapshot, cancel::cancel, place::Place};
 use crate::{
     clock::Clock,
     crash::{self, Point},
     databases::Catalogue,
     executor::{
-        Door, Evidence, Executor, ExecutorError, Observation, Plan, Readiness, local::LocalExecutor,
+        Door, Evidence, Executor, ExecutorError, Handed, Observation, Plan, Readiness,
+        local::LocalExecutor,
     },
     joblog::JobLogs,
     objects::{Objects, RunObjects},
     warmup::Warmup,
 };
+use async_trait::async_trait;
+use elb_core::{
+    batch::Batch,
+    cluster::{Indexes, run_of},
+    database::Shard,
+    error_code::ErrorCode,
+    job::{Found, Job, Outcome},
+    phase::Status,
+    poll, search,
+    step::Step,
+    text,
+    view::LogLevel,
+};
 
 mod collect;
 mod door;
 mod hand_over;
+mod join;
+mod look;
 mod pods;
+mod preparations;
 mod quantity;
+mod spread;
 mod template;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
@@ -54,14 +58,14 @@ use collect::store_error;
 use door::Slot;
 use hand_over::{Refusal, Writer};
 pub use pods::{NodeDatabases, PodSettings};
+use preparations::Preparations;
+use spread::Spread;
 use template::Template;
 
 pub use template::DATABASES as DATABASES_IN_PODS;
 
 /// The shortest time between two looks at a run: a cluster under load tells of many changes a second.
 const LOOK: Duration = Duration::from_millis(100);
-/// Queries that are stored at once.
-const AT_ONCE: usize = 8;
 /// Lists of batches that are kept in memory (ours): each search needs its own now and then.
 const KEPT_PLANS: usize = 256;
 /// How long the Jobs of a search stay once its results are here, in seconds (ours): long enough to look at
@@ -76,6 +80,8 @@ pub struct ClusterParts {
     pub clusters: Arc<ClusterSnapshot>,
     /// How pods are made.
     pub pods: PodSettings,
+    /// Whether what a submission needs is made at once, or one after the other.
+    pub at_once: bool,
     /// The databases.
     pub catalogue: Arc<Catalogue>,
     /// The objects, in a store that pods reach.
@@ -111,6 +117,20 @@ impl ClusterExecutor {
     fn run_objects(&self, job: &Job) -> Result<RunObjects, ExecutorError> {
         let run = self.parts.objects.of_run(&job.id);
         run.map_err(|error| store_error("pods cannot be given the query", error))
+    }
+
+    /// The shards in which an attempt searches its database: those that it was planned with, else as the settings
+    /// want it.
+    fn shards(&self, job: &Job) -> Vec<Shard> {
+        let planned = job.run_id.is_some() && job.place.is_some();
+        match self.parts.pods.shard_bytes {
+            _ if planned => job.shards.clone(),
+            Some(most) => {
+                let catalogue = &self.parts.catalogue;
+                catalogue.shards(&job.spec.database, &job.database.version, most)
+            }
+            None => Vec::new(),
+        }
     }
 
     fn log(&self, job: &Job, step: Step, line: String) {
@@ -191,14 +211,19 @@ impl ClusterExecutor {
         })
     }
 
-    fn writer(&self, job: &Job) -> Result<Writer, Refusal> {
+    /// Where the plan says that it runs.
+    fn planned(&self, job: &Job) -> Result<&Place, Refusal> {
         let found = job.place.as_ref().ok_or_else(|| {
             Refusal::Never(ExecutorError::new(
                 ErrorCode::Internal,
                 "the plan names no cluster",
             ))
         })?;
-        Writer::new(self.place(found)?)
+        self.place(found)
+    }
+
+    fn writer(&self, job: &Job) -> Result<Writer, Refusal> {
+        Writer::new(self.planned(job)?)
     }
 
     fn slot<'a>(&self, writer: &'a Writer, job: &Job) -> Slot<'a> {
@@ -210,15 +235,15 @@ impl ClusterExecutor {
     }
 
     async fn may_hand_over(&self, job: &Job) -> Result<Door, Refusal> {
-        let writer = self.writer(job)?;
-        let place = job.place.as_ref().map(|found| self.place(found));
+        let place = self.planned(job)?;
+        let writer = Writer::new(place)?;
         match self.slot(&writer, job).take().await? {
-            Door::Open => door::room(&writer, place.transpose()?, &self.parts.pods).await,
+            Door::Open => door::room(&writer, place, &self.parts.pods).await,
             shut => Ok(shut),
         }
     }
 
-    async fn hand_over(&self, job: &Job) -> Result<Door, Refusal> {
+    async fn hand_over(&self, job: &Job) -> Result<Handed, Refusal> {
         let writer = self.writer(job)?;
         let batches = self.batches(job).await.map_err(Refusal::Never)?;
         let template = Template {
@@ -226,22 +251,29 @@ impl ClusterExecutor {
             pods: &self.parts.pods,
             run: &self.run_objects(job).map_err(Refusal::Never)?,
             batches: count(&batches),
+            shards: &job.shards,
         };
         match self.slot(&writer, job).take().await? {
             Door::Open => {}
-            shut => return Ok(shut),
+            shut => return Ok(shut.into()),
         }
-        let shape = writer.hand_over(&template).await?;
+        let preparations = Preparations {
+            job,
+            template: &template,
+            writer: &writer,
+            place: self.planned(job)?,
+            local: &self.parts.local,
+            batches: &batches,
+            clock: self.parts.clock.as_ref(),
+        };
+        let prepared = preparations.make(self.parts.at_once).await?;
+        let shape = writer.hand_over(&template, &prepared.owner).await?;
         self.log(
             job,
             Step::Submitting,
             format!(
-                "{} {} made in namespace {} of cluster {}",
-                match shape {
-                    template::Shape::Indexed => "Job",
-                    template::Shape::PerBatch => "Jobs",
-                },
-                template.job_name(),
+                "{} made in namespace {} of cluster {}",
+                made(&template.job_names(shape)),
                 writer.namespace,
                 job.place
                     .as_ref()
@@ -255,119 +287,10 @@ impl ClusterExecutor {
                 "the submit slot on the cluster is free once its life is over"
             );
         }
-        Ok(Door::Open)
-    }
-
-    /// The state of a run that was handed over.
-    async fn look(&self, job: &Job) -> Result<Observation, ExecutorError> {
-        let Some(found) = &job.place else {
-            return Ok(Observation::Gone);
-        };
-        let place = match self.place(found) {
-            Ok(place) => place,
-            Err(refusal) => return Ok(unseen(refusal)),
-        };
-        let batches = self.batches(job).await?;
-        let run = run_of(&job.id, job.attempt);
-        let Some(sight) = place.see_own(&run, count(&batches)) else {
-            let view = place.view();
-            return Ok(Observation::Unseen(format!(
-                "cluster {} cannot be seen ({}); what was seen last stays: {}",
-                found.cluster,
-                view.health.as_str(),
-                view.reason
-                    .unwrap_or_else(|| "it was not heard yet".to_owned())
-            )));
-        };
-        let progress = progress(&batches, &sight.done);
-        let under_way = matches!(
-            sight.verdict,
-            Verdict::Accepted | Verdict::Staging | Verdict::Searching(_)
-        );
-        // The Job says a second later what its last pod says now; whether it is so, the store tells.
-        if under_way
-            && sight.done.count() == count(&batches)
-            && let Some(searched) = self.searched(job, &batches).await?
-        {
-            return Ok(searched);
-        }
-        Ok(match sight.verdict {
-            Verdict::Unseen | Verdict::Lost => self.nothing_seen(job, &run, &batches).await?,
-            Verdict::Suspended => Observation::HeldUp(
-                "its Job is held back on the cluster (suspend); somebody has to let it go on".to_owned(),
-            ),
-            Verdict::HeldUp { reason, .. } => Observation::HeldUp(reason),
-            Verdict::Accepted | Verdict::Staging => Observation::Accepted,
-            Verdict::Searching(_) => Observation::Running {
-                progress,
-                warnings: Vec::new(),
-            },
-            Verdict::ResultsPending(_) | Verdict::Completed(_) => {
-                self.searched(job, &batches).await?.unwrap_or_else(|| {
-                    Observation::Failed(ExecutorError::new(
-                        ErrorCode::ExportFailed,
-                        "the cluster says that every batch is done, but not all results are in the store",
-                    ))
-                })
-            }
-            Verdict::Failed(failure) => {
-                Observation::Failed(ExecutorError::new(failure.code, failure.message))
-            }
+        Ok(Handed {
+            door: Door::Open,
+            parts: prepared.parts,
         })
-    }
-
-    /// All batches are done if the store has what counts of each.
-    async fn searched(
-        &self,
-        job: &Job,
-        batches: &[Batch],
-    ) -> Result<Option<Observation>, ExecutorError> {
-        let notes = collect::notes(&self.run_objects(job)?, batches).await?;
-        let mut warnings: Vec<String> = Vec::new();
-        for note in notes {
-            let Some(note) = note else {
-                return Ok(None);
-            };
-            for warning in note.warnings {
-                if !warnings.contains(&warning) {
-                    warnings.push(warning);
-                }
-            }
-        }
-        Ok(Some(Observation::Succeeded {
-            progress: progress(batches, &Indexes::below(count(batches))),
-            warnings,
-        }))
-    }
-
-    /// Nothing of it is seen: it was only just made, or it is gone.
-    async fn nothing_seen(
-        &self,
-        job: &Job,
-        run: &str,
-        batches: &[Batch],
-    ) -> Result<Observation, ExecutorError> {
-        let there = async { self.writer(job)?.is_there(run).await };
-        match there.await {
-            Ok(true) => return Ok(Observation::Accepted),
-            Ok(false) => {}
-            Err(refusal) => return Ok(unseen(refusal)),
-        }
-        // Removed after its end, by the cluster itself perhaps: then its results tell.
-        if let Some(searched) = self.searched(job, batches).await? {
-            return Ok(searched);
-        }
-        Ok(Observation::Failed(ExecutorError::new(
-            ErrorCode::WorkerLost,
-            "its Job is no longer on the cluster and not all of its results are in the store: somebody has removed it; try the search again, batches that are done are kept",
-        )))
-    }
-}
-
-fn unseen(refusal: Refusal) -> Observation {
-    match refusal {
-        Refusal::Later(reason) => Observation::Unseen(reason),
-        Refusal::Never(error) => Observation::Failed(error),
     }
 }
 
@@ -375,44 +298,20 @@ fn count(batches: &[Batch]) -> u32 {
     u32::try_from(batches.len()).unwrap_or(u32::MAX)
 }
 
-fn progress(batches: &[Batch], done: &Indexes) -> Progress {
-    let mut progress = Progress {
-        batches_total: count(batches),
-        letters_total: batches.iter().map(|batch| batch.letters).sum(),
-        ..Progress::default()
-    };
-    for batch in batches.iter().filter(|batch| done.contains(batch.index)) {
-        progress.batches_done += 1;
-        progress.letters_done += batch.letters;
+/// Names of Jobs in words.
+fn made(names: &[String]) -> String {
+    match names {
+        [one] => format!("Job {one}"),
+        [one, .., other] => format!("{} Jobs, {one} to {other},", names.len()),
+        [] => "no Job".to_owned(),
     }
-    progress
 }
 
 #[async_trait]
 impl Executor for ClusterExecutor {
     async fn prepare(&self, job: &Job) -> Result<(), ExecutorError> {
-        let run = self.run_objects(job)?;
         let batches = self.batches(job).await?;
-        let local = &self.parts.local;
-        local.cut(job, &batches).await?;
-        let each: Vec<Batch> = batches.to_vec();
-        futures::stream::iter(each)
-            .map(|batch| {
-                let path = local.query_of(&job.id, &batch);
-                let run = &run;
-                async move {
-                    let file = tokio::fs::File::open(&path).await;
-                    let file = file.map_err(|error| LocalExecutor::disk_error(&path, &error))?;
-                    let put = run.put_query(batch.index, file).await;
-                    put.map_err(|error| {
-                        store_error("the query cannot be stored for the pods", error)
-                    })
-                }
-            })
-            .buffer_unordered(AT_ONCE)
-            .try_collect::<()>()
-            .await?;
-        crash::point(Point::AfterQueries);
+        self.parts.local.cut(job, &batches).await?;
         self.log(
             job,
             Step::Preparing,
@@ -452,6 +351,12 @@ impl Executor for ClusterExecutor {
 
     async fn plan(&self, job: &Job) -> Result<Plan, ExecutorError> {
         let batches = self.batches(job).await?;
+        let shards = self.shards(job);
+        let spread = Spread {
+            batches: &batches,
+            shards: &shards,
+        };
+        let progress = spread.progress(&Indexes::default());
         // As it is run, with the place of the database in the pod; the batch is another each time.
         let name = &job.spec.database;
         let database = format!("{DATABASES_IN_PODS}/{name}/{}/{name}", job.database.version);
@@ -464,14 +369,13 @@ impl Executor for ClusterExecutor {
             command: search::argv(&job.spec, &paths),
             place: Some(self.choose(job)?),
             blast_version: format!("of the image {}", self.parts.pods.image),
-            progress: progress(&batches, &Indexes::default()),
+            progress,
+            shards,
         })
     }
 
     async fn stage(&self, job: &Job) -> Result<Readiness, ExecutorError> {
-        let (database, version) = (&job.spec.database, &job.database.version);
-        let known = self.staging(job.place.as_ref(), database, version);
-        Ok(Readiness::Unneeded(known))
+        Ok(Readiness::Unneeded(self.staging(job)))
     }
 
     fn warmup(&self) -> Option<&dyn Warmup> {
@@ -495,10 +399,10 @@ impl Executor for ClusterExecutor {
         }
     }
 
-    async fn submit(&self, job: &Job) -> Result<Door, ExecutorError> {
+    async fn submit(&self, job: &Job) -> Result<Handed, ExecutorError> {
         match self.hand_over(job).await {
-            Ok(door) => Ok(door),
-            Err(refusal) => refusal.into_door(),
+            Ok(handed) => Ok(handed),
+            Err(refusal) => refusal.into_door().map(Handed::from),
         }
     }
 
@@ -516,6 +420,12 @@ impl Executor for ClusterExecutor {
                 () = tokio::time::sleep(poll::JOB_STEADY) => {}
             }
         }
+        // Just after a start nothing is known of any cluster, and that says nothing of this one.
+        let place = job
+            .place
+            .as_ref()
+            .and_then(|found| self.parts.clusters.find(found));
+        while place.is_some_and(Place::is_connecting) && changes.changed().await.is_ok() {}
         let now = fresh(*changes.borrow_and_update());
         let observation = match self.look(job).await {
             Ok(observation) => observation,
@@ -532,7 +442,7 @@ impl Executor for ClusterExecutor {
         let batches = self.batches(job).await?;
         let local = &self.parts.local;
         local.cut(job, &batches).await?;
-        collect::collect(local, &job.id, &self.run_objects(job)?, &batches).await?;
+        collect::collect(local, job, &self.run_objects(job)?, &batches).await?;
         crash::point(Point::AfterCollect);
         let outcome = local.export(job).await?;
         let run = run_of(&job.id, job.attempt);
@@ -561,7 +471,9 @@ impl Executor for ClusterExecutor {
         let run = run_of(&job.id, job.attempt);
         let stopped = async {
             let place = self.place(found)?;
-            let ended = place.see_own(&run, 1).is_some_and(|sight| sight.all_ended);
+            let ended = place
+                .see_own(&run, 1, 0)
+                .is_some_and(|sight| sight.all_ended);
             if ended && job.phase.status() == Status::Failed && !place.jobs_of(&run).is_empty() {
                 // What is left of it tells why it failed, and goes by itself.
                 return Ok(());
@@ -573,6 +485,7 @@ impl Executor for ClusterExecutor {
                 pods: &self.parts.pods,
                 run: &self.run_objects(job).map_err(Refusal::Never)?,
                 batches: 0,
+                shards: &[],
             };
             writer.drop_anchor(&template.anchor_name()).await?;
             self.slot(&writer, job).leave().await

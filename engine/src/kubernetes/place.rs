@@ -14,7 +14,7 @@ use std::{
 use elb_core::{
     cluster::{
         Health, Indexes, JobSeen, Moments, PlaceView, PodPhase, PodSeen, ResultsSeen, RunView,
-        Verdict, verdict,
+        Verdict, shard_number, verdict,
     },
     job::Found,
     time::Timestamp,
@@ -378,29 +378,62 @@ impl Place {
         })
     }
 
-    /// The state of a search that this program has started, in so many batches; `None` while nobody can say.
-    pub fn see_own(&self, run: &str, batches: u32) -> Option<OwnSight> {
+    /// Whether nothing was heard of it yet.
+    pub fn is_connecting(&self) -> bool {
+        self.lock().0.health == Health::Connecting
+    }
+
+    /// Why it is not seen as it is, in words; `None` while it is.
+    pub fn why_unseen(&self) -> Option<String> {
+        let contents = self.lock();
+        let health = contents.0.health;
+        (!health.is_current()).then(|| {
+            let reason = contents.0.reason();
+            format!(
+                "cluster {} cannot be seen ({}): {}",
+                self.address.name(),
+                health.as_str(),
+                reason.unwrap_or_else(|| "it was not heard yet".to_owned())
+            )
+        })
+    }
+
+    /// The state of a search that this program has started, in so many batches of its query against so many shards
+    /// of its database (0: the whole); `None` while nobody can say.
+    pub fn see_own(&self, run: &str, batches: u32, shards: u32) -> Option<OwnSight> {
         let now = self.clock.now();
         let contents = self.lock();
         let inner = &contents.0;
         inner.health.is_current().then(|| {
             let told = inner.told(run);
             let indexed = told.jobs.iter().any(|job| job.completions.is_some());
-            let jobs = if indexed { 1 } else { batches as usize };
+            let each = if indexed { 1 } else { batches };
+            let jobs = each.saturating_mul(shards.max(1)) as usize;
+            // Batches of a shard are numbered after those of the shards before it.
+            let before = |job: &str| {
+                let shard = shard_number(job).filter(|_| shards > 0);
+                shard.unwrap_or(0).saturating_mul(batches)
+            };
             let mut seen = told.seen(now, now, inner.warnings.scaling);
             seen.blast_jobs = Some(jobs);
             seen.ours = true;
-            let done = if indexed {
-                told.jobs.first().map(|job| job.completed.clone())
-            } else {
-                None
-            };
+            let done = indexed.then(|| {
+                let jobs = told.jobs.iter();
+                let none = Indexes::default();
+                jobs.fold(none, |done, job| {
+                    done.and(&job.completed, before(&job.name))
+                })
+            });
             OwnSight {
                 verdict: verdict(&seen),
                 done: match done {
                     Some(done) => {
                         let searched = told.pods.iter().filter(|pod| pod.has_searched());
-                        done.with(searched.filter_map(|pod| pod.index))
+                        done.with(
+                            searched.filter_map(|pod| {
+                                Some(pod.index?.saturating_add(before(&pod.job)))
+                            }),
+                        )
                     }
                     None => Indexes::below(seen.batches().done),
                 },

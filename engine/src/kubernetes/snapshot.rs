@@ -145,6 +145,11 @@ impl Clusters for ClusterSnapshot {
         self.find(found)?.see(run, since, results)
     }
 
+    fn unseen(&self, found: &Found) -> Option<String> {
+        let place = self.find(found).filter(|place| !place.is_connecting())?;
+        place.why_unseen()
+    }
+
     async fn cancel(&self, found: &Found, run: &str) -> Result<(), String> {
         match self.find(found) {
             Some(place) => cancel(place, run).await,

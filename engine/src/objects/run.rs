@@ -4,7 +4,7 @@
 //! other objects. Needs a store that pods reach, so a folder on this machine has none.
 
 use bytes::Bytes;
-use elb_core::cluster::BatchDone;
+use elb_core::{cluster::BatchDone, database::Shard};
 use futures::stream::BoxStream;
 use object_store::path::Path as Key;
 
@@ -22,6 +22,8 @@ const MAX_NOTE: u64 = 32 << 20;
 pub struct RunObjects {
     store: Remote,
     folder: Key,
+    /// The folder of results within, of a shard of the database.
+    shard: Option<String>,
 }
 
 impl Objects {
@@ -35,6 +37,7 @@ impl Objects {
             Place::Elsewhere { store, .. } => Ok(RunObjects {
                 store: store.clone(),
                 folder,
+                shard: None,
             }),
             Place::Folder { .. } => Err(ObjectError::SetUp(
                 "pods cannot reach a folder on this machine: keep the objects in Azure Blob Storage (ELB_OBJECTS=az://ACCOUNT/CONTAINER)".to_owned(),
@@ -56,10 +59,22 @@ impl RunObjects {
         "query/{batch}.fa"
     }
 
+    /// The same for one shard of the database, whose results have a place of their own.
+    #[must_use]
+    pub fn of_shard(&self, shard: Option<Shard>) -> Self {
+        Self {
+            shard: shard.map(|shard| format!("shard-{}-{}", shard.first, shard.last)),
+            ..self.clone()
+        }
+    }
+
     /// Folder of a batch's results, likewise.
     #[must_use]
-    pub fn results_name() -> &'static str {
-        "batch/{batch}"
+    pub fn results_name(&self) -> String {
+        match &self.shard {
+            Some(shard) => format!("{shard}/batch/{{batch}}"),
+            None => "batch/{batch}".to_owned(),
+        }
     }
 
     fn key(&self, name: &str) -> Key {
@@ -105,7 +120,7 @@ impl RunObjects {
     /// # Errors
     /// If the store is away or refuses, or if something else lies there.
     pub async fn done(&self, batch: u32) -> Result<Option<BatchDone>, ObjectError> {
-        let folder = self.of_batch(Self::results_name(), batch);
+        let folder = self.of_batch(&self.results_name(), batch);
         let key = folder.join(BatchDone::NAME);
         let Some(json) = self.store.first(&key, MAX_NOTE).await? else {
             return Ok(None);
@@ -125,7 +140,7 @@ impl RunObjects {
         batch: u32,
         name: &str,
     ) -> Result<Option<(u64, BoxStream<'static, std::io::Result<Bytes>>)>, ObjectError> {
-        let key = self.of_batch(Self::results_name(), batch).join(name);
+        let key = self.of_batch(&self.results_name(), batch).join(name);
         self.store.get(&key).await
     }
 }

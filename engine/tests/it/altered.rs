@@ -10,7 +10,9 @@ use elb_core::{
     error_code::ErrorCode,
     job::{Job, Outcome},
 };
-use elb_engine::executor::{Door, Evidence, Executor, ExecutorError, Observation, Plan, Readiness};
+use elb_engine::executor::{
+    Evidence, Executor, ExecutorError, Handed, Observation, Plan, Readiness,
+};
 use tokio::sync::watch;
 
 use super::support::{Before, Settings};
@@ -157,7 +159,7 @@ impl Executor for Altered {
     fn submit_slot(&self, job: &Job) -> Option<String> {
         self.alterations.slots.then(|| job.spec.database.clone())
     }
-    async fn submit(&self, job: &Job) -> Result<Door, ExecutorError> {
+    async fn submit(&self, job: &Job) -> Result<Handed, ExecutorError> {
         self.alterations.pass("submit", &job.id).await?;
         self.inner.submit(job).await
     }

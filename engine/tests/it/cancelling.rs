@@ -10,7 +10,7 @@ use elb_core::{
     step::StepState,
 };
 use elb_engine::{
-    executor::{Door, Executor, ExecutorError, Observation, Plan, Readiness},
+    executor::{Executor, ExecutorError, Handed, Observation, Plan, Readiness},
     service::Caller,
 };
 
@@ -51,7 +51,7 @@ impl Executor for StandsStill {
         self.pass("stage").await;
         self.inner.stage(job).await
     }
-    async fn submit(&self, job: &Job) -> Result<Door, ExecutorError> {
+    async fn submit(&self, job: &Job) -> Result<Handed, ExecutorError> {
         self.pass("submit").await;
         self.inner.submit(job).await
     }

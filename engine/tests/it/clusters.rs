@@ -16,6 +16,8 @@ mod kept_logs;
 mod logs;
 #[path = "clusters/outages.rs"]
 mod outages;
+#[path = "clusters/preparing.rs"]
+mod preparing;
 #[path = "clusters/refusals.rs"]
 mod refusals;
 #[path = "clusters/results.rs"]

@@ -136,6 +136,12 @@ impl Clusters for Told {
         Some(Sight { verdict, moments })
     }
 
+    fn unseen(&self, _: &Found) -> Option<String> {
+        let runs = self.runs.lock().unwrap();
+        let unseen = runs.values().any(|(_, verdict)| verdict.is_none());
+        unseen.then(|| "cluster aks cannot be seen (unreachable): it does not answer".to_owned())
+    }
+
     async fn cancel(&self, _place: &Found, run: &str) -> Result<(), String> {
         if let Some(reason) = self.hindrance.lock().unwrap().take() {
             return Err(reason);
@@ -224,9 +230,14 @@ async fn what_is_not_seen_as_it_is_changes_nothing_also_over_a_restart() {
         .wait_until(RUN, |job| job.row.phase == Phase::Running)
         .await;
     told.see_program("blastn", RUN, None);
+    first.wait_until(RUN, |job| job.row.unseen.is_some()).await;
     first.service.shut_down().await;
     let again = engine(folder.path(), &told).await;
-    assert_eq!(again.job(RUN).row.phase, Phase::Running);
+    let row = again.job(RUN).row.clone();
+    assert!(
+        row.phase == Phase::Running && row.unseen.is_some(),
+        "{row:?}"
+    );
     told.see(
         RUN,
         Verdict::Failed(Failure {

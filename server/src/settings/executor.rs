@@ -39,10 +39,18 @@ pub(super) struct PodFlags {
     /// [default: /workspace/blast].
     #[arg(long, env = "ELB_POD_DATABASES", value_name = "FOLDER")]
     pod_databases: Option<String>,
+    /// The most of a database that one pod searches: a larger one is searched in shards of its volumes, each on
+    /// nodes of its own where there are enough [default: none, every database is searched whole].
+    #[arg(long, env = "ELB_POD_SHARD", value_name = "SIZE")]
+    pod_shard: Option<String>,
     /// Where pods ask Azure Blob Storage, if they reach it by another address than this server
     /// [default: as this server].
     #[arg(long, env = "ELB_POD_BLOB_ENDPOINT", value_name = "URL")]
     pod_blob_endpoint: Option<String>,
+    /// Whether a submission clears earlier attempts away, makes its anchor and stores its query all at once
+    /// [default: true].
+    #[arg(long, env = "ELB_PARALLEL_WARM_REUSE", value_name = "YES/NO")]
+    parallel_warm_reuse: Option<String>,
 }
 
 /// How the pods of searches are made.
@@ -62,6 +70,8 @@ pub struct PodSettings {
     pub account: Option<String>,
     /// Folder of the nodes for databases; `None` is the pod itself.
     pub databases: Option<String>,
+    /// The most bytes of a database that a pod searches.
+    pub shard_bytes: Option<u64>,
     /// Where pods ask the store, if it is not the usual place.
     pub endpoint: Option<String>,
     /// An emulator's key.
@@ -70,6 +80,8 @@ pub struct PodSettings {
     pub source: String,
     /// Address of the objects.
     pub objects: String,
+    /// Whether the preparations of a submission are made at once.
+    pub at_once: bool,
 }
 
 /// A key that is no secret, and is not printed all the same.
@@ -113,7 +125,9 @@ impl Surroundings<'_> {
         let nodes = sources.take("pod_nodes", flags.pod_nodes, "");
         let account = sources.take("pod_account", flags.pod_account, "");
         let databases = sources.take("pod_databases", flags.pod_databases, "/workspace/blast");
+        let shard = sources.take("pod_shard", flags.pod_shard, "none");
         let endpoint = sources.take("pod_blob_endpoint", flags.pod_blob_endpoint, "");
+        let at_once = sources.take("parallel_warm_reuse", flags.parallel_warm_reuse, "true");
         let on_clusters = executor.read(|text| match text {
             "local" => Ok(false),
             "kubernetes" => Ok(true),
@@ -179,10 +193,15 @@ impl Surroundings<'_> {
             nodes: nodes.read(label)?,
             account: Some(account.text.clone()).filter(|text| !text.is_empty()),
             databases: Some(databases.text.clone()).filter(|text| text != "pod"),
+            shard_bytes: shard.read(|text| match text {
+                "none" => Ok(None),
+                text => value::size(text).map(Some),
+            })?,
             endpoint: Some(reached).filter(|reached| *reached != usual),
             key,
             source: source.trim_end_matches('/').to_owned(),
             objects: format!("az://{store}/{container}"),
+            at_once: at_once.read(value::yes_no)?,
         };
         Ok(ExecutorKind::Kubernetes(Box::new(pods)))
     }

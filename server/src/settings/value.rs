@@ -87,8 +87,8 @@ pub(super) fn count(text: &str) -> Result<usize, String> {
 /// Yes or no.
 pub(super) fn yes_no(text: &str) -> Result<bool, String> {
     match text {
-        "true" | "yes" => Ok(true),
-        "false" | "no" => Ok(false),
+        "true" | "yes" | "1" => Ok(true),
+        "false" | "no" | "0" => Ok(false),
         _ => Err("must be true or false".to_owned()),
     }
 }

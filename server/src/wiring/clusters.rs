@@ -53,6 +53,7 @@ pub(super) fn running(settings: &Settings, parts: Parts) -> Result<Running, Star
         });
     };
     let pods = (**pods).clone();
+    let at_once = pods.at_once;
     let pods = PodSettings {
         image: pods.image,
         cpu: pods.cpu,
@@ -63,6 +64,7 @@ pub(super) fn running(settings: &Settings, parts: Parts) -> Result<Running, Star
         databases: pods
             .databases
             .map_or(NodeDatabases::Pod, NodeDatabases::Folder),
+        shard_bytes: pods.shard_bytes,
         endpoint: pods.endpoint,
         key: pods.key.map(|key| key.0),
         source: pods.source,
@@ -74,6 +76,7 @@ pub(super) fn running(settings: &Settings, parts: Parts) -> Result<Running, Star
         local: parts.local,
         clusters: Arc::clone(&clusters),
         pods,
+        at_once,
         catalogue: parts.catalogue,
         objects: parts.objects,
         logs: parts.logs,

@@ -17,7 +17,9 @@ use elb_testkit::{
 };
 use object_store::{
     ClientOptions, ObjectStoreExt,
-    azure::{AzureAccessKey, AzureAuthorizer, AzureCredential, MicrosoftAzureBuilder},
+    azure::{
+        AzureAccessKey, AzureAuthorizer, AzureCredential, MicrosoftAzure, MicrosoftAzureBuilder,
+    },
     client::{HttpConnector, HttpRequest, HttpRequestBody, ReqwestConnector},
 };
 use serde_json::{Value, json};
@@ -129,14 +131,7 @@ async fn fill(shared: &Shared) {
     let options = ClientOptions::new().with_allow_http(true);
     let http = ReqwestConnector::default().connect(&options).unwrap();
     assert_eq!(http.execute(request).await.unwrap().status().as_u16(), 201);
-    let store = MicrosoftAzureBuilder::new()
-        .with_account(ACCOUNT)
-        .with_access_key(KEY)
-        .with_container_name(DATABASES)
-        .with_endpoint(url.to_owned())
-        .with_allow_http(true)
-        .build()
-        .unwrap();
+    let store = shared.store();
     for entry in std::fs::read_dir(databases()).unwrap() {
         let path = entry.unwrap().path();
         let file = path.file_name().unwrap().to_str().unwrap();
@@ -146,6 +141,26 @@ async fn fill(shared: &Shared) {
             let content = std::fs::read(&path).unwrap();
             store.put(&key.into(), content.into()).await.unwrap();
         }
+    }
+}
+
+impl Shared {
+    /// The container of the databases.
+    fn store(&self) -> MicrosoftAzure {
+        MicrosoftAzureBuilder::new()
+            .with_account(ACCOUNT)
+            .with_access_key(KEY)
+            .with_container_name(DATABASES)
+            .with_endpoint(self.azurite.blob_url().to_owned())
+            .with_allow_http(true)
+            .build()
+            .unwrap()
+    }
+
+    /// Puts a file of a database into the store.
+    pub async fn put(&self, database: &str, file: &str, content: Vec<u8>) {
+        let key = format!("blast-db/{database}/{file}");
+        self.store().put(&key.into(), content.into()).await.unwrap();
     }
 }
 

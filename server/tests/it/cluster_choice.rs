@@ -9,7 +9,7 @@ use elb_core::{
     cluster::Health,
     job::{Found, Job, Outcome},
 };
-use elb_engine::executor::{Door, Executor, ExecutorError, Observation, Plan, Readiness};
+use elb_engine::executor::{Executor, ExecutorError, Handed, Observation, Plan, Readiness};
 use serde_json::{Value, json};
 
 use super::{
@@ -44,7 +44,7 @@ impl Executor for Several {
     async fn stage(&self, job: &Job) -> Result<Readiness, ExecutorError> {
         self.here.stage(job).await
     }
-    async fn submit(&self, job: &Job) -> Result<Door, ExecutorError> {
+    async fn submit(&self, job: &Job) -> Result<Handed, ExecutorError> {
         self.here.submit(job).await
     }
     async fn observe(&self, job: &Job, seen: u64) -> (u64, Observation) {

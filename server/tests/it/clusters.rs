@@ -68,6 +68,10 @@ impl Clusters for Told {
         None
     }
 
+    fn unseen(&self, _: &Found) -> Option<String> {
+        None
+    }
+
     async fn cancel(&self, _: &Found, _: &str) -> Result<(), String> {
         Err("nothing can be changed on it".to_owned())
     }

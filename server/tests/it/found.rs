@@ -78,6 +78,10 @@ impl Clusters for Completed {
         })
     }
 
+    fn unseen(&self, _: &Found) -> Option<String> {
+        None
+    }
+
     async fn cancel(&self, _: &Found, _: &str) -> Result<(), String> {
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use elb_core::{
     cluster::{CopyState, CopyView},
+    database::shard_of,
     text,
 };
 use leptos::prelude::*;
@@ -160,15 +161,17 @@ fn Node(
     wanted: Option<String>,
 ) -> impl IntoView {
     let bytes = copy.bytes.map(text::bytes).unwrap_or_default();
-    let old = wanted.is_some_and(|wanted| wanted != copy.version);
+    let (version, shard) = shard_of(&copy.version);
+    let old = wanted.is_some_and(|wanted| wanted != version);
+    let part = shard.map_or_else(String::new, |shard| format!("{}, ", shard.label()));
     let line = match copy.state {
         CopyState::Waiting => "was asked for".to_owned(),
         CopyState::Bringing => match copy.bytes_total {
             Some(total) => format!("on its way: {bytes} of {}", text::bytes(total)),
             None => "on its way".to_owned(),
         },
-        CopyState::Ready if old => format!("has an older version, {bytes}"),
-        CopyState::Ready => format!("ready, {bytes}"),
+        CopyState::Ready if old => format!("has an older version, {part}{bytes}"),
+        CopyState::Ready => format!("ready, {part}{bytes}"),
         CopyState::Releasing => "is being removed, once no search there reads it".to_owned(),
         CopyState::Failed => "could not be brought".to_owned(),
     };

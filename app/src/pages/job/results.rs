@@ -60,6 +60,8 @@ pub fn ResultsPart(detail: JobDetail) -> impl IntoView {
     let id = detail.row.id.clone();
     let note = page_context().service.database_note(&detail);
     let note = note.map(|note| view! { <p class="box warning" role="note">{note}</p> });
+    let shards = detail.shards_note();
+    let shards = shards.map(|note| view! { <p class="box" role="note" id="shards">{note}</p> });
     let program = detail.row.program;
     let here = detail.place.is_none();
     let path = format!("/jobs/{id}");
@@ -89,6 +91,7 @@ pub fn ResultsPart(detail: JobDetail) -> impl IntoView {
         <section id="results" aria-labelledby="results-title">
             <h2 id="results-title">"Results"</h2>
             {note}
+            {shards}
             {body}
             <Downloads id=id program=program has_database=here has_archive=true/>
         </section>

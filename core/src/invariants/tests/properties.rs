@@ -46,6 +46,8 @@ fn any_event() -> impl Strategy<Value = (Event, &'static str)> {
         1 => Just(person(Event::Deleted { keep_until: Timestamp(0) })),
         2 => Just(person(Event::RestoreAsked)),
         1 => Just(engine(Event::ObjectsRemoved)),
+        1 => Just(engine(Event::OutOfSight { reason: "away".to_owned() })),
+        1 => Just(engine(Event::InSight)),
         1 => Just(engine(Event::Noted { note: "taken over".to_owned() })),
         1 => Just(engine(Event::Warned { text: "w".to_owned() })),
     ]

@@ -27,6 +27,9 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => Just(Event::RestoreAsked),
         1 => Just(Event::ObjectsRemoved),
         1 => Just(Event::CancelHindered { reason: "still there".into() }),
+        1 => Just(Event::OutOfSight { reason: "away".into() }),
+        1 => Just(Event::InSight),
+        1 => Just(Event::Parts { step: Step::Submitting, parts: Vec::new() }),
         1 => Just(Event::Noted { note: "taken over".into() }),
         1 => Just(Event::RetryPlanned {
             code: ErrorCode::TemporarilyUnavailable,

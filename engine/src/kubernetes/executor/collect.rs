@@ -9,11 +9,16 @@ use elb_core::{
     batch::Batch,
     cluster::{BatchDone, BatchFile},
     error_code::ErrorCode,
+    job::Job,
 };
 use futures::{StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
+use super::{
+    join::{Part, join},
+    spread::Spread,
+};
 use crate::{
     executor::{ExecutorError, local::LocalExecutor},
     objects::{ObjectError, RunObjects},
@@ -36,50 +41,78 @@ pub(super) fn store_error(what: &str, error: ObjectError) -> ExecutorError {
     ExecutorError::new(code, format!("{what}: {error}"))
 }
 
-/// What counts of each batch, in their order; `None` of one that is not done.
+/// What counts of each search of a batch, in their order; `None` of one that is not done.
 pub(super) async fn notes(
     run: &RunObjects,
-    batches: &[Batch],
+    spread: Spread<'_>,
 ) -> Result<Vec<Option<BatchDone>>, ExecutorError> {
-    let indexes: Vec<u32> = batches.iter().map(|batch| batch.index).collect();
-    futures::stream::iter(indexes)
-        .map(|index| run.done(index))
+    let each: Vec<(RunObjects, u32)> = spread
+        .each()
+        .map(|(_, batch, shard)| (run.of_shard(shard), batch.index))
+        .collect();
+    futures::stream::iter(each)
+        .map(|(run, index)| async move { run.done(index).await })
         .buffered(NOTES_AT_ONCE)
         .try_collect()
         .await
         .map_err(|error| store_error("it cannot be seen which batches are done", error))
 }
 
-/// Brings the results of all batches that are not here yet.
+/// Brings the results of all batches that are not here yet; those of the shards of a database become one.
 pub(super) async fn collect(
     local: &LocalExecutor,
-    job: &str,
+    job: &Job,
     run: &RunObjects,
     batches: &[Batch],
 ) -> Result<(), ExecutorError> {
-    let notes = notes(run, batches).await?;
-    let noted: Vec<(Batch, Option<BatchDone>)> = batches.iter().copied().zip(notes).collect();
-    futures::stream::iter(noted.into_iter().map(Ok))
-        .try_for_each_concurrent(AT_ONCE, |(batch, note)| async move {
-            let batch = &batch;
-            let Some(note) = note else {
-                return Err(ExecutorError::new(
-                    ErrorCode::ExportFailed,
-                    format!("the results of {} are not in the store", batch.label()),
-                ));
-            };
-            let Some(arriving) = local.awaits(job, batch)? else {
+    futures::stream::iter(batches.iter().copied().map(Ok))
+        .try_for_each_concurrent(AT_ONCE, |batch| async move {
+            let Some(arriving) = local.awaits(&job.id, &batch)? else {
                 return Ok(());
             };
-            let table = note.table.as_ref().ok_or_else(|| {
-                let message = format!("{} has no table of hits", batch.label());
-                ExecutorError::new(ErrorCode::ExportFailed, message)
-            })?;
-            bring(run, batch, &note.archive, &arriving.archive()).await?;
-            bring(run, batch, table, &arriving.table()).await?;
-            local.has_arrived(job, batch, &arriving)
+            let (archive, table) = (arriving.archive(), arriving.table());
+            if job.shards.is_empty() {
+                bring_both(run, &batch, &archive, &table).await?;
+            } else {
+                let mut parts = Vec::new();
+                for (number, shard) in job.shards.iter().enumerate() {
+                    let part = Part {
+                        archive: archive.with_extension(format!("{number}.asn")),
+                        table: table.with_extension(format!("{number}.tsv")),
+                    };
+                    let run = run.of_shard(Some(*shard));
+                    bring_both(&run, &batch, &part.archive, &part.table).await?;
+                    parts.push(part);
+                }
+                let queries = local.query_of(&job.id, &batch);
+                join(&job.spec, parts, queries, archive, table).await?;
+            }
+            local.has_arrived(&job.id, &batch, &arriving)
         })
         .await
+}
+
+/// Brings archive and table of one search of a batch.
+async fn bring_both(
+    run: &RunObjects,
+    batch: &Batch,
+    archive: &Path,
+    table: &Path,
+) -> Result<(), ExecutorError> {
+    let lacks = |what: &str| {
+        let message = format!("{} {what}", batch.label());
+        ExecutorError::new(ErrorCode::ExportFailed, message)
+    };
+    let note = run.done(batch.index).await;
+    let note =
+        note.map_err(|error| store_error("it cannot be seen which batches are done", error))?;
+    let note = note.ok_or_else(|| lacks("has no results in the store"))?;
+    let file = note
+        .table
+        .as_ref()
+        .ok_or_else(|| lacks("has no table of hits"))?;
+    bring(run, batch, &note.archive, archive).await?;
+    bring(run, batch, file, table).await
 }
 
 async fn bring(

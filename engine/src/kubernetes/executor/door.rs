@@ -163,7 +163,7 @@ impl Slot<'_> {
 /// Whether a pod of a search has room, as far as this program may look.
 pub(super) async fn room(
     writer: &Writer,
-    place: Option<&Place>,
+    place: &Place,
     pods: &PodSettings,
 ) -> Result<Door, Refusal> {
     let quotas: Api<ResourceQuota> = writer.api();
@@ -182,7 +182,7 @@ pub(super) async fn room(
     }
     if let Ok(Some(nodes)) = writer.asked("list nodes", nodes.list(&these)).await {
         let more = nodes.metadata.continue_.filter(|token| !token.is_empty());
-        if let (Some(place), None) = (place, more) {
+        if more.is_none() {
             let names = nodes
                 .items
                 .iter()

@@ -1,6 +1,6 @@
 //! Making the objects of a search on its cluster.
 //!
-//! Owns the order: the anchor, the Jobs held back, and only then their release. Every call can be made again
+//! Owns the order: the anchor, then the Jobs held back, and only then their release. Every call can be made again
 //! after a crash at any point: what is there already is looked at, and nothing is made twice.
 
 use std::time::Duration;
@@ -136,8 +136,8 @@ impl Writer {
         })
     }
 
-    /// Makes everything that is not there, and lets it run.
-    pub async fn hand_over(&self, template: &Template<'_>) -> Result<Shape, Refusal> {
+    /// Makes the object that owns the others, or brings it up to date; its uid.
+    pub async fn anchor(&self, template: &Template<'_>) -> Result<String, Refusal> {
         let anchor = template.anchor();
         let (anchors, name) = (self.api::<ConfigMap>(), template.anchor_name());
         let applied = PatchParams::apply(MANAGER).force();
@@ -145,10 +145,13 @@ impl Writer {
         let anchor = self
             .had("patch configmaps", anchors.patch(&name, &applied, &patch))
             .await?;
-        crash::point(Point::AfterAnchor);
-        let owner = anchor.metadata.uid.unwrap_or_default();
-        let shape = self.shape(template, &owner).await?;
-        let made = template.jobs(shape, &owner).into_iter();
+        Ok(anchor.metadata.uid.unwrap_or_default())
+    }
+
+    /// Makes the Jobs that are not there, and lets them run. `owner` is the anchor's uid.
+    pub async fn hand_over(&self, template: &Template<'_>, owner: &str) -> Result<Shape, Refusal> {
+        let shape = self.shape(template, owner).await?;
+        let made = template.jobs(shape, owner).into_iter();
         futures::stream::iter(made.map(|job| self.make(template, job)))
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()

@@ -30,6 +30,8 @@ pub struct PodSettings {
     pub account: Option<String>,
     /// Where the copies of databases are kept.
     pub databases: NodeDatabases,
+    /// The most bytes of a database that a pod searches; a larger one is searched in shards of its volumes.
+    pub shard_bytes: Option<u64>,
     /// Where pods ask Azure Blob Storage, if that is not the usual place.
     pub endpoint: Option<String>,
     /// An emulator's key, which is no secret.

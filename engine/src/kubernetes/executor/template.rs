@@ -4,7 +4,8 @@
 //! that making them again gives the same. No shell; arguments are arrays, and none of them is a person's text.
 
 use elb_core::{
-    cluster::{BLAST_CONTAINER, STAGE_CONTAINER, run_of},
+    cluster::{BLAST_CONTAINER, STAGE_CONTAINER, run_of, shard_name},
+    database::Shard,
     hits::TABULAR_FIELDS,
     job::Job,
     search::{self, place},
@@ -36,6 +37,8 @@ const TRIES_AGAIN: u32 = 2;
 const KEPT: u32 = 86_400;
 /// How long a pod has to end by itself, in seconds: BLAST+ ends at once.
 const GRACE: u32 = 15;
+/// The label of pods that need the same shard of a database on their node.
+const COPY_LABEL: &str = "elb-dashboard/copy";
 /// The longest short name of a database within a Job's name: with the longest program, the digest and a
 /// batch's number it fits the 63 characters of a host name.
 const MAX_SHORT_NAME: usize = 23;
@@ -57,6 +60,17 @@ pub(super) struct Template<'a> {
     pub pods: &'a PodSettings,
     pub run: &'a RunObjects,
     pub batches: u32,
+    /// The parts of the database that are searched one by one; empty if it is searched whole.
+    pub shards: &'a [Shard],
+}
+
+/// What one Job is to do.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    /// A part of the database, with its number.
+    shard: Option<(usize, Shard)>,
+    /// One batch; otherwise all of them.
+    batch: Option<u32>,
 }
 
 impl Template<'_> {
@@ -71,25 +85,51 @@ impl Template<'_> {
 
     /// The name of the anchor.
     pub fn anchor_name(&self) -> String {
-        format!("elbr-{}", self.digest())
+        anchor_name(&self.id())
     }
 
-    /// The name of the Indexed Job, and what those of single batches begin with.
-    pub fn job_name(&self) -> String {
+    /// The name of an Indexed Job, and what those of single batches begin with.
+    fn job_name(&self, shard: Option<(usize, Shard)>) -> String {
         let program = self.job.spec.program.as_str();
-        let database = short_name(&self.job.spec.database);
-        format!("{program}-batch-{database}-job-{}", self.digest())
+        let searched = match shard {
+            Some((number, _)) => shard_name(number),
+            None => short_name(&self.job.spec.database),
+        };
+        format!("{program}-batch-{searched}-job-{}", self.digest())
+    }
+
+    /// What each of its Jobs is to do.
+    fn shares(&self, shape: Shape) -> impl Iterator<Item = Share> {
+        let whole = self.shards.is_empty().then_some(None);
+        let shards = self
+            .shards
+            .iter()
+            .copied()
+            .enumerate()
+            .map(Some)
+            .chain(whole);
+        let batches = match shape {
+            Shape::Indexed => vec![None],
+            Shape::PerBatch => (0..self.batches).map(Some).collect(),
+        };
+        shards.flat_map(move |shard| {
+            let batches = batches.clone().into_iter();
+            batches.map(move |batch| Share { shard, batch })
+        })
+    }
+
+    fn name_of(&self, share: Share) -> String {
+        let name = self.job_name(share.shard);
+        share
+            .batch
+            .map_or_else(|| name.clone(), |batch| of_batch(&name, batch))
     }
 
     /// The names of its Jobs.
     pub fn job_names(&self, shape: Shape) -> Vec<String> {
-        let name = self.job_name();
-        match shape {
-            Shape::Indexed => vec![name],
-            Shape::PerBatch => (0..self.batches)
-                .map(|batch| of_batch(&name, batch))
-                .collect(),
-        }
+        self.shares(shape)
+            .map(|share| self.name_of(share))
+            .collect()
     }
 
     fn labels(&self) -> Value {
@@ -125,21 +165,19 @@ impl Template<'_> {
 
     /// The Jobs, held back. `owner` is the anchor's uid.
     pub fn jobs(&self, shape: Shape, owner: &str) -> Vec<Value> {
-        match shape {
-            Shape::Indexed => vec![self.of_job(None, owner)],
-            Shape::PerBatch => (0..self.batches)
-                .map(|batch| self.of_job(Some(batch), owner))
-                .collect(),
-        }
+        let shares = self.shares(shape);
+        shares.map(|share| self.of_job(share, owner)).collect()
     }
 
-    fn of_job(&self, batch: Option<u32>, owner: &str) -> Value {
-        let name = self.job_name();
+    fn of_job(&self, share: Share, owner: &str) -> Value {
+        let batch = share.batch;
+        let mut labels = self.labels();
+        merge(&mut labels, shard_label(share));
         let mut spec = json!({
             "suspend": true,
             "activeDeadlineSeconds": self.pods.deadline_s,
             "ttlSecondsAfterFinished": KEPT,
-            "template": self.pod(batch),
+            "template": self.pod(share),
         });
         let indexed = json!({
             "completionMode": "Indexed",
@@ -153,13 +191,13 @@ impl Template<'_> {
         });
         let single = json!({ "completions": 1, "parallelism": 1, "backoffLimit": TRIES_AGAIN });
         merge(&mut spec, if batch.is_none() { indexed } else { single });
-        let what = json!([&spec, self.labels()]).to_string();
+        let what = json!([&spec, &labels]).to_string();
         json!({
             "apiVersion": "batch/v1",
             "kind": "Job",
             "metadata": {
-                "name": batch.map_or_else(|| name.clone(), |batch| of_batch(&name, batch)),
-                "labels": self.labels(),
+                "name": self.name_of(share),
+                "labels": labels,
                 "annotations": {
                     DIGEST: hex(&Sha256::digest(what.as_bytes())),
                     "elb-dashboard/program": self.job.spec.program.as_str(),
@@ -178,15 +216,16 @@ impl Template<'_> {
         })
     }
 
-    fn pod(&self, batch: Option<u32>) -> Value {
+    fn pod(&self, share: Share) -> Value {
         let mut labels = self.labels();
         merge(&mut labels, identity_label(self.pods));
+        merge(&mut labels, shard_label(share));
         let mut spec = pod_spec(self.pods);
         merge(
             &mut spec,
             json!({
-                "initContainers": [self.container(STAGE_CONTAINER, &["elb-runner", "stage"], batch, false)],
-                "containers": [self.searching(batch)],
+                "initContainers": [self.container(STAGE_CONTAINER, &["elb-runner", "stage"], share, false)],
+                "containers": [self.searching(share)],
                 "volumes": [
                     databases(self.pods),
                     { "name": "work", "emptyDir": { "sizeLimit": WORK_SIZE } },
@@ -196,12 +235,42 @@ impl Template<'_> {
         if let Some((key, value)) = &self.pods.nodes {
             merge(&mut spec, json!({ "nodeSelector": { key: value } }));
         }
+        if let Some((_, shard)) = share.shard {
+            merge(&mut labels, json!({ COPY_LABEL: self.copy(shard) }));
+            merge(&mut spec, json!({ "affinity": self.affinity(shard) }));
+        }
         json!({ "metadata": { "labels": labels }, "spec": spec })
     }
 
-    fn searching(&self, batch: Option<u32>) -> Value {
+    /// The copy of a shard on a node, as the value of a label.
+    fn copy(&self, shard: Shard) -> String {
+        let version = shard.of_version(&self.job.database.version);
+        short_digest(&format!("{} {version}", self.job.spec.database))
+    }
+
+    /// Where pods of a shard are best placed: where others of the same shard are, which have brought it there, and
+    /// apart from those of other shards, which need the room.
+    fn affinity(&self, shard: Shard) -> Value {
+        let copy = self.copy(shard);
+        let near = |weight: u32, operator: &str| {
+            json!([{
+                "weight": weight,
+                "podAffinityTerm": {
+                    "topologyKey": "kubernetes.io/hostname",
+                    "labelSelector": { "matchExpressions": [{ "key": COPY_LABEL, "operator": operator, "values": [copy] },
+                        { "key": COPY_LABEL, "operator": "Exists" }] },
+                },
+            }])
+        };
+        json!({
+            "podAffinity": { "preferredDuringSchedulingIgnoredDuringExecution": near(100, "In") },
+            "podAntiAffinity": { "preferredDuringSchedulingIgnoredDuringExecution": near(50, "NotIn") },
+        })
+    }
+
+    fn searching(&self, share: Share) -> Value {
         let command = ["elb-runner", "run"];
-        let mut container = self.container(BLAST_CONTAINER, &command, batch, true);
+        let mut container = self.container(BLAST_CONTAINER, &command, share, true);
         let mut args = vec!["--".to_owned()];
         args.extend(command_of(self.job));
         args.push("--then".to_owned());
@@ -212,20 +281,14 @@ impl Template<'_> {
     }
 
     /// A container of the runner. `reads_only`: it has no business with the node's copies but to read them.
-    fn container(
-        &self,
-        name: &str,
-        command: &[&str],
-        batch: Option<u32>,
-        reads_only: bool,
-    ) -> Value {
+    fn container(&self, name: &str, command: &[&str], share: Share, reads_only: bool) -> Value {
         let resources = json!({ "cpu": self.pods.cpu, "memory": self.pods.memory });
         let on_node = matches!(self.pods.databases, NodeDatabases::Folder(_));
         json!({
             "name": name,
             "image": self.pods.image,
             "command": command,
-            "env": self.environment(batch),
+            "env": self.environment(share),
             "resources": { "requests": resources, "limits": { "memory": self.pods.memory } },
             "securityContext": security(on_node && !reads_only),
             "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -236,8 +299,11 @@ impl Template<'_> {
         })
     }
 
-    fn environment(&self, batch: Option<u32>) -> Vec<Value> {
+    fn environment(&self, share: Share) -> Vec<Value> {
         let (job, pods) = (self.job, self.pods);
+        let shard = share.shard.map(|(_, shard)| shard);
+        let version = &job.database.version;
+        let run = self.run.of_shard(shard);
         let results = self.results();
         let at = |name: &str| format!("{results}/{name}");
         let options = search::display_command(&command_of(job));
@@ -247,7 +313,10 @@ impl Template<'_> {
             ("ELB_BLAST_PROGRAM", job.spec.program.as_str().to_owned()),
             ("ELB_BLAST_OPTIONS", options),
             ("ELB_DB", job.spec.database.clone()),
-            ("ELB_DB_VERSION", job.database.version.clone()),
+            (
+                "ELB_DB_VERSION",
+                shard.map_or_else(|| version.clone(), |shard| shard.of_version(version)),
+            ),
             ("ELB_DB_ROOT", DATABASES.to_owned()),
             (
                 "ELB_DB_SOURCE",
@@ -255,12 +324,17 @@ impl Template<'_> {
             ),
             ("ELB_RESULTS", results.clone()),
             ("ELB_QUERY", at(RunObjects::query_name())),
-            ("ELB_BATCH_RESULTS", at(RunObjects::results_name())),
+            ("ELB_BATCH_RESULTS", at(&run.results_name())),
             ("ELB_WORK_DIR", WORK.to_owned()),
             ("TMPDIR", WORK.to_owned()),
         ];
         told.extend(access(pods));
-        if let Some(batch) = batch {
+        if shard.is_some() {
+            // What the E-values of a shard are computed with is the whole.
+            told.push(("ELB_DB_SEQUENCES", job.database.sequences.to_string()));
+            told.push(("ELB_DB_LETTERS", job.database.letters.to_string()));
+        }
+        if let Some(batch) = share.batch {
             // Where the controller numbers pods, it sets the first of them itself.
             told.push(("JOB_COMPLETION_INDEX", batch.to_string()));
             told.push(("JOB_NUM", format!("{batch:03}")));
@@ -394,6 +468,14 @@ fn failures() -> Value {
     })
 }
 
+/// The label with a shard's number (ELASTICBLAST §4.4).
+fn shard_label(share: Share) -> Value {
+    match share.shard {
+        Some((number, _)) => json!({ "shard": number.to_string() }),
+        None => json!({}),
+    }
+}
+
 fn of_batch(name: &str, batch: u32) -> String {
     format!("{name}-{batch:05}")
 }
@@ -432,6 +514,11 @@ pub(super) fn short_name(database: &str) -> String {
     format!("{}-{digest}", kept.trim_matches('-'))
         .trim_matches('-')
         .to_owned()
+}
+
+/// The name of the anchor of a run, by the run's id on the cluster.
+pub(super) fn anchor_name(run: &str) -> String {
+    format!("elbr-{}", short_digest(run))
 }
 
 /// Twelve hexadecimal digits.

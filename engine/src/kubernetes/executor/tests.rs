@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use elb_core::{
-    cluster::{BLAST_CONTAINER, run_of},
+    cluster::{BLAST_CONTAINER, run_of, shard_number},
+    database::Shard,
     job::Job,
     search::{Program, SearchOptions, SearchSpec},
     time::Timestamp,
@@ -34,6 +35,7 @@ fn pods() -> PodSettings {
         nodes: Some(("workload".to_owned(), "blast".to_owned())),
         account: Some("elbr-runner".to_owned()),
         databases: NodeDatabases::Folder("/workspace/blast".to_owned()),
+        shard_bytes: None,
         endpoint: None,
         key: None,
         source: "az://lab/data/blast-db".to_owned(),
@@ -81,6 +83,7 @@ fn made(pods: &PodSettings, shape: Shape) -> Vec<Value> {
         pods,
         run: &run,
         batches: 5,
+        shards: &job.shards,
     };
     template.jobs(shape, "uid")
 }
@@ -194,6 +197,60 @@ fn an_old_server_gets_a_job_for_each_batch() {
 }
 
 #[test]
+fn a_divided_database_gets_a_job_for_each_shard_near_others_of_it_and_with_the_counts_of_the_whole()
+{
+    let (mut job, run) = (job("core_nt"), run());
+    job.database.sequences = 100;
+    job.database.letters = 90_000;
+    job.shards = vec![Shard { first: 0, last: 3 }, Shard { first: 4, last: 6 }];
+    let pods = pods();
+    let template = Template {
+        job: &job,
+        pods: &pods,
+        run: &run,
+        batches: 5,
+        shards: &job.shards,
+    };
+    assert_eq!(template.jobs(Shape::PerBatch, "uid").len(), 10);
+    let made = template.jobs(Shape::Indexed, "uid");
+    let names: Vec<&str> = made
+        .iter()
+        .filter_map(|job| job["metadata"]["name"].as_str())
+        .collect();
+    assert_eq!(names, template.job_names(Shape::Indexed));
+    let mut copies = Vec::new();
+    for (number, (job, volumes)) in made.iter().zip(["0-3", "4-6"]).enumerate() {
+        assert_eq!(kept(job), *job);
+        assert_eq!(shard_number(names[number]), u32::try_from(number).ok());
+        assert_eq!(job["spec"]["completions"], 5);
+        let labels = &job["spec"]["template"]["metadata"]["labels"];
+        assert_eq!(labels["shard"], number.to_string());
+        let told = |name: &str| {
+            let env = containers(job)[0]["env"].as_array().unwrap().clone();
+            let found = env.into_iter().find(|one| one["name"] == name);
+            found.map(|one| one["value"].as_str().unwrap().to_owned())
+        };
+        let version = format!("blob-0123456789abcdef.v{volumes}");
+        assert_eq!(told("ELB_DB_VERSION"), Some(version));
+        assert_eq!(told("ELB_DB_SEQUENCES").as_deref(), Some("100"));
+        assert_eq!(told("ELB_DB_LETTERS").as_deref(), Some("90000"));
+        let results = format!("az://lab/searches/jobs/{JOB}/run/shard-{volumes}/batch/{{batch}}");
+        assert_eq!(told("ELB_BATCH_RESULTS"), Some(results));
+        assert!(
+            told("ELB_QUERY")
+                .unwrap()
+                .ends_with("/run/query/{batch}.fa")
+        );
+        let near = &job["spec"]["template"]["spec"]["affinity"]["podAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+            [0];
+        let same = &near["podAffinityTerm"]["labelSelector"]["matchExpressions"][0];
+        assert_eq!(same["values"][0], labels["elb-dashboard/copy"]);
+        copies.push(labels["elb-dashboard/copy"].clone());
+    }
+    assert_ne!(copies[0], copies[1]);
+}
+
+#[test]
 fn the_same_search_makes_the_same_and_another_attempt_another_name() {
     assert_eq!(made(&pods(), Shape::Indexed), made(&pods(), Shape::Indexed));
     let (mut again, run) = (job("core_nt"), run());
@@ -205,8 +262,10 @@ fn the_same_search_makes_the_same_and_another_attempt_another_name() {
             pods: &pods,
             run: &run,
             batches: 5,
+            shards: &[],
         };
-        (template.job_name(), template.anchor_name())
+        let names = template.job_names(Shape::Indexed);
+        (names.concat(), template.anchor_name())
     };
     let (first, second) = (of(&job("core_nt")), of(&again));
     assert_ne!(first.0, second.0);

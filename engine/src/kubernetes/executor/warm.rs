@@ -7,7 +7,8 @@
 use async_trait::async_trait;
 use elb_core::{
     cluster::{CopyState, CopyView, RELEASE_CONTAINER, STAGE_CONTAINER, Work},
-    job::Found,
+    database::Shard,
+    job::{Found, Job as Search},
 };
 use k8s_openapi::api::{batch::v1::Job, core::v1::Node};
 use kube::{
@@ -213,14 +214,31 @@ impl ClusterExecutor {
     }
 
     /// Why nothing has to be brought before pods are: what is known of copies on the nodes.
-    pub(super) fn staging(&self, found: Option<&Found>, database: &str, version: &str) -> String {
+    pub(super) fn staging(&self, job: &Search) -> String {
         if let Some(hindrance) = self.hindrance() {
             return hindrance;
         }
+        let (database, version) = (&job.spec.database, &job.database.version);
+        let found = job.place.as_ref();
         let place = found.and_then(|found| self.parts.clusters.find(found));
         let copies = place.map_or_else(Vec::new, Place::copies);
+        if !job.shards.is_empty() {
+            let there = |shard: &&Shard| {
+                let version = shard.of_version(version);
+                copies.iter().any(|copy| {
+                    copy.database == *database
+                        && copy.version == version
+                        && copy.state == CopyState::Ready
+                })
+            };
+            let count = job.shards.iter().filter(there).count();
+            return format!(
+                "it is searched in {} shards, of which {count} are known to be on a node; the first pod of a shard on any other node brings it",
+                job.shards.len()
+            );
+        }
         let there = |copy: &&CopyView| {
-            copy.database == database && copy.version == version && copy.state == CopyState::Ready
+            copy.database == *database && copy.version == *version && copy.state == CopyState::Ready
         };
         let nodes: Vec<&str> = copies
             .iter()

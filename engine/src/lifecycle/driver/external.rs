@@ -175,6 +175,7 @@ impl Driver<'_> {
             command: job.command.clone(),
             run_id: other.to_owned(),
             place: job.place.clone(),
+            shards: job.shards.clone(),
             blast_version: job.blast_version.clone().unwrap_or_default(),
             progress: job.progress,
         };

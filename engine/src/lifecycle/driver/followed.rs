@@ -46,6 +46,11 @@ impl Driver<'_> {
         loop {
             changes.mark_unchanged();
             let sight = clusters.see(place, run, known.created_at, &results);
+            if sight.is_some() {
+                known = self.in_sight(&known).await?;
+            } else if let Some(reason) = clusters.unseen(place) {
+                known = self.out_of_sight(&known, reason).await?;
+            }
             if let Some(sight) = &sight {
                 let lost = sight.verdict == Verdict::Lost;
                 looked_since_gone &= lost;

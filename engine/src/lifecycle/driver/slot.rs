@@ -10,7 +10,7 @@ use elb_core::{job::Job, phase::Phase, poll, step::Step, text, transition::Event
 use super::{Driver, Halt};
 use crate::{
     crash::{self, Point},
-    executor::Door,
+    executor::{Door, Handed},
     repository::{SlotHolder, SlotTurn},
 };
 
@@ -81,12 +81,17 @@ impl Driver<'_> {
             return Ok(());
         }
         crash::point(Point::BeforeSubmit);
-        match self.submit_renewing(job).await? {
-            Some(Door::Open) => {}
-            Some(shut) => return self.show_shut(job, shut).await,
-            None => return Ok(()),
+        let Some(Handed { door, parts }) = self.submit_renewing(job).await? else {
+            return Ok(());
+        };
+        if door != Door::Open {
+            return self.show_shut(job, door).await;
         }
         crash::point(Point::AfterSubmit);
+        if !parts.is_empty() {
+            let step = Step::Submitting;
+            self.change(job, &Event::Parts { step, parts }).await?;
+        }
         self.enter(job, Phase::Submitted).await?;
         crash::point(Point::AfterSubmitted);
         self.leave_slot(job).await;
@@ -97,7 +102,8 @@ impl Driver<'_> {
     pub(super) async fn submit_again(&self, job: &Job) -> Result<(), Halt> {
         loop {
             if self.try_slot(job).await?.is_none()
-                && self.submit_renewing(job).await? == Some(Door::Open)
+                && let Some(handed) = self.submit_renewing(job).await?
+                && handed.door == Door::Open
             {
                 self.leave_slot(job).await;
                 return Ok(());
@@ -107,7 +113,7 @@ impl Driver<'_> {
     }
 
     /// What came of the submission; `None` if it was broken off because the slot was taken over.
-    async fn submit_renewing(&self, job: &Job) -> Result<Option<Door>, Halt> {
+    async fn submit_renewing(&self, job: &Job) -> Result<Option<Handed>, Halt> {
         let submission = self.context.executor.submit(job);
         let Some(slot) = self.context.executor.submit_slot(job) else {
             return Ok(Some(submission.await?));

@@ -224,6 +224,9 @@ impl Driver<'_> {
             let (changes, observation) = self.context.executor.observe(job, seen).await;
             seen = changes;
             crash::point(Point::AfterObserve);
+            if !matches!(observation, Observation::Unseen(_)) {
+                known = self.in_sight(&known).await?;
+            }
             match observation {
                 Observation::Accepted => {
                     if known.phase == Phase::WaitingForCapacity {
@@ -233,6 +236,7 @@ impl Driver<'_> {
                 Observation::Unseen(reason) => {
                     if unseen.as_ref() != Some(&reason) {
                         self.log(&known, LogLevel::Warning, reason.clone());
+                        known = self.out_of_sight(&known, reason.clone()).await?;
                         unseen = Some(reason);
                         self.let_others_pass(job);
                     }
@@ -259,6 +263,23 @@ impl Driver<'_> {
                 self.context.admission.reenter(&job.id);
             }
         }
+    }
+
+    /// Says in the row that what it tells is what was seen last, and why.
+    pub(super) async fn out_of_sight(&self, known: &Job, reason: String) -> Result<Job, Halt> {
+        let told = known.unseen.as_ref().map(|unseen| &unseen.reason);
+        if told == Some(&reason) {
+            return Ok(known.clone());
+        }
+        Ok(self.change(known, &Event::OutOfSight { reason }).await?.job)
+    }
+
+    /// Takes that back.
+    pub(super) async fn in_sight(&self, known: &Job) -> Result<Job, Halt> {
+        if known.unseen.is_none() {
+            return Ok(known.clone());
+        }
+        Ok(self.change(known, &Event::InSight).await?.job)
     }
 
     /// The job in this phase; one that is in it already is not written.
@@ -374,6 +395,7 @@ fn planned(job: &Job, plan: Plan) -> Event {
         // The attempt is part of it: an executor that sees an old run can tell it from the new one.
         run_id: format!("{}-{}", job.id, job.attempt),
         place: plan.place,
+        shards: plan.shards,
         blast_version: plan.blast_version,
         progress: plan.progress,
     }

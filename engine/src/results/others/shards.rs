@@ -1,6 +1,6 @@
 //! Tables of the parts of a split database, joined query by query.
 //!
-//! Owns the order: E-value, then bit score, then the place in the database, cut at the most subjects that were
+//! Owns the order: E-value, then score, then the place in the database, cut at the most subjects that were
 //! asked for. Of equal ones BLAST+ puts the last of the database first (2.12, measured), and so does this. Every part has searched the same queries; where they differ, one of them is not whole. Holds
 //! the rows of one query.
 
@@ -257,6 +257,8 @@ fn same_query(told: &str, wanted: &str) -> bool {
 /// All rows of one subject in one part.
 struct Subject {
     evalue: f64,
+    /// Where a table has it: an E-value of 0 and a rounded bit score tell good hits not apart.
+    score: f64,
     bits: f64,
     rows: Vec<String>,
 }
@@ -272,19 +274,22 @@ fn subjects(
         let told = || {
             let cut = columns.cut(&row, delimiter)?;
             let (evalue, bits) = (cut.real("evalue")?, cut.real("bitscore")?);
-            Ok::<_, String>((cut.subject()?.to_owned(), evalue, bits))
+            let score = cut.real("score").unwrap_or_default();
+            Ok::<_, String>((cut.subject()?.to_owned(), evalue, score, bits))
         };
-        let (name, evalue, bits) = told().map_err(|why| {
+        let (name, evalue, score, bits) = told().map_err(|why| {
             OthersError::NotTold(format!("the parts of the database cannot be joined: {why}"))
         })?;
         match subjects.last_mut() {
             Some(subject) if open.as_ref() == Some(&name) => {
                 subject.evalue = subject.evalue.min(evalue);
+                subject.score = subject.score.max(score);
                 subject.bits = subject.bits.max(bits);
                 subject.rows.push(row);
             }
             _ => subjects.push(Subject {
                 evalue,
+                score,
                 bits,
                 rows: vec![row],
             }),
@@ -298,7 +303,8 @@ fn subjects(
 fn best(mut subjects: Vec<Subject>, most: usize) -> Vec<String> {
     subjects.sort_by(|one, other| {
         let evalue = one.evalue.total_cmp(&other.evalue);
-        evalue.then(other.bits.total_cmp(&one.bits))
+        let score = other.score.total_cmp(&one.score);
+        evalue.then(score).then(other.bits.total_cmp(&one.bits))
     });
     subjects.truncate(most);
     let rows = subjects.into_iter().flat_map(|subject| subject.rows);

@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use elb_core::{cluster::Health, job::Found, phase::Phase, search::Program, view::JobDetail};
+use elb_core::{
+    cluster::Health, job::Found, phase::Phase, search::Program, step::Step, view::JobDetail,
+};
 use elb_engine::{
     clock::{Clock, SystemClock, chance},
     clusters::{ClusterAddress, Clusters},
@@ -190,6 +192,45 @@ async fn a_chosen_cluster_that_is_away_is_waited_for_and_any_is_one_that_is_ther
     pair.apis[1].accept_again().await;
     let job = pair.until(&waiting[0], Phase::Submitted).await;
     assert_eq!(job.place, Some(found("two")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_row_of_a_search_says_while_its_cluster_cannot_be_seen() {
+    let pair = Pair::start().await;
+    let id = pair.submit(&spelled("one")).await;
+    let job = pair.until(&id, Phase::Submitted).await;
+    assert_eq!(job.row.unseen, None);
+    let submitting = &job.steps[Step::Submitting.index()];
+    assert_eq!(submitting.parts.len(), 3, "{submitting:?}");
+    pair.apis[0].refuse().await;
+    let job = pair
+        .engine
+        .wait_until(&id, |job| job.row.unseen.is_some())
+        .await;
+    assert_eq!(job.row.phase, Phase::Submitted, "what was seen last stays");
+    let note = job.row.state_note().unwrap();
+    assert!(
+        note.starts_with("not seen since ") && note.contains("cluster one"),
+        "{note}"
+    );
+    pair.apis[0].accept_again().await;
+    let seen = |job: &JobDetail| job.row.unseen.is_none();
+    let job = pair.engine.wait_until(&id, seen).await;
+    assert_eq!(job.row.phase, Phase::Submitted);
+    let me = Caller::local();
+    let history = pair.engine.service.history(&me, &id, None, 50);
+    let notes: Vec<String> = history
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|entry| entry.note)
+        .collect();
+    let said = |what: &str| notes.iter().filter(|note| note.starts_with(what)).count();
+    assert_eq!(
+        (said("it cannot be seen: "), said("seen again, after ")),
+        (1, 1),
+        "{notes:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,7 +31,7 @@ use elb_testkit::kube_api::{
     Fault, Kind, KubeApi, Route,
     objects::{NAMESPACE, in_namespace, with_condition},
 };
-use object_store::{ObjectStoreExt, memory::InMemory};
+use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory};
 use serde_json::{Value, json};
 
 use super::{
@@ -43,11 +43,11 @@ const JOB: &str = "019936f2-5a4c-7c3e-9a5b-0123456789ab";
 const QUERIES: usize = 40;
 
 /// An executor, a cluster, and a search that is about to be handed over.
-struct Scene {
-    seen: Seen,
-    executor: Arc<ClusterExecutor>,
-    store: Arc<InMemory>,
-    job: Job,
+pub struct Scene {
+    pub seen: Seen,
+    pub executor: Arc<ClusterExecutor>,
+    pub store: Arc<InMemory>,
+    pub job: Job,
     _folder: tempfile::TempDir,
 }
 
@@ -57,13 +57,30 @@ impl Scene {
     }
 
     async fn on(api: KubeApi) -> Self {
+        let store = Arc::new(InMemory::new());
+        Self::over(api, &store, store.clone(), true).await
+    }
+
+    /// One whose executor sees the store as `shown`.
+    pub async fn over(
+        api: KubeApi,
+        store: &Arc<InMemory>,
+        shown: Arc<dyn ObjectStore>,
+        at_once: bool,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let seen = Seen::of(api, PACE);
         seen.until_live().await;
-        let store = Arc::new(InMemory::new());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let objects = objects_in(&store, folder.path(), &clock);
-        let executor = executor(folder.path(), &seen.snapshot, &objects, Vec::new()).await;
+        let breaker = Breaker::new("objects", Arc::clone(&clock));
+        let objects = Objects::elsewhere(shown, breaker, folder.path().join("copies"), 1);
+        let how = How {
+            databases: NodeDatabases::Pod,
+            at_once,
+            shard_bytes: None,
+        };
+        let made = made_with(folder.path(), &seen.snapshot, &objects, Vec::new(), how);
+        let (executor, _) = made.await;
         let query = genes(0, QUERIES);
         let put = objects.put(JOB, ObjectKind::Query, 1, query.as_bytes());
         put.await.unwrap();
@@ -84,20 +101,20 @@ impl Scene {
         Self {
             seen,
             executor,
-            store,
+            store: Arc::clone(store),
             job,
             _folder: folder,
         }
     }
 
     /// What there is of a kind on the cluster.
-    fn there(&self, kind: Kind) -> Vec<Value> {
+    pub fn there(&self, kind: Kind) -> Vec<Value> {
         self.seen.api.all(kind)
     }
 
-    async fn hand_over(&self) -> Door {
+    pub async fn hand_over(&self) -> Door {
         match self.executor.knock(&self.job).await.unwrap() {
-            Door::Open => self.executor.submit(&self.job).await.unwrap(),
+            Door::Open => self.executor.submit(&self.job).await.unwrap().door,
             shut => shut,
         }
     }
@@ -153,9 +170,12 @@ pub async fn executor(
     objects: &Objects,
     folders: Vec<PathBuf>,
 ) -> Arc<ClusterExecutor> {
-    made_with(folder, clusters, objects, folders, NodeDatabases::Pod)
-        .await
-        .0
+    let how = How {
+        databases: NodeDatabases::Pod,
+        at_once: true,
+        shard_bytes: None,
+    };
+    made_with(folder, clusters, objects, folders, how).await.0
 }
 
 /// One with copies of databases kept somewhere.
@@ -167,9 +187,21 @@ pub async fn executor_with(
     databases: NodeDatabases,
 ) -> (Arc<ClusterExecutor>, Objects, Arc<Catalogue>) {
     let objects = objects_in(store, folder, clock);
-    let made = made_with(folder, &seen.snapshot, &objects, Vec::new(), databases);
+    let how = How {
+        databases,
+        at_once: true,
+        shard_bytes: None,
+    };
+    let made = made_with(folder, &seen.snapshot, &objects, Vec::new(), how);
     let (executor, catalogue) = made.await;
     (executor, objects, catalogue)
+}
+
+/// What an operator has decided.
+struct How {
+    databases: NodeDatabases,
+    at_once: bool,
+    shard_bytes: Option<u64>,
 }
 
 async fn made_with(
@@ -177,7 +209,7 @@ async fn made_with(
     clusters: &Arc<ClusterSnapshot>,
     objects: &Objects,
     folders: Vec<PathBuf>,
-    databases: NodeDatabases,
+    how: How,
 ) -> (Arc<ClusterExecutor>, Arc<Catalogue>) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let toolkit = Toolkit::locate(None).await.unwrap();
@@ -213,7 +245,8 @@ async fn made_with(
         parallel: 2,
         nodes: None,
         account: None,
-        databases,
+        databases: how.databases,
+        shard_bytes: how.shard_bytes,
         endpoint: None,
         key: None,
         source: "az://lab/data/blast-db".to_owned(),
@@ -224,6 +257,7 @@ async fn made_with(
         local,
         clusters: Arc::clone(clusters),
         pods,
+        at_once: how.at_once,
         catalogue: Arc::clone(&catalogue),
         objects: objects.clone(),
         logs,
