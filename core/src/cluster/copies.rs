@@ -206,7 +206,18 @@ pub fn copies(seen: &[CopySeen]) -> Vec<CopyView> {
             .map(|shard| (shard.first, shard.last))
     };
     let mut lines = Vec::new();
-    for of in on_nodes.into_values() {
+    for mut of in on_nodes.into_values() {
+        // Whoever brings a version removes the older ones, whichever shards those were.
+        let brought = |one: &&CopySeen| one.work == Work::Stage && matches!(one.act, Act::Done(_));
+        let newest = of
+            .iter()
+            .copied()
+            .filter(brought)
+            .max_by_key(|one| one.since);
+        of.retain(|one| {
+            let same = |newest: &CopySeen| shard_of(&newest.version).0 == shard_of(&one.version).0;
+            !brought(one) || newest.is_none_or(same)
+        });
         let staged = of.iter().filter(|one| one.work == Work::Stage);
         let shards: BTreeSet<_> = staged.map(|one| shard(one)).collect();
         for wanted in shards {
@@ -512,6 +523,30 @@ mod tests {
         };
         let seen = CopySeen::of_pod(&other, &pod(PodPhase::Pending, waits()));
         assert_eq!(seen.map(|seen| seen.work), Some(Work::Release));
+    }
+
+    #[test]
+    fn a_node_has_shards_beside_each_other_until_all_are_removed_or_a_newer_version_comes() {
+        let of = |version: &str, at: i64| CopySeen {
+            version: version.to_owned(),
+            ..staged(at)
+        };
+        let told = |all: &[CopySeen]| -> Vec<String> {
+            let lines = copies(all).into_iter();
+            lines
+                .map(|line| format!("{} {}", line.version, line.state.as_str()))
+                .collect()
+        };
+        let both = [of("v1.v0-1", 1), of("v1.v2-2", 2)];
+        assert_eq!(told(&both), ["v1.v0-1 ready", "v1.v2-2 ready"]);
+        let released = seen(Work::Release, Act::Done(0), 3);
+        assert!(told(&[both[0].clone(), both[1].clone(), released.clone()]).is_empty());
+        let again = [both[0].clone(), both[1].clone(), released, of("v1.v2-2", 4)];
+        assert_eq!(told(&again), ["v1.v2-2 ready"]);
+        let newer = [both[0].clone(), both[1].clone(), of("v2.v0-2", 5)];
+        assert_eq!(told(&newer), ["v2.v0-2 ready"]);
+        let whole = [both[0].clone(), of("v1", 6)];
+        assert_eq!(told(&whole), ["v1 ready", "v1.v0-1 ready"]);
     }
 
     #[test]

@@ -244,14 +244,21 @@ impl ClusterExecutor {
     }
 
     async fn hand_over(&self, job: &Job) -> Result<Handed, Refusal> {
-        let writer = self.writer(job)?;
+        let place = self.planned(job)?;
+        let writer = Writer::new(place)?;
         let batches = self.batches(job).await.map_err(Refusal::Never)?;
+        let copies = if job.shards.is_empty() {
+            Vec::new()
+        } else {
+            place.copies()
+        };
         let template = Template {
             job,
             pods: &self.parts.pods,
             run: &self.run_objects(job).map_err(Refusal::Never)?,
             batches: count(&batches),
             shards: &job.shards,
+            copies: &copies,
         };
         match self.slot(&writer, job).take().await? {
             Door::Open => {}
@@ -261,7 +268,7 @@ impl ClusterExecutor {
             job,
             template: &template,
             writer: &writer,
-            place: self.planned(job)?,
+            place,
             local: &self.parts.local,
             batches: &batches,
             clock: self.parts.clock.as_ref(),
@@ -486,6 +493,7 @@ impl Executor for ClusterExecutor {
                 run: &self.run_objects(job).map_err(Refusal::Never)?,
                 batches: 0,
                 shards: &[],
+                copies: &[],
             };
             writer.drop_anchor(&template.anchor_name()).await?;
             self.slot(&writer, job).leave().await

@@ -3,8 +3,10 @@
 //! Owns every field of them, and nothing else: what is made here depends on the row and the settings alone, so
 //! that making them again gives the same. No shell; arguments are arrays, and none of them is a person's text.
 
+use std::collections::BTreeSet;
+
 use elb_core::{
-    cluster::{BLAST_CONTAINER, STAGE_CONTAINER, run_of, shard_name},
+    cluster::{BLAST_CONTAINER, CopyState, CopyView, STAGE_CONTAINER, run_of, shard_name},
     database::Shard,
     hits::TABULAR_FIELDS,
     job::Job,
@@ -62,6 +64,8 @@ pub(super) struct Template<'a> {
     pub batches: u32,
     /// The parts of the database that are searched one by one; empty if it is searched whole.
     pub shards: &'a [Shard],
+    /// Copies of databases that nodes are known to have: pods of a shard are best placed there.
+    pub copies: &'a [CopyView],
 }
 
 /// What one Job is to do.
@@ -191,7 +195,15 @@ impl Template<'_> {
         });
         let single = json!({ "completions": 1, "parallelism": 1, "backoffLimit": TRIES_AGAIN });
         merge(&mut spec, if batch.is_none() { indexed } else { single });
-        let what = json!([&spec, &labels]).to_string();
+        // Where pods are best placed is another thing each time, and no other search.
+        let mut same = spec.clone();
+        if let Some(pod) = same
+            .pointer_mut("/template/spec")
+            .and_then(Value::as_object_mut)
+        {
+            pod.remove("affinity");
+        }
+        let what = json!([&same, &labels]).to_string();
         json!({
             "apiVersion": "batch/v1",
             "kind": "Job",
@@ -248,24 +260,51 @@ impl Template<'_> {
         short_digest(&format!("{} {version}", self.job.spec.database))
     }
 
-    /// Where pods of a shard are best placed: where others of the same shard are, which have brought it there, and
-    /// apart from those of other shards, which need the room.
+    /// Where pods of a shard are best placed: on nodes that are known to have it, else where others of the same shard
+    /// are, which bring it there, and apart from those of other shards, which need the room.
     fn affinity(&self, shard: Shard) -> Value {
         let copy = self.copy(shard);
-        let near = |weight: u32, operator: &str| {
-            json!([{
+        let beside = |weight: u32, operator: &str| {
+            let these = json!([
+                { "key": COPY_LABEL, "operator": operator, "values": [&copy] },
+                { "key": COPY_LABEL, "operator": "Exists" },
+            ]);
+            json!({ "preferredDuringSchedulingIgnoredDuringExecution": [{
                 "weight": weight,
                 "podAffinityTerm": {
                     "topologyKey": "kubernetes.io/hostname",
-                    "labelSelector": { "matchExpressions": [{ "key": COPY_LABEL, "operator": operator, "values": [copy] },
-                        { "key": COPY_LABEL, "operator": "Exists" }] },
+                    "labelSelector": { "matchExpressions": these },
                 },
-            }])
+            }] })
         };
-        json!({
-            "podAffinity": { "preferredDuringSchedulingIgnoredDuringExecution": near(100, "In") },
-            "podAntiAffinity": { "preferredDuringSchedulingIgnoredDuringExecution": near(50, "NotIn") },
-        })
+        let mut affinity = json!({
+            "podAffinity": beside(80, "In"),
+            "podAntiAffinity": beside(40, "NotIn"),
+        });
+        let version = shard.of_version(&self.job.database.version);
+        let has = |known: &&CopyView| {
+            known.database == self.job.spec.database
+                && known.version == version
+                && known.state == CopyState::Ready
+        };
+        let nodes = self
+            .copies
+            .iter()
+            .filter(has)
+            .map(|known| known.node.as_str());
+        let nodes: BTreeSet<&str> = nodes.collect();
+        if !nodes.is_empty() {
+            let terms = nodes.into_iter().map(|node| {
+                let named = json!([{ "key": "metadata.name", "operator": "In", "values": [node] }]);
+                json!({ "weight": 100, "preference": { "matchFields": named } })
+            });
+            let terms: Vec<Value> = terms.collect();
+            merge(
+                &mut affinity,
+                json!({ "nodeAffinity": { "preferredDuringSchedulingIgnoredDuringExecution": terms } }),
+            );
+        }
+        affinity
     }
 
     fn searching(&self, share: Share) -> Value {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use elb_core::{
-    cluster::{BLAST_CONTAINER, run_of, shard_number},
+    cluster::{BLAST_CONTAINER, CopyState, CopyView, run_of, shard_number},
     database::Shard,
     job::Job,
     search::{Program, SearchOptions, SearchSpec},
@@ -84,6 +84,7 @@ fn made(pods: &PodSettings, shape: Shape) -> Vec<Value> {
         run: &run,
         batches: 5,
         shards: &job.shards,
+        copies: &[],
     };
     template.jobs(shape, "uid")
 }
@@ -204,12 +205,23 @@ fn a_divided_database_gets_a_job_for_each_shard_near_others_of_it_and_with_the_c
     job.database.letters = 90_000;
     job.shards = vec![Shard { first: 0, last: 3 }, Shard { first: 4, last: 6 }];
     let pods = pods();
+    let copies = [CopyView {
+        node: "n7".to_owned(),
+        database: "core_nt".to_owned(),
+        version: job.shards[1].of_version(&job.database.version),
+        state: CopyState::Ready,
+        reason: None,
+        bytes: None,
+        bytes_total: None,
+        since: Timestamp(0),
+    }];
     let template = Template {
         job: &job,
         pods: &pods,
         run: &run,
         batches: 5,
         shards: &job.shards,
+        copies: &copies,
     };
     assert_eq!(template.jobs(Shape::PerBatch, "uid").len(), 10);
     let made = template.jobs(Shape::Indexed, "uid");
@@ -218,6 +230,15 @@ fn a_divided_database_gets_a_job_for_each_shard_near_others_of_it_and_with_the_c
         .filter_map(|job| job["metadata"]["name"].as_str())
         .collect();
     assert_eq!(names, template.job_names(Shape::Indexed));
+    let node = |job: &Value| {
+        let first = "/spec/template/spec/affinity/nodeAffinity/preferredDuringSchedulingIgnoredDuringExecution/0";
+        let field = job.pointer(&format!("{first}/preference/matchFields/0/values/0"));
+        field.and_then(Value::as_str).map(str::to_owned)
+    };
+    assert_eq!(
+        (node(&made[0]), node(&made[1])),
+        (None, Some("n7".to_owned()))
+    );
     let mut copies = Vec::new();
     for (number, (job, volumes)) in made.iter().zip(["0-3", "4-6"]).enumerate() {
         assert_eq!(kept(job), *job);
@@ -263,6 +284,7 @@ fn the_same_search_makes_the_same_and_another_attempt_another_name() {
             run: &run,
             batches: 5,
             shards: &[],
+            copies: &[],
         };
         let names = template.job_names(Shape::Indexed);
         (names.concat(), template.anchor_name())

@@ -4,6 +4,8 @@
 //! what became of them. A Job that has brought a copy stays as long as the copy is to; one that has removed it
 //! goes by itself. Every Job has a deadline.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use elb_core::{
     cluster::{CopyState, CopyView, RELEASE_CONTAINER, STAGE_CONTAINER, Work},
@@ -52,7 +54,9 @@ impl From<Refusal> for WarmupError {
 struct CopyJob<'a> {
     pods: &'a PodSettings,
     database: &'a str,
-    version: &'a str,
+    version: String,
+    /// Sequences and letters of the whole database, if this is a shard.
+    whole: Option<(u64, u64)>,
     node: &'a str,
     work: Work,
 }
@@ -87,13 +91,17 @@ impl CopyJob<'_> {
         let pods = self.pods;
         let mut told = vec![
             ("ELB_DB", self.database.to_owned()),
-            ("ELB_DB_VERSION", self.version.to_owned()),
+            ("ELB_DB_VERSION", self.version.clone()),
             ("ELB_DB_ROOT", DATABASES_IN_PODS.to_owned()),
             (
                 "ELB_DB_SOURCE",
                 format!("{}/{}", pods.source, self.database),
             ),
         ];
+        if let Some((sequences, letters)) = self.whole {
+            told.push(("ELB_DB_SEQUENCES", sequences.to_string()));
+            told.push(("ELB_DB_LETTERS", letters.to_string()));
+        }
         told.extend(template::access(pods));
         let container = json!({
             "name": container,
@@ -262,6 +270,48 @@ impl ClusterExecutor {
     }
 }
 
+/// What each node is to have: the whole database, or one of its shards, all of them on as many nodes as others. A node
+/// that has one, or on its way, keeps it.
+fn shared_out<'a>(
+    nodes: &'a [String],
+    wanted: &[String],
+    database: &str,
+    copies: &[CopyView],
+) -> Result<Vec<(&'a str, String, Option<CopyState>)>, WarmupError> {
+    if nodes.len() < wanted.len() {
+        return Err(WarmupError::Refused(format!(
+            "{database} is searched in {} shards (ELB_POD_SHARD), and there are {} nodes for them: pods bring those that they search",
+            wanted.len(),
+            nodes.len()
+        )));
+    }
+    let known = |node: &str| {
+        copies.iter().find(|copy| {
+            let there = [CopyState::Ready, CopyState::Bringing, CopyState::Waiting];
+            copy.database == database
+                && copy.node == node
+                && wanted.contains(&copy.version)
+                && there.contains(&copy.state)
+        })
+    };
+    let mut on_nodes: BTreeMap<&str, usize> =
+        wanted.iter().map(|version| (version.as_str(), 0)).collect();
+    for copy in nodes.iter().filter_map(|node| known(node)) {
+        *on_nodes.entry(&copy.version).or_default() += 1;
+    }
+    let mut shared = Vec::new();
+    for node in nodes {
+        if let Some(copy) = known(node) {
+            shared.push((node.as_str(), copy.version.clone(), Some(copy.state)));
+        } else if let Some((version, count)) = on_nodes.iter_mut().min_by_key(|(_, count)| **count)
+        {
+            *count += 1;
+            shared.push((node.as_str(), (*version).to_owned(), None));
+        }
+    }
+    Ok(shared)
+}
+
 /// Whether pods may come to a node.
 fn is_usable(node: &Node) -> bool {
     let closed = node.spec.as_ref().and_then(|spec| spec.unschedulable);
@@ -297,23 +347,34 @@ impl Warmup for ClusterExecutor {
             }
         })?;
         let nodes = self.nodes(&Writer::new(place)?).await?;
+        let pods = &self.parts.pods;
+        let catalogue = &self.parts.catalogue;
+        let shards = match pods.shard_bytes {
+            Some(most) => catalogue.shards(database, &version, most),
+            None => Vec::new(),
+        };
+        let whole = catalogue.get(database);
+        let whole = whole.map(|whole| (whole.sequences, whole.letters));
+        let wanted = if shards.is_empty() {
+            vec![version]
+        } else {
+            shards
+                .iter()
+                .map(|shard| shard.of_version(&version))
+                .collect()
+        };
         let copies = place.copies();
-        let jobs = nodes.iter().map(|node| {
+        let jobs = shared_out(&nodes, &wanted, database, &copies)?.into_iter();
+        let jobs = jobs.map(|(node, version, already)| {
             let job = CopyJob {
-                pods: &self.parts.pods,
+                pods,
                 database,
-                version: &version,
+                version,
+                whole: whole.filter(|_| !shards.is_empty()),
                 node,
                 work: Work::Stage,
             };
-            let known = copies
-                .iter()
-                .find(|copy| copy.database == database && copy.node == *node);
-            let known = known.filter(|copy| {
-                let on_its_way = [CopyState::Ready, CopyState::Bringing, CopyState::Waiting];
-                copy.version == version && on_its_way.contains(&copy.state)
-            });
-            (job, known.map(|copy| copy.state))
+            (job, already)
         });
         self.ask_all(place, jobs.collect()).await
     }
@@ -326,7 +387,8 @@ impl Warmup for ClusterExecutor {
             let job = CopyJob {
                 pods: &self.parts.pods,
                 database,
-                version: &copy.version,
+                version: copy.version.clone(),
+                whole: None,
                 node: &copy.node,
                 work: Work::Release,
             };
@@ -346,5 +408,58 @@ impl Warmup for ClusterExecutor {
             "a database is removed from nodes"
         );
         self.ask_all(place, jobs).await
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use elb_core::time::Timestamp;
+
+    use super::*;
+
+    fn copy(node: &str, version: &str) -> CopyView {
+        CopyView {
+            node: node.to_owned(),
+            database: "nt".to_owned(),
+            version: version.to_owned(),
+            state: CopyState::Ready,
+            reason: None,
+            bytes: None,
+            bytes_total: None,
+            since: Timestamp(0),
+        }
+    }
+
+    #[test]
+    fn shards_are_shared_out_evenly_and_what_is_there_stays() {
+        let nodes = ["a", "b", "c", "d", "e"].map(str::to_owned);
+        let wanted = ["v1.v0-1", "v1.v2-3"].map(str::to_owned);
+        // An older one, and one of another node, say nothing.
+        let copies = [
+            copy("a", "v1.v2-3"),
+            copy("b", "v0.v0-1"),
+            copy("x", "v1.v0-1"),
+        ];
+        let shared = shared_out(&nodes, &wanted, "nt", &copies).unwrap();
+        let told: Vec<(&str, &str, bool)> = shared
+            .iter()
+            .map(|(node, version, already)| (*node, version.as_str(), already.is_some()))
+            .collect();
+        let [first, second] = ["v1.v0-1", "v1.v2-3"];
+        assert_eq!(
+            told,
+            [
+                ("a", second, true),
+                ("b", first, false),
+                ("c", first, false),
+                ("d", second, false),
+                ("e", first, false)
+            ]
+        );
+        let refused = shared_out(&nodes[..1], &wanted, "nt", &[]).unwrap_err();
+        assert!(refused.to_string().contains("2 shards"), "{refused}");
+        let whole = shared_out(&nodes, &wanted[..1], "nt", &[]).unwrap();
+        assert!(whole.len() == 5 && whole.iter().all(|(_, version, _)| version == first));
     }
 }

@@ -5,8 +5,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use elb_core::cluster::{
-    Act, ContainerState, CopySeen, CopyView, PodSeen, STAGE_CONTAINER, StageProgress, copies,
+use elb_core::{
+    cluster::{
+        Act, ContainerState, CopySeen, CopyView, PodSeen, STAGE_CONTAINER, StageProgress, Work,
+        copies,
+    },
+    database::{Shard, shard_of},
 };
 
 use super::{Inner, Place, PodObject};
@@ -15,11 +19,31 @@ use crate::kubernetes::objects::COPIES;
 /// The most copies that are remembered (ours): one entry is 200 bytes.
 const MAX_REMEMBERED: usize = 20_000;
 
+/// What of a database a pod has brought or removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Part {
+    /// Everything that is on the node was removed.
+    Removed,
+    /// The whole of it was brought.
+    Whole,
+    /// This shard was brought.
+    Shard(Shard),
+}
+
+impl Part {
+    fn of(said: &CopySeen) -> Self {
+        if said.work == Work::Release {
+            return Self::Removed;
+        }
+        shard_of(&said.version).1.map_or(Self::Whole, Self::Shard)
+    }
+}
+
 /// What is remembered.
 #[derive(Debug, Default)]
 pub(super) struct Copies {
-    /// The last that came to its end, by database and node.
-    ended: HashMap<(String, String), CopySeen>,
+    /// The last that came to its end, by database, node, and what of it: a shard, or all of it.
+    ended: HashMap<(String, String, Part), CopySeen>,
     /// By pod.
     progress: HashMap<String, StageProgress>,
 }
@@ -37,7 +61,7 @@ impl Copies {
         if !matches!(said.act, Act::Done(_)) {
             return;
         }
-        let key = (said.database.clone(), said.node.clone());
+        let key = (said.database.clone(), said.node.clone(), Part::of(&said));
         let known = self.ended.get(&key);
         let full = known.is_none() && self.ended.len() >= MAX_REMEMBERED;
         if !full && known.is_none_or(|known| known.since <= said.since) {
@@ -112,7 +136,7 @@ impl Place {
         self.change(|contents| {
             let ended = &mut contents.0.copies.ended;
             let before = ended.len();
-            ended.retain(|(_, node), _| nodes.contains(node));
+            ended.retain(|(_, node, _), _| nodes.contains(node));
             ended.len() != before
         });
     }
