@@ -131,7 +131,7 @@ pub enum BuildState {
 /// # Errors
 /// What the name must be.
 pub fn check_name(name: &str) -> Result<(), String> {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
     if name.is_empty() {
         return Err("Give the database a name.".to_owned());
     }

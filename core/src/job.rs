@@ -75,9 +75,17 @@ impl Progress {
         if self.letters_total == 0 {
             return 0;
         }
-        let share = u128::from(self.letters_done.min(self.letters_total)) * 100
-            / u128::from(self.letters_total);
-        u8::try_from(share).unwrap_or(100)
+        let (done, total) = (
+            self.letters_done.min(self.letters_total),
+            self.letters_total,
+        );
+        // Counts too large for the product lose nothing that a percent shows.
+        let (done, total) = if total > u64::MAX / 100 {
+            (done / 100, total / 100)
+        } else {
+            (done, total)
+        };
+        u8::try_from(done * 100 / total).unwrap_or(100)
     }
 }
 

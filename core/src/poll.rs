@@ -27,6 +27,14 @@ pub const CLUSTER_IDLE: Duration = Duration::from_secs(20);
 /// How often a cluster that is watched is asked whether it is there: a connection that was lost without a word
 /// is noticed within this time and that of one answer (ours).
 pub const CLUSTER_BEAT: Duration = Duration::from_secs(15);
+/// The pause before the first new try for a broken event stream (ours); each further one is twice as long.
+pub const RECONNECT_FIRST: Duration = Duration::from_secs(1);
+/// How often that pause is doubled: up to half a minute. A page that polls every five seconds beside it
+/// stays below fifteen requests a minute (ours).
+const RECONNECT_DOUBLINGS: u32 = 5;
+/// The least time between two questions of a page (ours): a change that comes alone is asked for at once,
+/// and those that come together are asked for together.
+pub const QUESTIONS_APART: Duration = Duration::from_millis(300);
 /// How often the server looks at every active job, besides each event (S2).
 pub const RECONCILE_SWEEP: Duration = Duration::from_secs(60);
 /// Silence before `worker_lost` is considered (S2).
@@ -53,6 +61,66 @@ pub struct PollContext {
     pub live: bool,
     /// The tab is hidden: no polling, one refresh when it is shown again (users).
     pub hidden: bool,
+}
+
+/// How fresh a page is, as it says itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// Changes arrive as they happen.
+    Live,
+    /// The server does not answer; it is asked again.
+    Reconnecting,
+    /// The server answers, but no event stream is to be had.
+    Polling,
+    /// The tab is hidden: nothing is asked.
+    Paused,
+}
+
+impl Freshness {
+    /// The key of it, as it stands in the page.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Reconnecting => "reconnecting",
+            Self::Polling => "polling",
+            Self::Paused => "paused",
+        }
+    }
+}
+
+/// How fresh a page is whose last question was answered, or not.
+#[must_use]
+pub const fn freshness(context: PollContext, answered: bool) -> Freshness {
+    match (context.live, answered) {
+        _ if context.hidden => Freshness::Paused,
+        (true, true) => Freshness::Live,
+        (false, true) => Freshness::Polling,
+        (_, false) => Freshness::Reconnecting,
+    }
+}
+
+/// An interval, longer by up to a fifth: pages that lost their streams at one moment ask at different ones.
+#[must_use]
+pub const fn spread(interval: Duration, chance: u64) -> Duration {
+    #[expect(clippy::cast_possible_truncation, reason = "a minute at most")]
+    let usual = interval.as_millis() as u64;
+    Duration::from_millis(usual + chance % (usual / 5 + 1))
+}
+
+/// How long to wait before try number `tries` (from 0) for a broken event stream: 1 s, 2 s, … 32 s, each
+/// longer by up to as much again. `chance` is any random number: browsers that a restart of the server has
+/// cut off at one moment come back one after the other.
+#[must_use]
+pub const fn reconnect_pause(tries: u32, chance: u64) -> Duration {
+    let doublings = if tries > RECONNECT_DOUBLINGS {
+        RECONNECT_DOUBLINGS
+    } else {
+        tries
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "a second")]
+    let usual = (RECONNECT_FIRST.as_millis() as u64) << doublings;
+    Duration::from_millis(usual + chance % (usual + 1))
 }
 
 /// When the job page asks again; `None` means never (terminal or hidden).
@@ -170,6 +238,78 @@ mod tests {
         };
         assert_eq!(job_interval(Some(Phase::Running), hidden), None);
         assert_eq!(list_interval(true, hidden), None);
+    }
+
+    #[test]
+    fn a_page_says_how_fresh_it_is() {
+        let of =
+            |live, hidden, answered| freshness(PollContext { live, hidden }, answered).as_str();
+        assert_eq!(of(true, false, true), "live");
+        assert_eq!(of(false, false, true), "polling");
+        assert_eq!(of(false, false, false), "reconnecting");
+        // The stream is open, but what it may have missed cannot be asked for.
+        assert_eq!(of(true, false, false), "reconnecting");
+        for (live, answered) in [(true, true), (true, false), (false, true), (false, false)] {
+            assert_eq!(of(live, true, answered), "paused");
+        }
+    }
+
+    #[test]
+    fn pages_that_were_cut_off_together_ask_at_different_moments() {
+        let pauses: std::collections::BTreeSet<_> = (0..2_000)
+            .map(|chance| spread(LIST_ACTIVE, chance))
+            .collect();
+        assert_eq!(pauses.len(), 1_001);
+        assert_eq!(pauses.first(), Some(&LIST_ACTIVE));
+        assert_eq!(pauses.last(), Some(&Duration::from_secs(6)));
+    }
+
+    #[test]
+    fn pauses_before_a_new_stream_grow_to_half_a_minute_and_differ_between_browsers() {
+        for (tries, usual) in [
+            (0, 1_000),
+            (1, 2_000),
+            (4, 16_000),
+            (5, 32_000),
+            (6, 32_000),
+        ] {
+            let pause = |chance| reconnect_pause(tries, chance).as_millis();
+            assert_eq!(pause(0), usual, "{tries}");
+            let chances = (0..1_000_u64).map(|chance| chance.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let pauses: std::collections::BTreeSet<u128> = chances.map(pause).collect();
+            assert!(
+                pauses
+                    .iter()
+                    .all(|pause| (usual..=2 * usual).contains(pause))
+            );
+            // A thousand browsers are spread over the whole of the time, not gathered at a few points.
+            assert!(pauses.len() > 500, "{tries}: {}", pauses.len());
+        }
+    }
+
+    /// Requests in a minute of a page without a stream: the tries for one, and the questions, whose pause
+    /// begins anew with each try that failed.
+    fn requests_without_a_stream(first_try: u32, interval: Duration, chance: u64) -> usize {
+        let minute = Duration::from_secs(60);
+        let (mut at, mut tries) = (Duration::ZERO, first_try);
+        let mut requests = 0;
+        while at < minute {
+            let pause = reconnect_pause(tries, chance);
+            let rest = pause.min(minute - at);
+            requests += 1 + (rest.as_millis() / interval.as_millis()) as usize;
+            (at, tries) = (at + pause, tries + 1);
+        }
+        requests
+    }
+
+    #[test]
+    fn a_page_whose_stream_is_blocked_asks_at_most_fifteen_times_a_minute() {
+        for first_try in 0..8 {
+            for chance in [0, 333, 999, 5_000, u64::MAX] {
+                let requests = requests_without_a_stream(first_try, LIST_ACTIVE, chance);
+                assert!(requests <= 15, "{first_try} {chance}: {requests}");
+            }
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod free_text;
 pub mod gencode;
 pub mod options;
 pub mod program;
+pub mod real;
 pub mod scores;
 pub mod table;
 pub mod value;

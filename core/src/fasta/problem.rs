@@ -229,6 +229,16 @@ impl Report {
         }
     }
 
+    /// Puts the problem that was found last at its line; the others are in order.
+    fn put_last_in_order(&mut self) {
+        if let Some(last) = self.problems.pop() {
+            let place = self
+                .problems
+                .partition_point(|problem| problem.line <= last.line);
+            self.problems.insert(place, last);
+        }
+    }
+
     /// What can be said only at the end.
     pub(super) fn settle(&mut self, expect: Expect) {
         if let Some(line) = self.bare_line {
@@ -248,7 +258,7 @@ impl Report {
                     message,
                     expect,
                 );
-                self.problems.sort_by_key(|problem| problem.line);
+                self.put_last_in_order();
             }
         }
         if let (Expect::Any, Some(line)) = (expect, self.first_other) {

@@ -122,7 +122,13 @@ fn quoted_path(path: &str) -> String {
 /// The vector as a line for people, quoted as a POSIX shell would need it. Never executed.
 #[must_use]
 pub fn display_command(argv: &[String]) -> String {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:=,+@%".contains(letter);
+    let sign = |letter| {
+        matches!(
+            letter,
+            '-' | '_' | '.' | '/' | ':' | '=' | ',' | '+' | '@' | '%'
+        )
+    };
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || sign(letter);
     let words: Vec<String> = argv
         .iter()
         .map(|word| {

@@ -7,7 +7,10 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::program::Program;
+use super::{
+    program::Program,
+    real::{self, number},
+};
 
 /// The largest parameter of a filter; beyond it neither DUST nor SEG finds anything.
 const MAX_PARAMETER: f64 = 10_000.0;
@@ -33,7 +36,7 @@ impl Filter {
             _ => {}
         }
         let mut numbers = text.split_ascii_whitespace().map(|word| {
-            let number = word.parse::<f64>().ok()?;
+            let number = real::parse(word)?;
             // Minus zero would be printed with a hyphen.
             (0.0..=MAX_PARAMETER)
                 .contains(&number)
@@ -73,7 +76,10 @@ impl fmt::Display for Filter {
         match self {
             Self::Off => formatter.write_str("no"),
             Self::On => formatter.write_str("yes"),
-            Self::Custom(first, second, third) => write!(formatter, "{first} {second} {third}"),
+            Self::Custom(first, second, third) => {
+                let [first, second, third] = [first, second, third].map(|each| number(*each));
+                write!(formatter, "{first} {second} {third}")
+            }
         }
     }
 }

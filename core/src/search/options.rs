@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-pub use super::{filter::Filter, value::MAX_TAXIDS, value::number};
+pub use super::{filter::Filter, real::number, value::MAX_TAXIDS};
 use super::{
     scores::Matrix,
     table::range_of,

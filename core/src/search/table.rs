@@ -8,7 +8,8 @@ use super::{
     SearchOptions,
     defaults::TaskDefaults,
     program::{Program, Task},
-    value::{Range, number},
+    real::number,
+    value::Range,
 };
 
 /// How the form asks for an option.

@@ -4,7 +4,10 @@
 
 use std::fmt;
 
-use super::gencode;
+use super::{
+    gencode,
+    real::{number, parse},
+};
 
 /// The most taxids of one list. BLAST+ takes more; the limit keeps command lines readable.
 pub const MAX_TAXIDS: usize = 1_000;
@@ -43,22 +46,11 @@ impl fmt::Display for Range {
         match self {
             Self::Words => Ok(()),
             Self::Whole(least, most) => write!(formatter, "{least} to {most}"),
-            Self::Real(least, most) => write!(formatter, "{least} to {most}"),
-            Self::Above0(most) => write!(formatter, "above 0, to {most}"),
+            Self::Real(least, most) => {
+                write!(formatter, "{} to {}", number(*least), number(*most))
+            }
+            Self::Above0(most) => write!(formatter, "above 0, to {}", number(*most)),
         }
-    }
-}
-
-/// A number as BLAST+ and people read it: plain where short, else with an exponent.
-#[must_use]
-pub fn number(value: f64) -> String {
-    if value == 0.0 {
-        // Minus zero would get a hyphen.
-        "0".to_owned()
-    } else if (0.001..1e7).contains(&value.abs()) {
-        format!("{value}")
-    } else {
-        format!("{value:e}")
     }
 }
 
@@ -75,10 +67,7 @@ pub(super) fn whole<T: TryFrom<i64>>(text: &str, range: Range) -> Result<T, Stri
 
 /// A number of a range.
 pub(super) fn real(text: &str, range: Range) -> Result<f64, String> {
-    let value = text
-        .parse::<f64>()
-        .ok()
-        .filter(|value| range.contains_real(*value));
+    let value = parse(text).filter(|value| range.contains_real(*value));
     value.ok_or_else(|| match range {
         Range::Above0(_) => format!("must be a number {range}, for example 0.05 or 1e-10"),
         _ => format!("must be a number, {range}"),
