@@ -60,6 +60,7 @@ bench: ready server ## the benchmarks
 	@$(SECTION) "benchmarks" cargo bench $(LOCKED) --package elb-engine --features azure --bench '*'
 	@$(SECTION) "answers over HTTP" cargo bench $(LOCKED) --package elb-server --bench http
 	@$(SECTION) "start to first page" node scripts/bench-start.mjs
+	@$(SECTION) "a write until another browser shows it" node scripts/bench-live.mjs
 
 crash: ready $(SITE) ## the long crash run: 1,000 kills, 20 and more at each named point
 	@$(SECTION) "crash harness" env ELB_CRASH_KILLS=$${ELB_CRASH_KILLS:-1000} \

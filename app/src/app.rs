@@ -14,9 +14,9 @@ use leptos_router::{
 };
 
 use crate::{
-    components::time::When,
+    components::{keys::Shortcuts, theme::ThemeSwitch, time::When},
     data::page_context,
-    islands::{clock::Clock, keys::Shortcuts, theme::ThemeSwitch},
+    islands::clock::Clock,
     pages::{
         audit::AuditLogPage, clusters::ClustersPage, databases::DatabasesPage,
         delete_job::DeleteJobPage, deleted::DeletedPage, health::HealthPage, history::HistoryPage,

@@ -3,7 +3,7 @@
 //! Owns listeners, look-ups and the way in which a shared component is put into a page that was
 //! rendered on the server. Never builds HTML from text but that of a page which the server sent.
 
-use std::cell::Cell;
+use std::{cell::Cell, time::Duration};
 
 use elb_core::time::Timestamp;
 use leptos::prelude::*;
@@ -21,6 +21,7 @@ pub mod clusters_live;
 pub mod database_form;
 pub mod fields;
 pub mod follow;
+pub mod hub;
 pub mod job_live;
 pub mod jobs_live;
 pub mod json;
@@ -31,7 +32,9 @@ pub mod search_form;
 pub mod send;
 pub mod stream;
 pub mod theme;
+pub mod timer;
 pub mod tools;
+pub mod turn;
 
 /// The current time.
 pub fn now() -> Timestamp {
@@ -43,9 +46,30 @@ pub fn now() -> Timestamp {
     Timestamp(ms)
 }
 
+/// A random number, for pauses that are to differ.
+pub fn chance() -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "from 0 to below 2^53"
+    )]
+    let chance = (js_sys::Math::random() * 9e15) as u64;
+    chance
+}
+
+/// A duration as timers of the browser take it.
+pub fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
 /// Calls `handler` on each event for as long as the page lives.
 pub fn on(target: &EventTarget, name: &str, handler: impl FnMut(Event) + 'static) {
-    let closure = Closure::<dyn FnMut(Event)>::new(handler);
+    listen(target, name, Box::new(handler));
+}
+
+/// Apart from `on`, since that is made once for each handler.
+fn listen(target: &EventTarget, name: &str, handler: Box<dyn FnMut(Event)>) {
+    let closure = Closure::wrap(handler);
     // It can only fail on a target that is none; nothing could be done about it then.
     let _ = target.add_event_listener_with_callback(name, closure.as_ref().unchecked_ref());
     closure.forget();
@@ -223,15 +247,26 @@ impl Kept {
     }
 }
 
-/// Draws a view and gives its elements, which stay for as long as the page lives.
-pub fn draw<V: IntoView + 'static>(
-    parent: &str,
-    view: impl FnOnce() -> V + 'static,
-) -> Option<Element> {
+/// Draws a view into a new element of that name, and gives its first child. What is drawn stays as it is:
+/// nothing in it changes by itself.
+pub fn draw(parent: &str, view: impl IntoView) -> Option<Element> {
     let holder = document().create_element(parent).ok()?;
-    let html: HtmlElement = holder.clone().dyn_into().ok()?;
-    leptos::mount::mount_to(html, view).forget();
-    Some(holder)
+    let mut drawn = view.into_view().build();
+    drawn.mount(&holder, None);
+    // Its elements belong to the page from now on.
+    std::mem::forget(drawn);
+    holder.first_element_child()
+}
+
+/// Adds an item with that text to a list.
+pub fn add_item(list: &Element, class: &str, text: &str) {
+    let Ok(item) = document().create_element("li") else {
+        return;
+    };
+    item.set_class_name(class);
+    item.set_text_content(Some(text));
+    // The list is in the page for as long as the page lives.
+    let _ = list.append_child(&item);
 }
 
 /// The document.

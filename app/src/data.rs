@@ -9,6 +9,8 @@ use elb_core::{
     list::{ListQuery, ListQueryError},
     search::{OptionProblem, RunPaths, SearchSpec, argv, display_command},
     text,
+    time::Timestamp,
+    view::JobState,
 };
 use elb_engine::{
     JobService,
@@ -20,7 +22,11 @@ use elb_engine::{
 use leptos::prelude::*;
 use leptos_axum::ResponseOptions;
 
-use crate::{notices::Notices, server_fns::BuildLine};
+use crate::{
+    components::job_status::JobStatus,
+    notices::Notices,
+    server_fns::{BuildLine, JobPart},
+};
 
 /// What every page works with, put into the context by the host.
 #[derive(Clone)]
@@ -148,6 +154,18 @@ pub fn clusters_mark(service: &JobService) -> Option<String> {
     let since = places.iter().map(|place| place.since.0).max();
     let plane = plane.map_or_else(String::new, |plane| format!("-{plane}"));
     Some(format!("{revision}-{}{plane}", since.unwrap_or_default()))
+}
+
+/// The part of a job's page that changes, drawn at that time.
+#[must_use]
+pub fn job_part(state: JobState, now: Timestamp) -> JobPart {
+    let command = (!state.command.is_empty()).then(|| display_command(&state.command));
+    JobPart {
+        version: state.row.version,
+        phase: state.row.phase,
+        command,
+        html: view! { <JobStatus state=state now=now/> }.to_html(),
+    }
 }
 
 /// How far the making of a database is, in words.

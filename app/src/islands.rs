@@ -1,7 +1,7 @@
 //! Islands: the small parts of a page that come to life in the browser.
 //!
-//! Each names what it needs and hands over to `browser`; on the server it draws nothing, or the plain
-//! HTML that works without it. No island holds what a page shows: that is in the page already.
+//! Each names what it needs and hands over to `browser`; it draws nothing. No island holds what a page
+//! shows: that is in the page already, drawn by the server, and need not be drawn once more.
 
 #![allow(
     missing_docs,
@@ -36,16 +36,10 @@ pub mod theme {
     //! Light, dark, or as the system says.
     use super::*;
 
-    /// A switch that works with scripts only, so that it is hidden without.
+    /// Brings the switch of colours (`#theme`) to life.
     #[island]
-    pub fn ThemeSwitch() -> impl IntoView {
+    pub fn Theme() -> impl IntoView {
         wake!(theme::start());
-        view! {
-            <button type="button" id="theme" class="needs-js quiet-button" title="Colours: as the system says">
-                <span aria-hidden="true">"◐"</span>
-                <span class="hidden-text">"Colours"</span>
-            </button>
-        }
     }
 }
 
@@ -53,45 +47,10 @@ pub mod keys {
     //! Keyboard shortcuts.
     use super::*;
 
-    /// What the keys do: key, meaning.
-    const KEYS: [(&str, &str); 11] = [
-        ("?", "this list"),
-        ("n", "new search"),
-        ("g then s", "searches"),
-        ("g then d", "databases"),
-        ("/", "go to the filter"),
-        ("j, k", "next, previous row"),
-        ("Enter", "open the row"),
-        ("x", "choose the row"),
-        ("Delete", "delete the search (asks first)"),
-        ("t", "change the colours"),
-        ("Esc", "close"),
-    ];
-
-    /// The list of shortcuts, opened by `?` or its button.
+    /// Listens for the keys, and for the button of their list (`#show-keys`).
     #[island]
-    pub fn Shortcuts() -> impl IntoView {
+    pub fn Keys() -> impl IntoView {
         wake!(keys::start());
-        let keys = KEYS.map(|(key, meaning)| {
-            view! {
-                <dt>
-                    <kbd>{key}</kbd>
-                </dt>
-                <dd>{meaning}</dd>
-            }
-        });
-        view! {
-            <button type="button" id="show-keys" class="needs-js quiet-button">
-                "Keyboard"
-            </button>
-            <dialog id="keys" aria-labelledby="keys-title">
-                <h2 id="keys-title">"Keyboard"</h2>
-                <dl class="keys">{keys.collect_view()}</dl>
-                <form method="dialog">
-                    <button type="submit">"Close"</button>
-                </form>
-            </dialog>
-        }
     }
 }
 

@@ -3,13 +3,14 @@
 //! Owns their addresses and arguments. Each calls the engine's door and nothing below it, and is
 //! answered from memory. The browser asks by address (`browser::ask`) and reads the JSON by name:
 //! the generated client and its decoders would weigh more than all the rest of the browser half.
+//! What only the server can draw it sends as HTML; rows come from the API, as JSON.
 
 #![allow(
     missing_docs,
     reason = "the macro makes structs of documented parameters"
 )]
 
-use elb_core::{list::ListPage, view::JobDetail};
+use elb_core::phase::Phase;
 use leptos::{prelude::*, server_fn::codec::GetUrl};
 use serde::{Deserialize, Serialize};
 
@@ -24,26 +25,30 @@ pub struct BuildLine {
     pub active: bool,
 }
 
-/// The jobs list, for a query string as the address of the page has it.
-///
-/// # Errors
-/// What is wrong with the query string.
-#[server(prefix = "/api/ui", endpoint = "jobs", input = GetUrl)]
-pub async fn load_jobs(query: String) -> Result<ListPage, ServerFnError> {
-    let context = crate::data::page_context();
-    let query = crate::data::list_query(&query).map_err(ServerFnError::new)?;
-    Ok(context.service.list(&context.caller, &query))
+/// The part of a job's page that changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobPart {
+    /// Version of the job that it shows.
+    pub version: u64,
+    /// Where the job is.
+    pub phase: Phase,
+    /// The exact command, once it is written down.
+    pub command: Option<String>,
+    /// The part itself.
+    pub html: String,
 }
 
-/// One job; `None` if there is no such job (any more) for the caller.
+/// What the page of a job shows of its state; `None` if there is no such job (any more) for the caller.
 ///
 /// # Errors
 /// None of its own.
 #[server(prefix = "/api/ui", endpoint = "job", input = GetUrl)]
-pub async fn load_job(id: String) -> Result<Option<JobDetail>, ServerFnError> {
+pub async fn load_job(id: String) -> Result<Option<JobPart>, ServerFnError> {
     let context = crate::data::page_context();
     let found = context.service.detail(&context.caller, &id);
-    Ok(found.ok().map(|detail| JobDetail::clone(&detail)))
+    Ok(found
+        .ok()
+        .map(|detail| crate::data::job_part(detail.state(), context.service.now())))
 }
 
 /// The databases that are being made.

@@ -21,7 +21,7 @@ for (const how of ["kill", "stop"] as const) {
     }
     await ownServer[how]();
     for (const open of [page, list]) {
-      const told = how === "stop" ? "The server is restarting" : "Not connected, asking again; last heard of";
+      const told = how === "stop" ? "The server is restarting" : "Reconnecting; last heard of";
       await expect(live(open)).toContainText(told);
     }
     await ownServer.resume();

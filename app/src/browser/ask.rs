@@ -1,4 +1,4 @@
-//! Asking the server by address: its functions and pages.
+//! Asking the server by address: its API, functions and pages.
 
 use leptos::prelude::window;
 use wasm_bindgen::{JsCast, JsValue};
@@ -15,11 +15,9 @@ pub async fn fetch(address: &str) -> Option<Response> {
     answer.dyn_into::<Response>().ok().filter(Response::ok)
 }
 
-/// The answer of a server function with one argument; `None` if it did not come or says no.
-pub async fn ask(function: &str, argument: &str, value: &str) -> Option<Json> {
-    let mut address = format!("/api/ui/{function}?{argument}=");
-    elb_core::list::percent_encode(value, &mut address);
-    let answer = fetch(&address).await?;
+/// The same as JSON.
+pub async fn json(address: &str) -> Option<Json> {
+    let answer = fetch(address).await?;
     let json: JsValue = JsFuture::from(answer.json().ok()?).await.ok()?;
     Some(Json(json))
 }

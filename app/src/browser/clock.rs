@@ -3,10 +3,9 @@
 //! One timer for the whole page, at rest while the tab is hidden.
 
 use elb_core::{text, time::Timestamp};
-use gloo_timers::callback::Interval;
 use wasm_bindgen::JsValue;
 
-use super::{everywhere, is_hidden, now};
+use super::{everywhere, now, timer::while_shown};
 use crate::components::time::left;
 
 /// Rewrites the page's times now, and lasting durations once a second.
@@ -17,12 +16,7 @@ pub fn start() {
     }
     super::mind_forms();
     tick();
-    Interval::new(1_000, || {
-        if !is_hidden() {
-            tick();
-        }
-    })
-    .forget();
+    while_shown(1_000, tick);
 }
 
 /// Brings all times of the page up to date; for what was just drawn.

@@ -6,16 +6,11 @@
 use std::{cell::Cell, rc::Rc};
 
 use elb_core::poll;
-use gloo_timers::callback::Interval;
 use leptos::{prelude::window, task::spawn_local};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{DomParser, Element, Event, SupportedType};
+use web_sys::{DomParser, Element, SupportedType};
 
-use super::{
-    Kept,
-    ask::{ask, fetch},
-    by_id, clock, document, is_hidden, on, reload, say,
-};
+use super::{Kept, ask, by_id, clock, is_hidden, millis, reload, say, timer::while_shown};
 
 /// The list, in the page that is shown and in the one that is fetched.
 const LIST: &str = "clusters";
@@ -23,13 +18,8 @@ const LIST: &str = "clusters";
 /// Looks every few seconds while the page can be seen, and when it is shown again.
 pub fn start() {
     // As often as a list with searches under way.
-    let every = u32::try_from(poll::LIST_ACTIVE.as_millis()).unwrap_or(u32::MAX);
     let asking: Rc<Cell<bool>> = Rc::default();
-    let shown = Rc::clone(&asking);
-    Interval::new(every, move || look(&asking)).forget();
-    on(&document(), "visibilitychange", move |_: Event| {
-        look(&shown)
-    });
+    while_shown(millis(poll::LIST_ACTIVE), move || look(&asking));
 }
 
 fn look(asking: &Rc<Cell<bool>>) {
@@ -53,14 +43,14 @@ fn look(asking: &Rc<Cell<bool>>) {
 async fn bring_up_to_date() -> Option<&'static str> {
     const LIVE: &str = "Live: changes show by themselves";
     let list: Element = by_id(LIST)?;
-    let mark = ask("clusters", "now", "").await?.0.as_string();
+    let mark = ask::json("/api/ui/clusters").await?.0.as_string();
     if mark.is_some() && mark == list.get_attribute("data-mark") {
         return Some(LIVE);
     }
     if is_selecting() {
         return Some("Changes wait while text is selected");
     }
-    let text = fetch("/clusters").await?.text().ok()?;
+    let text = ask::fetch("/clusters").await?.text().ok()?;
     let text = JsFuture::from(text).await.ok()?.as_string()?;
     let page = DomParser::new().ok()?;
     let page = page

@@ -1,24 +1,34 @@
 //! Following the server: the event stream while it lives, the shared poll rules while it does not.
 //!
-//! Owns what a page hears and the timer of its questions. A hidden tab has neither; it asks once when it
-//! is shown again. The line `#live` tells how fresh the page is, and that the server was away.
+//! Owns what a page hears, its questions, one at a time, and their timer. A hidden tab has none of them;
+//! it asks once when it is shown again. `#live` says how fresh the page is, `#age` since when.
 
 use std::{
     cell::{Cell, RefCell},
-    rc::Rc,
+    future::Future,
+    pin::Pin,
+    rc::{Rc, Weak},
     time::Duration,
 };
 
-use elb_core::{poll::PollContext, text, time::Timestamp, view::JobRow};
+use elb_core::{
+    poll::{self, Freshness, PollContext},
+    text,
+    time::Timestamp,
+    view::JobRow,
+};
 use gloo_timers::callback::Timeout;
-use wasm_bindgen::JsCast;
-use web_sys::{Element, Event, EventSource, MessageEvent};
+use leptos::{prelude::window, task::spawn_local};
+use web_sys::{Element, Event};
 
 use super::{
-    by_id, clock, document, is_hidden,
+    by_id, chance, clock, document,
+    hub::{Hub, News, hub, join, leave, try_now},
+    is_hidden,
     json::{self, Json},
-    now, on, say,
-    stream::{Link, Stream, connect, disconnect, stream},
+    millis, now, on, say, show,
+    stream::Link,
+    timer::after,
 };
 
 /// How long a page tells that it has found the server again, in milliseconds.
@@ -26,31 +36,37 @@ const TOLD_MS: u32 = 60_000;
 
 /// A change, as the event stream sends it.
 pub struct Delta {
-    /// Revision of the list after the change.
-    pub revision: u64,
     /// Which job.
     pub id: String,
     /// The row; `None` once it is no longer listed.
     pub row: Option<JobRow>,
 }
 
+/// A question under way: whether an answer came.
+pub type Question = Pin<Box<dyn Future<Output = bool>>>;
+
 /// What a page does with what it hears.
 pub struct Follower {
-    /// Address of the stream, with a query string or ready for one.
-    pub address: String,
-    /// Takes a change.
-    pub changed: Box<dyn Fn(Delta)>,
-    /// Asks for everything, since changes may have been missed.
-    pub refresh: Box<dyn Fn()>,
+    /// Takes a change; whether everything is to be asked for because of it.
+    pub changed: Box<dyn Fn(Delta) -> bool>,
+    /// Asks for everything.
+    pub question: Box<dyn Fn() -> Question>,
     /// When to ask again.
     pub interval: Box<dyn Fn(PollContext) -> Option<Duration>>,
 }
 
 struct State {
     follower: Follower,
-    revision: Cell<u64>,
-    link: Cell<Link>,
-    /// Since when the server is away.
+    hub: Rc<Hub>,
+    /// `None` until the stream has been had or missed.
+    link: Cell<Option<Link>>,
+    /// Whether the last question was answered.
+    answered: Cell<bool>,
+    /// A question is under way, or was a moment ago.
+    asking: Cell<bool>,
+    /// There is reason for another one.
+    again: Cell<bool>,
+    /// Since when the stream is away.
     away: Cell<Option<Timestamp>>,
     /// That it was, for as long as that is news.
     news: RefCell<Option<String>>,
@@ -60,53 +76,138 @@ struct State {
 
 /// Follows from that revision on, for as long as the page lives.
 pub fn follow(revision: u64, follower: Follower) {
-    let state = Rc::new(State {
-        follower,
-        revision: Cell::new(revision),
-        link: Cell::new(Link::Lost),
-        away: Cell::new(None),
-        news: RefCell::default(),
-        news_end: RefCell::default(),
-        timer: RefCell::default(),
+    let state = Rc::new_cyclic(|this: &Weak<State>| {
+        let (heard, told) = (this.clone(), this.clone());
+        let hub = hub(
+            revision,
+            move |news| {
+                if let Some(state) = heard.upgrade() {
+                    hear(&state, news);
+                }
+            },
+            move |link| {
+                if let Some(state) = told.upgrade() {
+                    told_of(&state, link);
+                }
+            },
+        );
+        State {
+            follower,
+            hub,
+            link: Cell::new(None),
+            answered: Cell::new(true),
+            asking: Cell::new(false),
+            again: Cell::new(false),
+            away: Cell::new(None),
+            news: RefCell::default(),
+            news_end: RefCell::default(),
+            timer: RefCell::default(),
+        }
     });
-    let (from, heard, told) = (Rc::clone(&state), Rc::clone(&state), Rc::clone(&state));
-    let stream = stream(
-        move || address(&from),
-        move |source| listen(&heard, source),
-        move |link| told_of(&told, link),
-    );
-    let shown = (Rc::clone(&state), Rc::clone(&stream));
+    let shown = Rc::clone(&state);
     on(&document(), "visibilitychange", move |_: Event| {
-        let (state, stream) = &shown;
         if is_hidden() {
-            rest(state, stream);
-            state.timer.take();
+            rest(&shown);
         } else {
-            (state.follower.refresh)();
-            connect(stream);
-            schedule(state);
+            wake(&shown);
         }
     });
     // A page that is kept for the way back must not hold a connection.
-    let left = (Rc::clone(&state), Rc::clone(&stream));
-    on(&leptos::prelude::window(), "pagehide", move |_: Event| {
-        rest(&left.0, &left.1);
+    let left = Rc::clone(&state);
+    on(&window(), "pagehide", move |_: Event| rest(&left));
+    let back = Rc::clone(&state);
+    on(&window(), "pageshow", move |_: Event| {
+        if !is_hidden() && back.timer.borrow().is_none() {
+            wake(&back);
+        }
     });
     if !is_hidden() {
-        connect(&stream);
+        join(&state.hub);
         schedule(&state);
     }
 }
 
-fn rest(state: &State, stream: &Stream) {
-    disconnect(stream);
-    state.link.set(Link::Lost);
+fn rest(state: &Rc<State>) {
+    leave(&state.hub);
+    state.timer.take();
+    state.link.set(None);
+    tell(state);
 }
 
-fn address(state: &State) -> String {
-    let address = &state.follower.address;
-    let joint = if address.contains('?') { '&' } else { '?' };
-    format!("{address}{joint}after={}", state.revision.get())
+/// What happened meanwhile is asked for once.
+fn wake(state: &Rc<State>) {
+    join(&state.hub);
+    ask(state);
+    schedule(state);
+}
+
+fn context(state: &State) -> PollContext {
+    PollContext {
+        live: state.link.get() == Some(Link::Open),
+        hidden: is_hidden(),
+    }
+}
+
+fn freshness(state: &State) -> Freshness {
+    poll::freshness(context(state), state.answered.get())
+}
+
+fn hear(state: &Rc<State>, news: News) {
+    let delta = match &news {
+        News::Change(json) => delta(json),
+        News::Missed => None,
+    };
+    // What is not understood is of another version of the server.
+    if delta.is_none_or(|delta| (state.follower.changed)(delta)) {
+        ask(state);
+    }
+    checked();
+}
+
+fn delta(json: &Json) -> Option<Delta> {
+    let row = match json.get("row") {
+        Some(row) => Some(json::row(&row)?),
+        None => None,
+    };
+    Some(Delta {
+        id: json.text("id")?,
+        row,
+    })
+}
+
+/// Asks for everything: at once, or after the question that is under way.
+fn ask(state: &Rc<State>) {
+    state.again.set(true);
+    if state.asking.replace(true) {
+        return;
+    }
+    let state = Rc::clone(state);
+    spawn_local(async move {
+        state.again.set(false);
+        let question = (state.follower.question)();
+        answered(&state, question.await);
+        let apart = millis(poll::QUESTIONS_APART);
+        after(apart, move || {
+            state.asking.set(false);
+            if state.again.get() && !is_hidden() {
+                ask(&state);
+            }
+        })
+        .forget();
+    });
+}
+
+fn answered(state: &Rc<State>, came: bool) {
+    if came {
+        checked();
+    }
+    if state.answered.replace(came) != came {
+        if came && state.link.get() != Some(Link::Open) {
+            try_now(&state.hub);
+        }
+        schedule(state);
+    }
+    tell(state);
 }
 
 fn told_of(state: &Rc<State>, link: Link) {
@@ -114,12 +215,19 @@ fn told_of(state: &Rc<State>, link: Link) {
         if let Some(since) = state.away.take() {
             tell_of_return(state, since);
         }
+        checked();
     } else {
         state.away.set(state.away.get().or_else(|| Some(now())));
     }
+    if link == Link::Open {
+        state.answered.set(true);
+    } else if state.link.get() == Some(Link::Open) {
+        // Whether a server whose stream broke answers at all is not known yet.
+        state.answered.set(false);
+    }
     // A server that said that it stops is stopping until it is back.
-    if !(link == Link::Lost && state.link.get() == Link::Stopping) {
-        state.link.set(link);
+    if !(link == Link::Lost && state.link.get() == Some(Link::Stopping)) {
+        state.link.set(Some(link));
     }
     tell(state);
     schedule(state);
@@ -133,96 +241,73 @@ fn tell_of_return(state: &Rc<State>, since: Timestamp) {
     let news = format!("Reconnected at {time}; the server had been away for {away}");
     state.news.replace(Some(news));
     let this = Rc::clone(state);
-    let end = Timeout::new(TOLD_MS, move || {
+    let end = after(TOLD_MS, move || {
         this.news.take();
         tell(&this);
     });
     state.news_end.replace(Some(end));
 }
 
-fn listen(state: &Rc<State>, source: &EventSource) {
-    let this = Rc::clone(state);
-    on(source, "row", move |event: Event| {
-        let text = event
-            .dyn_ref::<MessageEvent>()
-            .and_then(|event| event.data().as_string());
-        match delta(&text.unwrap_or_default()) {
-            Some(delta) => {
-                this.revision.set(delta.revision);
-                (this.follower.changed)(delta);
-            }
-            // Another version of the server: what it has is asked for in the usual way.
-            None => (this.follower.refresh)(),
-        }
-        tell(&this);
-    });
-    let this = Rc::clone(state);
-    on(source, "snapshot", move |event: Event| {
-        let text = event
-            .dyn_ref::<MessageEvent>()
-            .and_then(|event| event.data().as_string());
-        let revision =
-            Json::parse(&text.unwrap_or_default()).and_then(|json| json.whole("revision"));
-        if let Some(revision) = revision {
-            this.revision.set(revision);
-        }
-        (this.follower.refresh)();
-    });
-}
-
-fn delta(text: &str) -> Option<Delta> {
-    let json = Json::parse(text)?;
-    let row = match json.get("row") {
-        Some(row) => Some(json::row(&row)?),
-        None => None,
-    };
-    Some(Delta {
-        revision: json.whole("revision")?,
-        id: json.text("id")?,
-        row,
-    })
-}
-
 fn tell(state: &State) {
-    let live = state.link.get() == Link::Open;
-    if let Some(line) = by_id::<Element>("live") {
-        // An attribute of this name is always allowed.
-        let _ = line.toggle_attribute_with_force("data-away", !live);
+    let unknown = state.link.get().is_none() && state.answered.get();
+    if unknown && !is_hidden() {
+        // What stands there is still true: the page is as of its time, or was at rest.
+        return;
     }
-    let since = clock::local(state.away.get().unwrap_or_else(now));
-    let line = match state.link.get() {
-        Link::Open => {
+    let freshness = freshness(state);
+    let line = match freshness {
+        Freshness::Live => {
             let news = state.news.borrow().clone();
             news.unwrap_or_else(|| "Live: changes show by themselves".to_owned())
         }
-        Link::Stopping => {
+        Freshness::Paused => "Paused while this page is hidden".to_owned(),
+        _ if state.link.get() == Some(Link::Stopping) => {
             "The server is restarting; this page goes on by itself when it is back".to_owned()
         }
-        Link::Lost => format!("Not connected, asking again; last heard of {since}"),
+        Freshness::Polling => "Polling: changes show some seconds late".to_owned(),
+        Freshness::Reconnecting => match state.away.get() {
+            Some(since) => format!("Reconnecting; last heard of {}", clock::local(since)),
+            None => "The server does not answer; asking again".to_owned(),
+        },
     };
+    if let Some(live) = by_id::<Element>("live") {
+        // An attribute of this name is always allowed.
+        let _ = live.set_attribute("data-state", freshness.as_str());
+    }
     say("live", &line);
 }
 
-/// Tells of an answer that did not come, unless the line tells already that the server is away.
-pub fn doubt(line: &str) {
-    if by_id::<Element>("live").is_some_and(|live| !live.has_attribute("data-away")) {
-        say("live", line);
-    }
+/// What the page shows is as new as this moment.
+fn checked() {
+    let (Some(age), Some(since)) = (by_id::<Element>("age"), by_id::<Element>("age-since")) else {
+        return;
+    };
+    // As above.
+    let _ = since.set_attribute("data-since", &now().0.to_string());
+    show(&age, true);
+    clock::tick();
 }
 
 fn schedule(state: &Rc<State>) {
+    let live = freshness(state) == Freshness::Live;
     let context = PollContext {
-        live: state.link.get() == Link::Open,
-        hidden: is_hidden(),
+        live,
+        ..context(state)
     };
-    let Some(after) = (state.follower.interval)(context) else {
+    let Some(pause) = (state.follower.interval)(context) else {
         state.timer.take();
         return;
     };
+    let pause = if live {
+        pause
+    } else {
+        poll::spread(pause, chance())
+    };
     let this = Rc::clone(state);
-    let ms = u32::try_from(after.as_millis()).unwrap_or(u32::MAX);
-    let timer = Timeout::new(ms, move || {
-        (this.follower.refresh)();
+    let timer = after(millis(pause), move || {
+        // A stream that is not there by now is not to be had.
+        this.link.set(this.link.get().or(Some(Link::Lost)));
+        ask(&this);
         schedule(&this);
     });
     state.timer.replace(Some(timer));

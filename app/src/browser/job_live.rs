@@ -1,27 +1,24 @@
 //! One job, kept as it is on the server.
 //!
-//! A change of the job asks for it once and redraws its status part. When results become readable the
-//! page is loaded anew, since they are a part of their own.
+//! A change of the job asks for its status part once and puts it in the place of the one that is shown.
+//! When results become readable the page is loaded anew, since they are a part of their own.
 
 use std::{cell::Cell, rc::Rc};
 
-use elb_core::{phase::Phase, poll, view::JobState};
-use leptos::{prelude::*, task::spawn_local};
+use elb_core::{phase::Phase, poll};
 use web_sys::Element;
 
 use super::{
-    Kept, ask as server, by_id, draw,
-    follow::{Follower, doubt, follow},
-    json, now, number, reload, say,
+    Kept, ask, by_id, clock,
+    follow::{Delta, Follower, follow},
+    json::Json,
+    number, reload, say,
 };
-use crate::components::job_status::JobStatus;
 
 struct Shown {
     id: String,
     version: Cell<u64>,
     phase: Cell<Option<Phase>>,
-    asking: Cell<bool>,
-    again: Cell<bool>,
 }
 
 /// Follows the job that the page shows, from the revision that it shows.
@@ -29,96 +26,82 @@ pub fn start() {
     let Some(part) = by_id::<Element>("job-status") else {
         return;
     };
-    let id = part.get_attribute("data-job").unwrap_or_default();
-    let (version, revision) = (
-        number(&part, "data-version"),
-        number(&part, "data-revision"),
-    );
     let phase = part.get_attribute("data-phase").unwrap_or_default();
-    let phase = Phase::ALL.into_iter().find(|known| known.as_str() == phase);
-    let address = format!("/api/blast/events?job={id}");
     let shown = Rc::new(Shown {
-        id,
-        version: Cell::new(version),
-        phase: Cell::new(phase),
-        asking: Cell::new(false),
-        again: Cell::new(false),
+        id: part.get_attribute("data-job").unwrap_or_default(),
+        version: Cell::new(number(&part, "data-version")),
+        phase: Cell::new(Phase::ALL.into_iter().find(|known| known.as_str() == phase)),
     });
-    let (changed, refresh, interval) = (Rc::clone(&shown), Rc::clone(&shown), shown);
+    let (changed, asked, interval) = (Rc::clone(&shown), Rc::clone(&shown), shown);
     follow(
-        revision,
+        number(&part, "data-revision"),
         Follower {
-            address,
-            changed: Box::new(move |delta| match delta.row {
-                Some(row) if row.version > changed.version.get() => ask(&changed),
-                Some(_) => {}
-                None => gone(),
-            }),
-            refresh: Box::new(move || ask(&refresh)),
+            changed: Box::new(move |delta| is_newer(&changed, &delta)),
+            question: Box::new(move || Box::pin(bring_up_to_date(Rc::clone(&asked)))),
             interval: Box::new(move |context| poll::job_interval(interval.phase.get(), context)),
         },
     );
 }
 
-fn gone() {
-    say(
-        "live",
-        "This search has been deleted. Load the page anew to see until when it can be restored.",
-    );
-}
-
-fn ask(shown: &Rc<Shown>) {
-    if shown.asking.replace(true) {
-        shown.again.set(true);
-        return;
+/// Whether the change is one of this job that is not shown yet.
+fn is_newer(shown: &Shown, delta: &Delta) -> bool {
+    if delta.id != shown.id {
+        return false;
     }
-    let shown = Rc::clone(shown);
-    spawn_local(async move {
-        shown.again.set(false);
-        let answer = server::ask("job", "id", &shown.id).await;
-        shown.asking.set(false);
-        match answer.as_ref().and_then(json::state) {
-            Some(state) => show(&shown, state),
-            None if answer.is_some_and(|answer| answer.0.is_null()) => gone(),
-            None => doubt("The server does not answer; this page may be old."),
-        }
-        if shown.again.get() {
-            ask(&shown);
-        }
-    });
-}
-
-fn show(shown: &Shown, state: JobState) {
-    if state.row.version <= shown.version.get() {
-        return;
-    }
-    let before = shown.phase.replace(Some(state.row.phase));
-    shown.version.set(state.row.version);
-    if before != Some(state.row.phase) {
-        say("job-said", state.row.phase.label());
-    }
-    if state.row.phase == Phase::Completed && before != Some(Phase::Completed) {
-        // An answer in place of the page would lose nothing either, but has no results in it.
-        reload();
-        return;
-    }
-    if !state.command.is_empty() {
-        say(
-            "command",
-            &elb_core::search::display_command(&state.command),
-        );
-    }
-    let Some(part) = by_id::<Element>("job-status") else {
-        return;
+    let Some(row) = &delta.row else {
+        gone();
+        return false;
     };
-    let kept = Kept::of(&part);
-    if let Some(holder) = draw("div", move || view! { <JobStatus state=state now=now()/> }) {
-        part.set_text_content(None);
-        while let Some(child) = holder.first_child() {
-            if part.append_child(&child).is_err() {
-                return;
-            }
+    row.version > shown.version.get()
+}
+
+/// Says that the search has been deleted; the page stays as it is.
+fn gone() {
+    if let Some(box_) = by_id::<Element>("gone") {
+        super::show(&box_, true);
+    }
+}
+
+/// Asks for the status part; whether an answer came.
+async fn bring_up_to_date(shown: Rc<Shown>) -> bool {
+    let answer = ask::json(&format!("/api/ui/job?id={}", shown.id)).await;
+    if let Some(part) = &answer {
+        if part.0.is_null() {
+            gone();
+        } else {
+            show(&shown, part);
         }
+    }
+    answer.is_some()
+}
+
+fn show(shown: &Shown, fresh: &Json) {
+    let (Some(version), Some(phase), Some(html)) =
+        (fresh.whole("version"), fresh.phase(), fresh.text("html"))
+    else {
+        // Another version of the server: its page is asked for in its place.
+        return reload();
+    };
+    if version <= shown.version.get() {
+        return;
+    }
+    let before = shown.phase.replace(Some(phase));
+    shown.version.set(version);
+    if before != Some(phase) {
+        say("job-said", phase.label());
+    }
+    if phase == Phase::Completed && before != Some(Phase::Completed) {
+        // An answer in place of the page would lose nothing either, but has no results in it.
+        return reload();
+    }
+    if let Some(command) = fresh.text("command") {
+        say("command", &command);
+    }
+    if let Some(part) = by_id::<Element>("job-status") {
+        let kept = Kept::of(&part);
+        // Drawn by the server, as the rest of the page.
+        part.set_inner_html(&html);
         kept.restore(&part);
+        clock::tick();
     }
 }

@@ -3,55 +3,33 @@
 //! A change of a listed row redraws that row and nothing else. A change that may move rows (a new job,
 //! another state, one that is gone) asks for the page's rows and moves only what differs.
 
-use std::{cell::Cell, rc::Rc};
-
 use elb_core::{
     list::{ListPage, Totals},
     phase::Status,
     poll, text,
     view::JobRow,
 };
-use gloo_timers::callback::Timeout;
-use leptos::{prelude::*, task::spawn_local};
+use leptos::prelude::*;
 use web_sys::{Element, Event};
 
 use super::{
-    Kept, all, ask as server, by_id, chosen, document, draw, everywhere,
-    follow::{Delta, Follower, doubt, follow},
+    Kept, all, ask, by_id, chosen, document, draw, everywhere,
+    follow::{Delta, Follower, follow},
     json, now, number, on, reload, say,
 };
 use crate::components::job_row::{DayRow, JobTableRow};
-
-/// Changes within this time are asked for together.
-const TOGETHER_MS: u32 = 250;
-
-struct List {
-    query: String,
-    /// A question is under way or about to be.
-    asking: Cell<bool>,
-    /// Something changed while it was.
-    again: Cell<bool>,
-}
 
 /// Follows the list that the page shows, from the revision that it shows.
 pub fn start() {
     let Some(part) = by_id::<Element>("jobs-part") else {
         return;
     };
-    let query = part.get_attribute("data-query").unwrap_or_default();
-    let revision = number(&part, "data-revision");
-    let list = Rc::new(List {
-        query,
-        asking: Cell::new(false),
-        again: Cell::new(false),
-    });
-    let (changed, refresh) = (Rc::clone(&list), list);
+    let address = part.get_attribute("data-address").unwrap_or_default();
     follow(
-        revision,
+        number(&part, "data-revision"),
         Follower {
-            address: "/api/blast/events".to_owned(),
-            changed: Box::new(move |delta| apply(&changed, delta)),
-            refresh: Box::new(move || ask(&refresh)),
+            changed: Box::new(apply),
+            question: Box::new(move || Box::pin(bring_up_to_date(address.clone()))),
             interval: Box::new(|context| poll::list_interval(any_active(), context)),
         },
     );
@@ -91,15 +69,14 @@ fn row_of(id: &str) -> Option<Element> {
         .find(|row| row.get_attribute("data-key").as_deref() == Some(id))
 }
 
-fn apply(list: &Rc<List>, delta: Delta) {
+/// Redraws the row; whether others may have moved.
+fn apply(delta: Delta) -> bool {
     let (Some(row), Some(element)) = (delta.row, row_of(&delta.id)) else {
-        ask(list);
-        return;
+        return true;
     };
-    if element.get_attribute("data-status").as_deref() != Some(row.status.as_str()) {
-        ask(list);
-    }
+    let moved = element.get_attribute("data-status").as_deref() != Some(row.status.as_str());
     redraw(&element, row);
+    moved
 }
 
 /// Puts the newer row in the place of the one that is shown.
@@ -119,31 +96,15 @@ fn redraw(element: &Element, row: JobRow) {
 }
 
 fn drawn(row: JobRow) -> Option<Element> {
-    let holder = draw("tbody", move || view! { <JobTableRow row=row now=now()/> })?;
-    holder.first_element_child()
+    draw("tbody", view! { <JobTableRow row=row now=now()/> })
 }
 
-fn ask(list: &Rc<List>) {
-    if list.asking.replace(true) {
-        list.again.set(true);
-        return;
-    }
-    let list = Rc::clone(list);
-    Timeout::new(TOGETHER_MS, move || {
-        spawn_local(async move {
-            list.again.set(false);
-            let answer = server::ask("jobs", "query", &list.query).await;
-            list.asking.set(false);
-            match answer.as_ref().and_then(json::page) {
-                Some(page) => show_page(page),
-                None => doubt("The server does not answer; the list may be old."),
-            }
-            if list.again.get() {
-                ask(&list);
-            }
-        });
-    })
-    .forget();
+/// Asks for the rows of the page; whether they came. A list that has not changed is not sent again: the
+/// browser knows it by its tag.
+async fn bring_up_to_date(address: String) -> bool {
+    let answer = ask::json(&address).await;
+    let page = answer.as_ref().and_then(json::page);
+    page.map(show_page).is_some()
 }
 
 fn show_page(page: ListPage) {
@@ -187,8 +148,7 @@ fn show_page(page: ListPage) {
 }
 
 fn day_row(day: String) -> Option<Element> {
-    let holder = draw("tbody", move || view! { <DayRow day=day/> })?;
-    holder.first_element_child()
+    draw("tbody", view! { <DayRow day=day/> })
 }
 
 /// Makes the element of that key the one at that place, drawing it if it is not there yet.

@@ -4,14 +4,14 @@
 //! kind makes the whole unreadable, which its reader treats like an answer that did not come.
 
 use elb_core::{
-    error_code::{ErrorClass, ErrorCode, JobError},
-    job::{Attempt, Progress, Unseen},
+    error_code::ErrorCode,
+    job::{Progress, Unseen},
     list::{ListPage, Totals},
     phase::{Phase, Status},
     search::{OptionProblem, Program},
-    step::{PartKey, Step, StepPart, StepRecord, StepState},
+    step::Step,
     time::Timestamp,
-    view::{Failure, JobRow, JobState, LogLevel, LogLine, RowError},
+    view::{JobRow, LogLevel, LogLine, RowError},
 };
 use js_sys::{Array, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
@@ -53,7 +53,8 @@ impl Json {
         u32::try_from(self.whole(name)?).ok()
     }
 
-    fn yes(&self, name: &str) -> bool {
+    /// Whether it is true.
+    pub fn yes(&self, name: &str) -> bool {
         self.get(name).is_some_and(|value| value.0.is_truthy())
     }
 
@@ -73,20 +74,14 @@ impl Json {
             .map_or_else(Vec::new, |array| array.iter().map(Json).collect())
     }
 
-    fn texts(&self, name: &str) -> Vec<String> {
-        self.list(name)
-            .iter()
-            .filter_map(|text| text.0.as_string())
-            .collect()
-    }
-
     /// One of a closed set of words.
     fn word<T: Copy>(&self, name: &str, all: &[T], key: impl Fn(T) -> &'static str) -> Option<T> {
         let text = self.text(name)?;
         all.iter().copied().find(|each| key(*each) == text)
     }
 
-    fn phase(&self) -> Option<Phase> {
+    /// Where a job is.
+    pub fn phase(&self) -> Option<Phase> {
         self.word("phase", &Phase::ALL, Phase::as_str)
     }
 }
@@ -157,85 +152,6 @@ pub fn page(json: &Json) -> Option<ListPage> {
         revision: json.whole("revision")?,
         as_of: json.time("as_of")?,
         stale: json.text("stale"),
-    })
-}
-
-const STATES: [StepState; 7] = [
-    StepState::NotReached,
-    StepState::Active,
-    StepState::Waiting,
-    StepState::Done,
-    StepState::Skipped,
-    StepState::Failed,
-    StepState::Cancelled,
-];
-
-fn step(json: &Json) -> Option<StepRecord> {
-    Some(StepRecord {
-        key: json.word("key", &Step::ALL, Step::as_str)?,
-        state: json.word("state", &STATES, StepState::as_str)?,
-        started_at: json.time("started_at"),
-        finished_at: json.time("finished_at"),
-        reason: json.text("reason"),
-        waited_ms: json.whole("waited_ms").unwrap_or(0),
-        waiting_since: json.time("waiting_since"),
-        parts: json.list("parts").iter().filter_map(part).collect(),
-    })
-}
-
-fn part(json: &Json) -> Option<StepPart> {
-    Some(StepPart {
-        key: json.word("key", &PartKey::ALL, PartKey::as_str)?,
-        started_at: json.time("started_at")?,
-        finished_at: json.time("finished_at")?,
-        skipped: json.text("skipped"),
-    })
-}
-
-fn steps(json: &Json) -> Option<Vec<StepRecord>> {
-    json.list("steps").iter().map(step).collect()
-}
-
-fn error(json: &Json) -> Option<JobError> {
-    Some(JobError {
-        code: json.word("code", &ErrorCode::ALL, ErrorCode::as_str)?,
-        message: json.text("message")?,
-        step: json.word("step", &Step::ALL, Step::as_str)?,
-    })
-}
-
-fn failure(json: &Json) -> Option<Failure> {
-    let error = error(json)?;
-    // The class follows from the code, here as on the server.
-    let class: ErrorClass = error.code.class();
-    Some(Failure {
-        error,
-        class,
-        remedy: json.text("remedy")?,
-    })
-}
-
-fn attempt(json: &Json) -> Option<Attempt> {
-    Some(Attempt {
-        number: json.small("number")?,
-        phase: json.phase()?,
-        steps: steps(json)?,
-        error: json.get("error").as_ref().and_then(error),
-    })
-}
-
-/// The part of a job that its page keeps up to date.
-pub fn state(json: &Json) -> Option<JobState> {
-    let past: Option<Vec<Attempt>> = json.list("past_attempts").iter().map(attempt).collect();
-    Some(JobState {
-        row: row(json)?,
-        steps: steps(json)?,
-        past_attempts: past?,
-        failure: json.get("failure").as_ref().and_then(failure),
-        warnings: json.texts("warnings"),
-        command: json.texts("command"),
-        can_cancel: json.yes("can_cancel"),
-        can_retry: json.yes("can_retry"),
     })
 }
 

@@ -11,11 +11,11 @@ use elb_core::{
     text,
 };
 use js_sys::Uint8Array;
-use leptos::{prelude::*, task::spawn_local};
+use leptos::task::spawn_local;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Element, File};
 
-use super::{by_id, draw, say};
+use super::{add_item, by_id, say};
 
 /// How much of a file is checked at once, in bytes.
 const PIECE: u32 = 1 << 20;
@@ -69,12 +69,7 @@ impl QueryCheck {
         }
         spawn_local(async move {
             let mut checker = Checker::new(Expect::Query(molecule), limits(most));
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a size in bytes"
-            )]
-            let size = file.size() as u64;
+            let size = super::search_form::size(&file);
             let mut at = 0_u64;
             while at < size {
                 let end = (at + u64::from(PIECE)).min(size);
@@ -132,23 +127,10 @@ fn show(report: &Report, molecule: Molecule) {
         return;
     };
     list.set_text_content(None);
-    let problems = report
-        .problems
-        .iter()
-        .map(|problem| (problem.clone(), "problem"));
-    let warnings = report
-        .warnings
-        .iter()
-        .map(|problem| (problem.clone(), "warning"));
+    let problems = report.problems.iter().map(|problem| (problem, "problem"));
+    let warnings = report.warnings.iter().map(|problem| (problem, "warning"));
     for (problem, class) in problems.chain(warnings) {
-        let drawn = draw(
-            "ul",
-            move || view! { <li class=class>{line(&problem)}</li> },
-        );
-        if let Some(row) = drawn.and_then(|holder| holder.first_element_child()) {
-            // The list is in the page for as long as the page lives.
-            let _ = list.append_child(&row);
-        }
+        add_item(&list, class, &line(problem));
     }
 }
 

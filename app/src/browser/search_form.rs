@@ -23,13 +23,14 @@ use web_sys::{
 };
 
 use super::{
-    all, by_id, complain, draw, everywhere, fields,
+    add_item, all, by_id, complain, everywhere, fields,
     json::Json,
     on,
     query_check::QueryCheck,
     say,
     send::{Answer, send},
     show, storage,
+    timer::after,
 };
 
 /// How long typing may pause before the form is looked at, in milliseconds.
@@ -109,7 +110,7 @@ pub fn start() {
 fn later(form: &Rc<Form>) {
     form.unkept.set(true);
     let this = Rc::clone(form);
-    form.pause.replace(Some(Timeout::new(TYPING_MS, move || {
+    form.pause.replace(Some(after(TYPING_MS, move || {
         update(&this);
         keep_draft(&this);
     })));
@@ -163,7 +164,10 @@ fn check_query(form: &Form, molecule: Molecule) {
     let file = chosen_file();
     let query = match &file {
         // A file is known by its description: reading it is what is to be saved.
-        Some(file) => format!("{}\n{}\n{}", file.name(), file.size(), file.last_modified()),
+        Some(file) => {
+            let (name, modified) = (file.name(), file.last_modified() as u64);
+            format!("{name}\n{}\n{modified}", size(file))
+        }
         None => query_text(),
     };
     let asked = (query, Some(molecule));
@@ -308,13 +312,8 @@ pub fn show_problems(message: &str, problems: &[OptionProblem]) {
         return;
     };
     list.set_text_content(None);
-    for problem in problems.iter().cloned() {
-        use leptos::prelude::*;
-        let drawn = draw("ul", move || view! { <li>{problem.message}</li> });
-        if let Some(row) = drawn.and_then(|holder| holder.first_element_child()) {
-            // The list is in the page for as long as the page lives.
-            let _ = list.append_child(&row);
-        }
+    for problem in problems {
+        add_item(&list, "", &problem.message);
     }
     show(&field, true);
     let _ = field.focus();
@@ -358,12 +357,7 @@ fn submit(form: &Rc<Form>) {
 
 /// A file that the server would refuse is not sent: it would have to arrive to be refused.
 pub fn too_large(file: &web_sys::File, most: u64, field: &str) -> Option<OptionProblem> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a size in bytes"
-    )]
-    let size = file.size() as u64;
+    let size = size(file);
     (size > most).then(|| {
         let (size, most) = (text::bytes(size), text::bytes(most));
         OptionProblem::new(
@@ -373,6 +367,17 @@ pub fn too_large(file: &web_sys::File, most: u64, field: &str) -> Option<OptionP
             ),
         )
     })
+}
+
+/// Size of a file in bytes.
+pub fn size(file: &web_sys::File) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a whole number below 2^53"
+    )]
+    let size = file.size() as u64;
+    size
 }
 
 fn busy(sending: bool) {

@@ -1,19 +1,19 @@
-//! One event stream of a page, that comes back by itself.
+//! One event stream, that comes back by itself.
 //!
 //! Owns the connection and the pause before the next try: longer after each failure and never the same
-//! on two pages, so that a server that has just started is not asked by all of them at once.
+//! in two browsers, so that a server that has just started is not asked by all of them at once.
 
-use std::{cell::Cell, cell::RefCell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::{Rc, Weak},
+};
 
+use elb_core::poll;
 use gloo_timers::callback::Timeout;
-use web_sys::{Event, EventSource};
+use wasm_bindgen::{JsCast, closure::Closure};
+use web_sys::{Event, EventSource, MessageEvent};
 
-use super::{complain, on};
-
-/// The first pause, in milliseconds; each further one is twice as long.
-const FIRST_MS: u32 = 500;
-/// How often the pause is doubled: up to eight seconds (ours).
-const DOUBLINGS: u32 = 4;
+use super::{chance, complain, millis, on, timer::after};
 
 /// How the connection stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,31 +26,84 @@ pub enum Link {
     Stopping,
 }
 
+/// What is done with an event of that name.
+pub type Heard = (&'static str, Box<dyn Fn(&MessageEvent)>);
+type Handler = (&'static str, Closure<dyn FnMut(Event)>);
+
 /// A stream, and what is done with it.
 pub struct Stream {
     address: Box<dyn Fn() -> String>,
-    listen: Box<dyn Fn(&EventSource)>,
     told: Box<dyn Fn(Link)>,
+    /// Made once and given to each connection.
+    handlers: Vec<Handler>,
     source: RefCell<Option<EventSource>>,
+    /// The next try, if there is to be one.
     timer: RefCell<Option<Timeout>>,
     /// Tries since the last success.
     tries: Cell<u32>,
 }
 
-/// A stream that is not connected yet: where it is, with what was seen last; what adds the listeners to
-/// a new connection; and what hears how the connection stands.
+/// A stream that is not connected yet: where it is, with what was seen last; what hears how the
+/// connection stands; and what hears its events.
 pub fn stream(
     address: impl Fn() -> String + 'static,
-    listen: impl Fn(&EventSource) + 'static,
     told: impl Fn(Link) + 'static,
+    heard: Vec<Heard>,
 ) -> Rc<Stream> {
-    Rc::new(Stream {
+    let stream = Rc::new_cyclic(|this| Stream {
         address: Box::new(address),
-        listen: Box::new(listen),
         told: Box::new(told),
+        handlers: handlers(this, heard),
         source: RefCell::default(),
         timer: RefCell::default(),
         tries: Cell::new(0),
+    });
+    // A network that is back is tried at once.
+    let this = Rc::clone(&stream);
+    on(&leptos::prelude::window(), "online", move |_: Event| {
+        hurry(&this)
+    });
+    stream
+}
+
+fn handlers(stream: &Weak<Stream>, heard: Vec<Heard>) -> Vec<Handler> {
+    let links = [
+        ("open", Link::Open),
+        ("error", Link::Lost),
+        ("bye", Link::Stopping),
+    ];
+    let links = links.map(|(name, link)| {
+        (
+            name,
+            handler(stream, move |stream, _| changed(stream, link)),
+        )
+    });
+    let heard = heard.into_iter().map(|(name, heard)| {
+        let taken = handler(stream, move |_, event| {
+            if let Some(event) = event.dyn_ref::<MessageEvent>() {
+                heard(event);
+            }
+        });
+        (name, taken)
+    });
+    links.into_iter().chain(heard).collect()
+}
+
+/// Of a connection that was replaced meanwhile nothing is heard any more.
+fn handler(
+    stream: &Weak<Stream>,
+    work: impl Fn(&Rc<Stream>, &Event) + 'static,
+) -> Closure<dyn FnMut(Event)> {
+    let stream = Weak::clone(stream);
+    Closure::new(move |event: Event| {
+        let Some(stream) = stream.upgrade() else {
+            return;
+        };
+        let from = event.target();
+        let own = from.is_some() && from.as_ref() == stream.source.borrow().as_deref();
+        if own {
+            work(&stream, &event);
+        }
     })
 }
 
@@ -69,21 +122,19 @@ pub fn connect(stream: &Rc<Stream>) {
         Ok(source) => source,
         Err(error) => return complain("the event stream cannot be opened", &error),
     };
-    for (name, link) in [
-        ("open", Link::Open),
-        ("error", Link::Lost),
-        ("bye", Link::Stopping),
-    ] {
-        let (this, own) = (Rc::clone(stream), source.clone());
-        on(&source, name, move |_: Event| {
-            // Of a connection that was replaced meanwhile nothing is heard any more.
-            if this.source.borrow().as_ref() == Some(&own) {
-                changed(&this, link);
-            }
-        });
+    for (name, handler) in &stream.handlers {
+        // It can only fail on a target that is none; nothing could be done about it then.
+        let _ = source.add_event_listener_with_callback(name, handler.as_ref().unchecked_ref());
     }
-    (stream.listen)(&source);
     stream.source.replace(Some(source));
+}
+
+/// Connects now if the next try is still to come: there is reason to believe that it succeeds.
+pub fn hurry(stream: &Rc<Stream>) {
+    let waits = stream.timer.borrow().is_some();
+    if waits {
+        connect(stream);
+    }
 }
 
 fn changed(stream: &Rc<Stream>, link: Link) {
@@ -94,14 +145,10 @@ fn changed(stream: &Rc<Stream>, link: Link) {
         let tries = stream.tries.get();
         stream.tries.set(tries + 1);
         let this = Rc::clone(stream);
-        let pause = f64::from(FIRST_MS << tries.min(DOUBLINGS)) * (1.0 + js_sys::Math::random());
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "some thousand milliseconds"
-        )]
-        let timer = Timeout::new(pause as u32, move || connect(&this));
-        stream.timer.replace(Some(timer));
+        let pause = millis(poll::reconnect_pause(tries, chance()));
+        stream
+            .timer
+            .replace(Some(after(pause, move || connect(&this))));
     }
     (stream.told)(link);
 }

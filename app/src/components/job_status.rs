@@ -1,6 +1,6 @@
 //! State, failure, warnings and timeline of one job: the part of its page that changes.
 //!
-//! Drawn by the server for the page and by the browser for a change, from the same projection.
+//! Drawn by the server, for the page and for a change of it.
 
 use elb_core::{
     error_code::{ErrorClass, JobError},
@@ -219,7 +219,7 @@ fn FailureBox(failure: Failure) -> impl IntoView {
     }
 }
 
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
 mod tests {
     use elb_core::{
         error_code::{ErrorCode, JobError},

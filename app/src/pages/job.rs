@@ -14,7 +14,7 @@ use leptos::{either::Either, prelude::*};
 use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
 
-use super::parts::{DeleteDialog, missing_job, span_in_words};
+use super::parts::{Age, DeleteDialog, missing_job, span_in_words};
 use crate::{
     components::{job_status::JobStatus, time::When},
     data::{page_context, planned_command},
@@ -52,6 +52,7 @@ pub fn JobPage() -> impl IntoView {
             <h1>{row.title.clone()}</h1>
             <p class="fresh">
                 <span id="live" role="status">"As of " <When at=now/></span>
+                <Age/>
                 <span id="job-said" class="hidden-text" role="status"></span>
             </p>
         </div>
@@ -68,6 +69,9 @@ pub fn JobPage() -> impl IntoView {
                 "Delete…"
             </a>
         </div>
+        <p id="gone" class="box warning" role="alert" hidden>
+            "This search has been deleted. Load the page anew to see until when it can be restored."
+        </p>
         <section
             id="job-status"
             aria-label="State"

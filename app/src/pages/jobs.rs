@@ -7,7 +7,7 @@ use elb_core::{external::PlaneHealth, list::ListQuery, text};
 use leptos::prelude::*;
 use leptos_meta::Title;
 
-use super::parts::{DeleteDialog, refusal};
+use super::parts::{Age, DeleteDialog, refusal};
 use crate::{
     components::time::When,
     data::{PageContext, address_query, list_query, page_context},
@@ -24,6 +24,8 @@ use table::Table;
 
 /// Address of the list.
 const PATH: &str = "/jobs";
+/// The same as JSON, which knows the same parameters.
+const API: &str = "/api/blast/jobs";
 
 /// The page.
 #[component]
@@ -66,11 +68,12 @@ pub fn JobsPage() -> impl IntoView {
             <h1>"Searches"</h1>
             <p class="fresh">
                 <span id="live" role="status">"As of " <When at=page.as_of/></span>
+                <Age/>
             </p>
         </div>
         <Notice query=query.clone()/>
         {plane_away(&context)} {unreadable}
-        <div id="jobs-part" data-query=address data-revision=page.revision.to_string()>
+        <div id="jobs-part" data-address=query.href(API) data-revision=page.revision.to_string()>
             {filters} {body}
         </div>
         <p class="quiet">

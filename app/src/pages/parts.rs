@@ -39,6 +39,17 @@ pub fn engine_refusal(error: &ServiceError) -> AnyView {
     refusal(status, heading, error.to_string())
 }
 
+/// How long ago what a page shows was compared with what the server has. The browser fills it in: a page
+/// that nothing keeps up to date says as of when it is.
+#[component]
+pub fn Age() -> impl IntoView {
+    view! {
+        <span id="age" hidden>
+            "· checked " <span id="age-since" class="lasting"></span> " ago"
+        </span>
+    }
+}
+
 /// The box above a form with everything that speaks against it. Empty, it waits for the browser.
 #[component]
 pub fn Problems(

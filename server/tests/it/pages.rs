@@ -158,18 +158,68 @@ async fn what_people_typed_stands_in_a_page_as_text_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn islands_ask_for_rows_one_search_and_builds() {
+async fn islands_ask_for_rows_the_part_of_a_search_that_changes_and_builds() {
     let server = Server::start().await;
     let id = server.complete(&small_search()).await;
-    let rows = server.get("/api/ui/jobs?query=status%3Dcompleted").await;
+    let page = server.get("/jobs?status=completed").await;
+    let address = "data-address=\"/api/blast/jobs?status=completed\"";
+    assert!(page.text().contains(address), "{}", page.text());
+    let rows = server.get("/api/blast/jobs?status=completed").await;
     assert_eq!(rows.json()["jobs"][0]["id"], id.as_str());
-    let job = server.get(&format!("/api/ui/job?id={id}")).await;
-    assert_eq!(job.json()["status"], "completed");
+    let job = server.get(&format!("/api/ui/job?id={id}")).await.json();
+    assert_eq!(job["phase"], "completed");
+    let (version, command) = (job["version"].as_u64(), job["command"].as_str());
+    assert!(version.is_some_and(|version| version > 0), "{job}");
+    assert!(
+        command.is_some_and(|command| command.starts_with("blastn ")),
+        "{job}"
+    );
+    let html = job["html"].as_str().unwrap_or_default();
+    assert!(html.contains("class=\"badge completed\""), "{html}");
+    assert_eq!(
+        server.get("/api/ui/job?id=none").await.json(),
+        serde_json::Value::Null
+    );
     assert_eq!(
         server.get("/api/ui/builds").await.json(),
         serde_json::json!([])
     );
-    let bad = server.get("/api/ui/jobs?query=status%3Dx").await;
-    assert!(bad.status.is_client_error() || bad.status.is_server_error());
     assert!(server.get("/api/ui/nothing").await.status.is_client_error());
+}
+
+/// What a page of the list may weigh on its way, in bytes (ours).
+const MOST_OF_A_LIST: usize = 25 * 1_024;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_fifty_searches_is_small_and_has_each_of_them_once() {
+    let server = Server::start().await;
+    let mut ids = Vec::new();
+    for number in 0..50 {
+        let mut search = long_search();
+        search["title"] = format!("genes of sample {number:03}, against the reference").into();
+        ids.push(server.submit(&search).await);
+    }
+    let compressed = [("accept-encoding", "br")];
+    let page = server.get_with("/jobs", &compressed).await;
+    assert_eq!(page.header("content-encoding"), "br");
+    println!("a page of fifty searches: {} bytes", page.body.len());
+    assert!(
+        page.body.len() <= MOST_OF_A_LIST,
+        "{} bytes",
+        page.body.len()
+    );
+    let plain = server.get("/jobs").await;
+    for id in &ids {
+        assert_eq!(
+            plain.text().matches(&format!("data-key=\"{id}\"")).count(),
+            1
+        );
+    }
+    // Rows stand in the table alone, not once more in what a script would read.
+    let (_, table) = plain.text().split_once("<table").expect("a table");
+    let (_, rest) = table.split_once("</table>").expect("its end");
+    assert!(!rest.contains("genes of sample"), "rows are sent twice");
+    for id in ids {
+        server.cancel(&id).await;
+    }
 }

@@ -154,6 +154,9 @@ fn Lines(shown: Shown) -> impl IntoView {
             <a href=address>{form}</a>
         </div>
         {earlier}
+        <p id="log-waits" class="quiet" role="status" hidden>
+            "Three other tabs of this browser follow logs. This one goes on once one of them is closed or hidden."
+        </p>
         <ol
             id="log"
             class="log"

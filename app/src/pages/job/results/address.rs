@@ -6,7 +6,7 @@
 use elb_core::{
     hits::page::{DEFAULT_ROWS, DescriptionsRequest, MAX_ROWS, SubjectSort},
     list::percent_encode,
-    search::value::number,
+    search::real::number,
 };
 
 use crate::data::form_pairs;

@@ -1,6 +1,6 @@
 //! Filters and pages that the views of the results share.
 
-use elb_core::{hits::page::SubjectSort, search::value::number, text};
+use elb_core::{hits::page::SubjectSort, search::real::number, text};
 use leptos::prelude::*;
 
 use super::address::{Address, View};

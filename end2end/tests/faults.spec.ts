@@ -1,0 +1,105 @@
+// Connections that break: event streams that are cut at any byte, cut while nothing happens, and a server that restarts.
+import type { Page } from "@playwright/test";
+import { alive, examplesReady, genes, submit } from "../support/actions.ts";
+import { expect, test } from "../support/fixtures.ts";
+import { Proxy } from "../support/proxy.ts";
+import { isTheSame, open } from "../support/tabs.ts";
+
+const row = (page: Page, title: string) => page.locator("#jobs-body tr[data-key]", { hasText: title });
+const expectState = (page: Page, wanted: string) => expect(page.locator("#live")).toHaveAttribute("data-state", wanted);
+const search = async (title: string): Promise<Record<string, unknown>> => ({
+  program: "blastn",
+  database: "16S_rRNA",
+  query: await genes(1),
+  title,
+});
+
+test("a stream that is cut at any byte loses no change and doubles none", async ({ server, page, request }) => {
+  test.slow();
+  await examplesReady(request);
+  const proxy = await Proxy.start(server.url);
+  try {
+    const mark = `cut ${Date.now()}`;
+    await submit(request, await search(`${mark} start`));
+    await page.clock.install();
+    await page.goto(`${proxy.url}/jobs?q=${encodeURIComponent(mark)}`);
+    await alive(page);
+    await expectState(page, "live");
+    await page.evaluate(() => Object.assign(window, { notReloaded: true }));
+    // In the greeting, in the name of an event, in its data, and near its end.
+    const places = [0, 1, 12, 30, 55, 120, 300, 480];
+    for (const [count, bytes] of places.entries()) {
+      proxy.cutAfter(bytes);
+      proxy.cutStreams();
+      await submit(request, await search(`${mark} at ${bytes} bytes`));
+      // Pauses before new tries pass at once.
+      await expect
+        .poll(async () => {
+          await page.clock.runFor(1_000);
+          return (await row(page, `at ${bytes} bytes`).count()) === 1 && proxy.cuts === count + 1;
+        })
+        .toBe(true);
+    }
+    await expect
+      .poll(async () => {
+        await page.clock.runFor(1_000);
+        return page.locator("#live").getAttribute("data-state");
+      })
+      .toBe("live");
+    await expect(row(page, mark)).toHaveCount(places.length + 1);
+    expect(await isTheSame(page)).toBe(true);
+  } finally {
+    await proxy.stop();
+  }
+});
+
+test("tabs whose stream is cut while nothing happens say so, come back by themselves and are up to date", async ({ server, context, request }) => {
+  await examplesReady(request);
+  const proxy = await Proxy.start(server.url);
+  try {
+    const mark = `idle ${Date.now()}`;
+    await submit(request, await search(`${mark} start`));
+    const tabs = await open(context, `${proxy.url}/jobs?q=${encodeURIComponent(mark)}`, 3);
+    for (const tab of tabs) await expectState(tab, "live");
+    proxy.blocked = true;
+    proxy.cutStreams();
+    for (const tab of tabs) {
+      await expectState(tab, "reconnecting");
+      await expect(tab.locator("#live")).toContainText("last heard of");
+    }
+    await submit(request, await search(`${mark} meanwhile`));
+    proxy.blocked = false;
+    for (const tab of tabs) {
+      await expect(row(tab, "meanwhile")).toBeVisible({ timeout: 20_000 });
+      await expect(tab.locator("#live")).toHaveText(/^Reconnected at /, { timeout: 20_000 });
+      await expectState(tab, "live");
+      expect(await isTheSame(tab)).toBe(true);
+    }
+    await expect.poll(() => proxy.open).toBe(1);
+  } finally {
+    await proxy.stop();
+  }
+});
+
+test("all tabs of a browser find a server again that was killed, over one stream", async ({ ownServer, context, request }) => {
+  test.slow();
+  await examplesReady(request, ownServer.url);
+  const proxy = await Proxy.start(ownServer.url);
+  try {
+    const mark = `restart ${Date.now()}`;
+    await submit(request, await search(`${mark} start`), ownServer.url);
+    const tabs = await open(context, `${proxy.url}/jobs`, 6);
+    for (const tab of tabs) await expectState(tab, "live");
+    await ownServer.restart("kill");
+    const title = `${mark} after`;
+    await submit(request, await search(title), ownServer.url);
+    for (const tab of tabs) {
+      await expect(row(tab, title)).toBeVisible({ timeout: 30_000 });
+      await expect(tab.locator("#live")).toHaveText(/^Reconnected at /, { timeout: 30_000 });
+      expect(await isTheSame(tab)).toBe(true);
+    }
+    await expect.poll(() => proxy.open).toBe(1);
+  } finally {
+    await proxy.stop();
+  }
+});
