@@ -16,6 +16,8 @@ export class Proxy {
   cuts = 0;
   /** Answers event streams with 503. */
   blocked = false;
+  /** Keeps what event streams say to itself, and the streams open. */
+  silent = false;
   #open = new Set<ServerResponse>();
   #unanswered = 0;
   #cutAfter: number | undefined;
@@ -98,6 +100,7 @@ export class Proxy {
     let left = this.#cutAfter;
     this.#cutAfter = undefined;
     answer.on("data", (piece: Buffer) => {
+      if (this.silent) return;
       if (left === undefined) {
         response.write(piece);
         return;

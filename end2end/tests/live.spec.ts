@@ -135,6 +135,25 @@ test("a page whose stream is blocked polls, at most fifteen times a minute, and 
   await ended(request, active);
 });
 
+test("a stream that is open but says nothing any more is noticed by the slow check, and had anew", async ({ front, page, request }) => {
+  const mark = `silent ${Date.now()}`;
+  await ended(request, await submit(request, await search(`${mark} start`)));
+  await page.clock.install();
+  await page.goto(front.url + listOf(mark));
+  await alive(page);
+  await expectState(page, "live");
+  front.silent = true;
+  await ended(request, await submit(request, await search(`${mark} untold`)));
+  expect(front.opened).toBe(1);
+  front.silent = false;
+  await page.clock.runFor(MINUTE);
+  await expect(row(page, "untold")).toBeVisible();
+  await expect.poll(() => front.opened).toBe(2);
+  await expect.poll(() => front.open).toBe(1);
+  await submit(request, await search(`${mark} heard`));
+  await expect(row(page, "heard")).toBeVisible();
+});
+
 test("a hidden page asks nothing for an hour, then catches up once without disturbing its reader", async ({ front, page, request }) => {
   const mark = `hidden ${Date.now()}`;
   const kept = await submit(request, await search(`${mark} kept`));

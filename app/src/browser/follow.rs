@@ -23,7 +23,7 @@ use web_sys::{Element, Event};
 
 use super::{
     by_id, chance, clock, document,
-    hub::{Hub, News, hub, join, leave, try_now},
+    hub::{Hub, News, hub, join, leave, renew, try_now},
     is_hidden,
     json::{self, Json},
     millis, now, on, say, show,
@@ -42,8 +42,19 @@ pub struct Delta {
     pub row: Option<JobRow>,
 }
 
-/// A question under way: whether an answer came.
-pub type Question = Pin<Box<dyn Future<Output = bool>>>;
+/// What came of a question.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// No answer.
+    Missing,
+    /// What is shown already.
+    Same,
+    /// Something else, which is shown now.
+    Newer,
+}
+
+/// A question under way.
+pub type Question = Pin<Box<dyn Future<Output = Answer>>>;
 
 /// What a page does with what it hears.
 pub struct Follower {
@@ -66,6 +77,8 @@ struct State {
     asking: Cell<bool>,
     /// There is reason for another one.
     again: Cell<bool>,
+    /// The next one is the slow check beside a stream that lives.
+    check: Cell<bool>,
     /// Since when the stream is away.
     away: Cell<Option<Timestamp>>,
     /// That it was, for as long as that is news.
@@ -98,6 +111,7 @@ pub fn follow(revision: u64, follower: Follower) {
             answered: Cell::new(true),
             asking: Cell::new(false),
             again: Cell::new(false),
+            check: Cell::new(false),
             away: Cell::new(None),
             news: RefCell::default(),
             news_end: RefCell::default(),
@@ -184,8 +198,13 @@ fn ask(state: &Rc<State>) {
     let state = Rc::clone(state);
     spawn_local(async move {
         state.again.set(false);
-        let question = (state.follower.question)();
-        answered(&state, question.await);
+        let check = state.check.take();
+        let answer = (state.follower.question)().await;
+        if check && answer == Answer::Newer {
+            // The stream should have told it: it is open, but nothing comes through any more.
+            renew(&state.hub);
+        }
+        answered(&state, answer != Answer::Missing);
         let apart = millis(poll::QUESTIONS_APART);
         after(apart, move || {
             state.asking.set(false);
@@ -307,6 +326,7 @@ fn schedule(state: &Rc<State>) {
     let timer = after(millis(pause), move || {
         // A stream that is not there by now is not to be had.
         this.link.set(this.link.get().or(Some(Link::Lost)));
+        this.check.set(live);
         ask(&this);
         schedule(&this);
     });

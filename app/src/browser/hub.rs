@@ -159,6 +159,13 @@ pub fn try_now(hub: &Hub) {
     hurry(&hub.stream);
 }
 
+/// The stream does not tell what it should: if this tab holds it, it is had anew.
+pub fn renew(hub: &Hub) {
+    if holds(hub) {
+        connect(&hub.stream);
+    }
+}
+
 fn holds(hub: &Hub) -> bool {
     hub.turn.borrow().as_ref().is_some_and(|turn| !turn.waits())
 }

@@ -10,7 +10,7 @@ use web_sys::Element;
 
 use super::{
     Kept, ask, by_id, clock,
-    follow::{Delta, Follower, follow},
+    follow::{Answer, Delta, Follower, follow},
     json::Json,
     number, reload, say,
 };
@@ -62,17 +62,23 @@ fn gone() {
     }
 }
 
-/// Asks for the status part; whether an answer came.
-async fn bring_up_to_date(shown: Rc<Shown>) -> bool {
-    let answer = ask::json(&format!("/api/ui/job?id={}", shown.id)).await;
-    if let Some(part) = &answer {
-        if part.0.is_null() {
-            gone();
-        } else {
-            show(&shown, part);
-        }
+/// Asks for the status part and shows it.
+async fn bring_up_to_date(shown: Rc<Shown>) -> Answer {
+    let address = format!("/api/ui/job?id={}", shown.id);
+    let Some(part) = ask::json(&address).await else {
+        return Answer::Missing;
+    };
+    let before = shown.version.get();
+    if part.0.is_null() {
+        gone();
+    } else {
+        show(&shown, &part);
     }
-    answer.is_some()
+    if shown.version.get() == before {
+        Answer::Same
+    } else {
+        Answer::Newer
+    }
 }
 
 fn show(shown: &Shown, fresh: &Json) {

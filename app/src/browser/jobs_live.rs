@@ -14,7 +14,7 @@ use web_sys::{Element, Event};
 
 use super::{
     Kept, all, ask, by_id, chosen, document, draw, everywhere,
-    follow::{Delta, Follower, follow},
+    follow::{Answer, Delta, Follower, follow},
     json, now, number, on, reload, say,
 };
 use crate::components::job_row::{DayRow, JobTableRow};
@@ -79,13 +79,13 @@ fn apply(delta: Delta) -> bool {
     moved
 }
 
-/// Puts the newer row in the place of the one that is shown.
-fn redraw(element: &Element, row: JobRow) {
+/// Puts a newer row in the place of the one that is shown; whether it is newer.
+fn redraw(element: &Element, row: JobRow) -> bool {
     let shown = element
         .get_attribute("data-version")
         .and_then(|text| text.parse::<u64>().ok());
     if shown.is_some_and(|shown| shown >= row.version) {
-        return;
+        return false;
     }
     if let Some(fresh) = drawn(row) {
         let kept = Kept::of(element);
@@ -93,29 +93,35 @@ fn redraw(element: &Element, row: JobRow) {
         let _ = element.replace_with_with_node_1(&fresh);
         kept.restore(&fresh);
     }
+    true
 }
 
 fn drawn(row: JobRow) -> Option<Element> {
     draw("tbody", view! { <JobTableRow row=row now=now()/> })
 }
 
-/// Asks for the rows of the page; whether they came. A list that has not changed is not sent again: the
+/// Asks for the rows of the page and shows them. A list that has not changed is not sent again: the
 /// browser knows it by its tag.
-async fn bring_up_to_date(address: String) -> bool {
+async fn bring_up_to_date(address: String) -> Answer {
     let answer = ask::json(&address).await;
-    let page = answer.as_ref().and_then(json::page);
-    page.map(show_page).is_some()
+    match answer.as_ref().and_then(json::page).map(show_page) {
+        Some(true) => Answer::Newer,
+        Some(false) => Answer::Same,
+        None => Answer::Missing,
+    }
 }
 
-fn show_page(page: ListPage) {
+/// Shows the rows; whether any of them is new or another one.
+fn show_page(page: ListPage) -> bool {
     show_totals(&page.totals);
     let Some(body) = by_id::<Element>("jobs-body") else {
         // The page has no table, since there was nothing to show: now there may be.
         if !page.jobs.is_empty() {
             reload();
         }
-        return;
+        return !page.jobs.is_empty();
     };
+    let mut newer = false;
     let by_day = body.has_attribute("data-days");
     let mut place: u32 = 0;
     let mut day = String::new();
@@ -131,13 +137,16 @@ fn show_page(page: ListPage) {
         }
         let id = row.id.clone();
         if let Some(element) = row_of(&id) {
-            redraw(&element, row.clone());
+            newer |= redraw(&element, row.clone());
+        } else {
+            newer = true;
         }
         put(&body, place, &id, || drawn(row));
         place += 1;
     }
     while let Some(surplus) = body.children().item(place) {
         surplus.remove();
+        newer = true;
     }
     // Chosen rows may have left, and others come.
     chosen::count();
@@ -145,6 +154,7 @@ fn show_page(page: ListPage) {
         // The last row has left: the page has a sight of its own for that.
         reload();
     }
+    newer
 }
 
 fn day_row(day: String) -> Option<Element> {

@@ -58,10 +58,13 @@ pub fn stream(
         timer: RefCell::default(),
         tries: Cell::new(0),
     });
-    // A network that is back is tried at once.
+    // A network that is back is another one: what was connected over the old one is not any more.
     let this = Rc::clone(&stream);
     on(&leptos::prelude::window(), "online", move |_: Event| {
-        hurry(&this)
+        let used = this.source.borrow().is_some() || this.timer.borrow().is_some();
+        if used {
+            connect(&this);
+        }
     });
     stream
 }
