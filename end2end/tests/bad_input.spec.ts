@@ -40,6 +40,28 @@ test("options as text are an allow-list", async ({ page }) => {
   await expect(page.locator("#command")).toContainText("-evalue 1e-5");
 });
 
+test("numbers are read and written in the browser as on the server", async ({ page }) => {
+  const evalue = page.locator("#option-evalue");
+  const problem = page.locator("p.problem[data-field=evalue]");
+  // The right-hand sides are those of the unit tests of the shared core.
+  for (const [typed, written] of [
+    ["0.0001", "1e-4"],
+    ["0.00000025", "2.5e-7"],
+    ["5.", "5"],
+    [".5", "0.5"],
+    ["1E+3", "1000"],
+    ["1e-180", "1e-180"],
+  ] as const) {
+    await evalue.fill(typed);
+    await expect(page.locator("#command")).toContainText(new RegExp(`-evalue ${written.replace(".", "\\.")}(\\s|$)`));
+    await expect(problem).toBeHidden();
+  }
+  for (const typed of ["1e", "0x10", "1,5", "infinity", "1e7"]) {
+    await evalue.fill(typed);
+    await expect(problem).toContainText("must be a number above 0, to 1000000, for example 0.05 or 1e-10");
+  }
+});
+
 test("what only the server finds comes back to the form", async ({ page }) => {
   const file = { name: "q.fa.gz", mimeType: "application/gzip", buffer: gzipSync(">a\nAC!T\n") };
   await page.locator("#query_file").setInputFiles(file);

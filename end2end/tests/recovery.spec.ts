@@ -26,7 +26,7 @@ for (const how of ["kill", "stop"] as const) {
     }
     await ownServer.resume();
     for (const open of [page, list]) {
-      await expect(live(open)).toHaveText(/^Reconnected at \d\d:\d\d:\d\d; the server had been away for /, { timeout: 30_000 });
+      await expect(live(open)).toHaveText(/^Reconnected at \d\d:\d\d:\d\d; the connection had been broken for /, { timeout: 30_000 });
       await expect(live(open)).toHaveAttribute("role", "status");
     }
     // What happens from now on shows as before.

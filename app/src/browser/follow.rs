@@ -144,7 +144,10 @@ pub fn follow(revision: u64, follower: Follower) {
 fn rest(state: &Rc<State>) {
     leave(&state.hub);
     state.timer.take();
+    // Nothing is known any more, and a rest is no failure.
     state.link.set(None);
+    state.answered.set(true);
+    state.away.set(None);
     tell(state);
 }
 
@@ -257,7 +260,7 @@ fn tell_of_return(state: &Rc<State>, since: Timestamp) {
     let time = clock::local(back);
     let time = time.split(' ').nth(1).unwrap_or_default();
     let away = text::duration(back.since(since));
-    let news = format!("Reconnected at {time}; the server had been away for {away}");
+    let news = format!("Reconnected at {time}; the connection had been broken for {away}");
     state.news.replace(Some(news));
     let this = Rc::clone(state);
     let end = after(TOLD_MS, move || {
