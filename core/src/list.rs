@@ -3,6 +3,8 @@
 //! Owns the query's text form (the same for pages, API and links) and the keyset cursor. Never looks
 //! at the store. An unknown or broken value is an error that names it, never silently "all".
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -250,35 +252,18 @@ impl ListQuery {
     /// Whether a filter or a search narrows the list.
     #[must_use]
     pub fn is_filtered(&self) -> bool {
-        self.status.is_some() || self.is_narrowed()
+        self.status.is_some()
+            || self.program.is_some()
+            || self.database.is_some()
+            || !self.search.is_empty()
     }
 
-    /// Whether anything but the status narrows it, and with it the totals.
+    /// The words of the search in lower case. A row is found by each of them that its title, id, database
+    /// or program contains, whatever the case; it must be found by all.
     #[must_use]
-    pub fn is_narrowed(&self) -> bool {
-        self.program.is_some() || self.database.is_some() || !self.search.is_empty()
-    }
-
-    /// Whether the row passes program, database and search; the status is left out, because the
-    /// chips count every status under the other filters.
-    #[must_use]
-    pub fn matches_but_status(&self, row: &JobRow) -> bool {
-        self.program.is_none_or(|program| row.program == program)
-            && self
-                .database
-                .as_ref()
-                .is_none_or(|database| &row.database == database)
-            && self.matches_search(row)
-    }
-
-    fn matches_search(&self, row: &JobRow) -> bool {
-        self.search.split_whitespace().all(|word| {
-            let word = word.to_lowercase();
-            [&row.title, &row.id, &row.database]
-                .into_iter()
-                .any(|text| text.to_lowercase().contains(&word))
-                || row.program.as_str().contains(&word)
-        })
+    pub fn search_words(&self) -> Vec<String> {
+        let words = self.search.split_whitespace();
+        words.map(str::to_lowercase).collect()
     }
 }
 
@@ -385,38 +370,20 @@ impl Totals {
         })
     }
 
-    /// Counts one job.
-    pub fn add(&mut self, status: Status) {
+    /// Counts so many jobs more.
+    pub fn add(&mut self, status: Status, count: u64) {
         if let Some(slot) = self.slot(status) {
-            *slot += 1;
-            self.all += 1;
-        }
-    }
-
-    /// Takes back what [`Self::add`] has counted.
-    pub fn remove(&mut self, status: Status) {
-        if let Some(slot) = self.slot(status) {
-            *slot = slot.saturating_sub(1);
-            self.all = self.all.saturating_sub(1);
-        }
-    }
-
-    /// Counts all that another has counted.
-    pub fn merge(&mut self, other: &Self) {
-        self.all += other.all;
-        for status in Status::LISTED {
-            if let Some(slot) = self.slot(status) {
-                *slot += other.of(status);
-            }
+            *slot += count;
+            self.all += count;
         }
     }
 }
 
-/// The answer.
+/// The answer. Its rows are owned, or shared with whoever else shows them (`Arc<JobRow>`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ListPage {
+pub struct ListPage<Row = JobRow> {
     /// The rows, in order.
-    pub jobs: Vec<JobRow>,
+    pub jobs: Vec<Row>,
     /// True totals, never those of the page.
     pub totals: Totals,
     /// Where the next page begins, if there is one.
@@ -432,6 +399,22 @@ pub struct ListPage {
     pub stale: Option<String>,
 }
 
+impl ListPage<Arc<JobRow>> {
+    /// The same with rows of its own.
+    #[must_use]
+    pub fn into_owned(self) -> ListPage {
+        ListPage {
+            jobs: self.jobs.into_iter().map(Arc::unwrap_or_clone).collect(),
+            totals: self.totals,
+            next_cursor: self.next_cursor,
+            continued: self.continued,
+            revision: self.revision,
+            as_of: self.as_of,
+            stale: self.stale,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
@@ -439,20 +422,18 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_is_taken_back_was_never_counted() {
-        let (mut mine, mut shared) = (Totals::default(), Totals::default());
-        mine.add(Status::Running);
-        mine.add(Status::Completed);
-        mine.add(Status::Deleted);
-        mine.remove(Status::Running);
-        shared.add(Status::Completed);
-        mine.merge(&shared);
+    fn a_deleted_job_counts_nowhere() {
+        let mut totals = Totals::default();
+        totals.add(Status::Completed, 2);
+        totals.add(Status::Running, 1);
+        totals.add(Status::Deleted, 1);
         let expected = Totals {
-            all: 2,
+            all: 3,
             completed: 2,
+            running: 1,
             ..Totals::default()
         };
-        assert_eq!(mine, expected);
+        assert_eq!(totals, expected);
     }
 
     #[test]

@@ -12,10 +12,8 @@ use elb_core::{
 
 use crate::repository::RepositoryError;
 
-mod request;
 mod trail;
 
-pub use request::{in_request, request_id};
 pub use trail::{AuditTrail, Backlog, Entry, MAX_WAITING};
 
 /// The most records that one page looks at (ours). Under a filter that fits few of them a page is

@@ -24,7 +24,10 @@ use tokio::{
     time::Instant,
 };
 
-use crate::clock::Clock;
+use crate::{
+    clock::Clock,
+    request::{in_request, request},
+};
 
 mod flight;
 mod state;
@@ -253,7 +256,7 @@ where
         // Before the task exists: a runtime that is going down drops it at once, and so takes the lock.
         drop(state);
         let leader = Leader::new(Arc::clone(&self.shared), key.clone(), begun, permit);
-        tokio::spawn(leader.lead(fetch));
+        tokio::spawn(in_request(request(), leader.lead(fetch)));
         turn
     }
 

@@ -23,6 +23,7 @@ use crate::{
     repository::{
         Created, IdempotencyKey, Lease, Position, Repository, RepositoryError, ScanPage, Stored,
     },
+    request::{in_request, request},
 };
 
 mod freshness;
@@ -137,7 +138,7 @@ impl Jobs {
 
     /// The rows as they are shown.
     #[must_use]
-    pub fn model(&self) -> &ReadModel {
+    pub const fn model(&self) -> &Arc<ReadModel> {
         &self.model
     }
 
@@ -371,7 +372,7 @@ async fn show_part(
 async fn in_a_task<T: Send + 'static>(
     work: impl Future<Output = Result<T, RepositoryError>> + Send + 'static,
 ) -> Result<T, RepositoryError> {
-    let done = tokio::spawn(work).await;
+    let done = tokio::spawn(in_request(request(), work)).await;
     done.map_err(|error| RepositoryError::Unavailable(error.to_string()))?
 }
 

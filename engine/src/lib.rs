@@ -29,6 +29,7 @@ pub mod migration;
 pub mod objects;
 pub mod read_model;
 pub mod repository;
+pub mod request;
 pub mod results;
 pub mod retention;
 pub mod service;

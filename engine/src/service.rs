@@ -12,13 +12,13 @@ use elb_core::{
     molecule::Molecule,
     search::OptionProblem,
     transition::IllegalTransition,
-    view::{HistoryEntry, JobDetail, LogLine},
+    view::{HistoryEntry, JobDetail, JobRow, LogLine},
 };
 use thiserror::Error;
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    audit_log::{AuditTrail, in_request, request_id},
+    audit_log::AuditTrail,
     breaker::{Breaker, BreakerReport},
     clusters::PodLogError,
     databases::{Catalogue, blob::BlobDatabases},
@@ -27,8 +27,9 @@ use crate::{
     jobs::{ChangeError, Freshness, Jobs, StepObserver},
     lifecycle::{Context, Lifecycle},
     objects::{Kind, ObjectError, ObjectFile, Objects},
-    read_model::Delta,
+    read_model::{Changes, Delta},
     repository::RepositoryError,
+    request::{in_request, request},
     results::ResultsError,
     retention::Retention,
     toolkit::Toolkit,
@@ -196,7 +197,7 @@ impl From<ChangeError> for ServiceError {
 async fn to_its_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, ServiceError>> + Send + 'static,
 ) -> Result<T, ServiceError> {
-    let done = tokio::spawn(in_request(request_id(), work)).await;
+    let done = tokio::spawn(in_request(request(), work)).await;
     done.map_err(|error| ServiceError::Internal(error.to_string()))?
 }
 
@@ -271,6 +272,12 @@ impl JobService {
     /// Answers a list question from memory.
     #[must_use]
     pub fn list(&self, caller: &Caller, query: &ListQuery) -> ListPage {
+        self.list_shared(caller, query).into_owned()
+    }
+
+    /// The same, for who only reads the rows.
+    #[must_use]
+    pub fn list_shared(&self, caller: &Caller, query: &ListQuery) -> ListPage<Arc<JobRow>> {
         let fresh = self.inner.jobs.freshness();
         let mut page = self.inner.jobs.model().list(&caller.id, query, fresh.as_of);
         page.stale = fresh.stale;
@@ -325,25 +332,18 @@ impl JobService {
         found.ok_or_else(|| ServiceError::NoSuchJob(id.to_owned()))
     }
 
-    /// Every change of a row from now on; the reader filters by [`Self::may_see`].
+    /// Every change of any row from now on, whoever may see it.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<Delta>> {
         self.inner.jobs.model().subscribe()
     }
 
-    /// What was missed since a revision (`None`: too long ago, ask for a list), and all that follows.
+    /// The changes after revision `seen` (`None`: from now on) that the caller may see, of one job if it
+    /// is named.
     #[must_use]
-    pub fn replay(
-        &self,
-        revision: u64,
-    ) -> (Option<Vec<Arc<Delta>>>, broadcast::Receiver<Arc<Delta>>) {
-        self.inner.jobs.model().replay(revision)
-    }
-
-    /// Whether a change concerns the caller.
-    #[must_use]
-    pub fn may_see(caller: &Caller, delta: &Delta) -> bool {
-        delta.owner.is_empty() || delta.owner == caller.id
+    pub fn changes(&self, caller: &Caller, seen: Option<u64>, job: Option<String>) -> Changes {
+        let model = Arc::clone(self.inner.jobs.model());
+        Changes::after(model, caller.id.clone(), seen, job)
     }
 
     /// The revision of the list.

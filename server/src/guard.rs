@@ -4,7 +4,10 @@
 //! requests that another site's page makes, the identifier of each request, the security headers, the
 //! form of errors that come from below the handlers, and when to try again what could not be served.
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Json,
@@ -14,7 +17,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use elb_app::error_page;
-use elb_engine::audit_log::in_request;
+use elb_engine::request::{self, in_request};
 use tracing::Instrument;
 
 use crate::{
@@ -56,11 +59,43 @@ pub async fn guard(request: Request, next: Next) -> Response {
     let json = path == "/api" || path.starts_with("/api/") || wants_json(request.headers());
     // Whatever is logged while the request is answered carries its identifier.
     let span = tracing::info_span!("request", %id, method = %request.method(), path);
+    let told = request::Request::named(&id);
+    let began = Instant::now();
     let answer = match refuse(request.method(), request.uri(), request.headers()) {
         Some(error) => error.into_response(),
-        None => in_request(Some(id.clone()), next.run(request).instrument(span)).await,
+        None => {
+            let answer = next.run(request).instrument(span.clone());
+            in_request(Some(told.clone()), answer).await
+        }
     };
+    span.in_scope(|| log(answer.status(), began.elapsed(), told.upstream()));
     finish(answer, &id, json)
+}
+
+/// The line of a request, when its answer begins. What was asked of others, and what failed, is told to
+/// everyone; what came from memory only to who wants to know it (`ELB_LOG=info,elb_server::guard=debug`).
+fn log(status: StatusCode, took: Duration, upstream: request::Upstream) {
+    macro_rules! answered {
+        ($level:ident) => {
+            tracing::$level!(
+                status = status.as_u16(),
+                ms = milliseconds(took),
+                upstream_calls = upstream.calls,
+                upstream_ms = milliseconds(upstream.time),
+                "answered"
+            )
+        };
+    }
+    if upstream.calls > 0 || status.is_server_error() {
+        answered!(info);
+    } else {
+        answered!(debug);
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    // To the microsecond: more would be noise.
+    time.as_micros() as f64 / 1_000.0
 }
 
 fn request_id(headers: &HeaderMap) -> String {

@@ -15,6 +15,8 @@ use azure_core_021::{
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::request::upstream;
+
 /// How long a connection may take to be made (ours: a healthy one takes three round trips).
 const CONNECT: Duration = Duration::from_secs(3);
 /// How long an idle connection is kept: less than the four minutes of Azure's load balancers.
@@ -100,7 +102,7 @@ impl Transport {
 #[async_trait]
 impl HttpClient for Transport {
     async fn execute_request(&self, request: &Request) -> azure_core_021::Result<Response> {
-        self.send(request).await
+        upstream(self.send(request)).await
     }
 }
 

@@ -24,6 +24,7 @@ use super::{Opened, Pace, PlaneError, Token, token::Keyring, wire};
 use crate::{
     breaker::{Breaker, BreakerReport},
     clock::Clock,
+    request::upstream,
 };
 
 /// The token's header (elb-openapi).
@@ -173,7 +174,9 @@ impl Client {
         if let Some(key) = key {
             request = request.header(TOKEN, key.clone());
         }
-        let sent = request.send().await.map_err(|error| unheard(&error, limit));
+        let sent = upstream(request.send())
+            .await
+            .map_err(|error| unheard(&error, limit));
         if let Err(error) = &sent {
             self.breaker.failed(&error.to_string(), None);
         }

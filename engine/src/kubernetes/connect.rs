@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use futures::future::BoxFuture;
 use kube::{
     Client, Config,
     client::ClientBuilder,
@@ -18,7 +19,7 @@ use kube::{
 };
 
 use super::trouble::Trouble;
-use crate::clusters::ClusterAddress;
+use crate::{clusters::ClusterAddress, request::upstream};
 use elb_core::cluster::Health;
 
 /// How long a connection may take (ELASTICBLAST §4.15).
@@ -104,10 +105,11 @@ struct Counted<S> {
 impl<S, R> tower::Service<R> for Counted<S>
 where
     S: tower::Service<R>,
+    S::Future: Send + 'static,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = S::Future;
+    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
 
     fn poll_ready(
         &mut self,
@@ -118,6 +120,6 @@ where
 
     fn call(&mut self, request: R) -> Self::Future {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        self.inner.call(request)
+        Box::pin(upstream(self.inner.call(request)))
     }
 }

@@ -2,17 +2,13 @@
 
 use elb_core::{list::Totals, phase::Phase};
 
-use super::ReadModel;
+use super::{ReadModel, index};
 
 impl ReadModel {
     /// How many jobs of everyone there are of each status.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        let mut all = Totals::default();
-        for counted in self.read().totals.values() {
-            all.merge(counted);
-        }
-        all
+        index::totals(self.read().index.everything())
     }
 
     /// How many active jobs there are in each phase that is not an end.
@@ -21,11 +17,7 @@ impl ReadModel {
         let open = Phase::ALL.into_iter().filter(|phase| phase.is_active());
         let mut counted: Vec<(Phase, u64)> = open.map(|phase| (phase, 0)).collect();
         let state = self.read();
-        let active = state
-            .active
-            .iter()
-            .filter_map(|(_, id)| state.entries.get(id));
-        for phase in active.map(|entry| entry.row.phase) {
+        for phase in state.open().map(|listed| listed.row.phase) {
             if let Some((_, count)) = counted.iter_mut().find(|(known, _)| *known == phase) {
                 *count += 1;
             }
@@ -37,8 +29,8 @@ impl ReadModel {
     #[must_use]
     pub fn phase_and_attempt(&self, id: &str) -> Option<(Phase, u32)> {
         let state = self.read();
-        let entry = state.entries.get(id)?;
-        Some((entry.row.phase, entry.row.attempt))
+        let listed = state.entries.get(id)?;
+        Some((listed.row.phase, listed.row.attempt))
     }
 
     /// How many follow the changes.

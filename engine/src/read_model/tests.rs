@@ -1,9 +1,13 @@
-//! The quick way through the list against the one that looks at every row.
+//! Pages of the list against a list that is filtered, sorted and cut in the plainest way.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+use std::cmp::Ordering;
+
 use elb_core::{
-    job::Job,
+    job::{Deletion, Job, Outcome},
+    list::{SortKey, Totals},
+    phase::Status,
     search::{Program, SearchOptions, SearchSpec},
 };
 use proptest::prelude::*;
@@ -19,10 +23,49 @@ const PHASES: [Phase; 6] = [
     Phase::Deleted,
 ];
 const OWNERS: [&str; 3] = ["", "mine", "another's"];
+const TITLES: [&str; 4] = ["genes of Mus", "Genes of mus", "Ärger", "x"];
+const DATABASES: [&str; 3] = ["genes", "Proteins", "x/y"];
 
-fn stored(number: u8, created: u8, owner: usize, phase: usize, version: u64) -> Stored {
-    let at = Timestamp(i64::from(created) * 1_000);
-    let phase = PHASES[phase % PHASES.len()];
+/// What a job of these tests is like, as places in the lists above.
+#[derive(Debug, Clone)]
+struct Like {
+    created: u8,
+    owner: usize,
+    title: usize,
+    database: usize,
+    program: usize,
+    /// One for each version of the row.
+    phases: Vec<usize>,
+    ran: Option<u8>,
+}
+
+fn like() -> impl Strategy<Value = Like> {
+    let what = (0..TITLES.len(), 0..DATABASES.len(), 0_usize..2);
+    let phases = prop::collection::vec(0..PHASES.len(), 1..4);
+    (
+        0_u8..8,
+        0..OWNERS.len(),
+        what,
+        phases,
+        prop::option::of(0_u8..4),
+    )
+        .prop_map(
+            |(created, owner, (title, database, program), phases, ran)| Like {
+                created,
+                owner,
+                title,
+                database,
+                program,
+                phases,
+                ran,
+            },
+        )
+}
+
+fn stored(number: usize, like: &Like, phase: usize, version: u64) -> Stored {
+    let at = Timestamp(i64::from(like.created) * 1_000);
+    let phase = PHASES[phase];
+    let ran = like.ran.map(i64::from);
     let job = Job {
         phase,
         deletion: (phase == Phase::Deleted).then_some(Deletion {
@@ -31,14 +74,20 @@ fn stored(number: u8, created: u8, owner: usize, phase: usize, version: u64) -> 
             keep_until: at,
             removed_at: None,
         }),
+        started_at: ran.map(|_| at),
+        completed_at: ran.map(|ran| Timestamp(at.0 + ran)),
+        outcome: ran.map(|ran| Outcome {
+            hits: ran.unsigned_abs(),
+            ..Outcome::default()
+        }),
         ..Job::new(
             format!("job-{number:03}"),
-            OWNERS[owner % OWNERS.len()].to_owned(),
-            format!("title {number}"),
+            OWNERS[like.owner].to_owned(),
+            TITLES[like.title].to_owned(),
             SearchSpec {
-                program: Program::Blastn,
+                program: Program::ALL[like.program],
                 task: None,
-                database: "genes".to_owned(),
+                database: DATABASES[like.database].to_owned(),
                 options: SearchOptions::default(),
             },
             at,
@@ -51,51 +100,180 @@ fn stored(number: u8, created: u8, owner: usize, phase: usize, version: u64) -> 
     }
 }
 
-fn ids(found: &Found<'_>) -> Vec<String> {
-    found.rows.iter().map(|row| row.id.clone()).collect()
+fn model_of(jobs: &[Like]) -> ReadModel {
+    let model = ReadModel::default();
+    for (number, like) in jobs.iter().enumerate() {
+        for (version, phase) in like.phases.iter().enumerate() {
+            model.apply(&stored(number, like, *phase, version as u64 + 1));
+        }
+    }
+    model
+}
+
+/// Every row that a caller may see, in the order of the question, under its filters but the status.
+fn plainly(jobs: &[Like], query: &ListQuery) -> Vec<JobRow> {
+    let last = jobs.iter().enumerate().map(|(number, like)| {
+        let versions = like.phases.len();
+        stored(number, like, like.phases[versions - 1], versions as u64)
+    });
+    let mut rows: Vec<JobRow> = last
+        .filter(|stored| stored.job.deletion.is_none() && stored.job.owner != "another's")
+        .map(|stored| JobRow::of(&stored.job, stored.version))
+        .filter(|row| query.program.is_none_or(|program| program == row.program))
+        .filter(|row| {
+            let database = query.database.as_ref();
+            database.is_none_or(|database| *database == row.database)
+        })
+        .filter(|row| {
+            let program = row.program.as_str();
+            let texts = [&*row.title, &row.id, &row.database, program].map(str::to_lowercase);
+            let mut words = query.search.split_whitespace();
+            words.all(|word| texts.iter().any(|text| text.contains(&word.to_lowercase())))
+        })
+        .collect();
+    rows.sort_by(|left, right| {
+        let newest = |left: &JobRow, right: &JobRow| {
+            (right.created_at, &right.id).cmp(&(left.created_at, &left.id))
+        };
+        by_column(left, right, query).then_with(|| newest(left, right))
+    });
+    rows
+}
+
+fn by_column(left: &JobRow, right: &JobRow, query: &ListQuery) -> Ordering {
+    // Where a value may be missing, those without one come last in both directions.
+    let missing = |left: Option<u64>, right: Option<u64>| match (left, right) {
+        (Some(left), Some(right)) if query.descending => right.cmp(&left),
+        (Some(left), Some(right)) => left.cmp(&right),
+        (left, right) => right.is_some().cmp(&left.is_some()),
+    };
+    let place = |row: &JobRow| Status::LISTED.iter().position(|each| *each == row.status);
+    let ran = |row: &JobRow| {
+        row.run_ms(row.created_at)
+            .filter(|_| row.completed_at.is_some())
+    };
+    let ordering = match query.sort {
+        SortKey::Created => (left.created_at, &left.id).cmp(&(right.created_at, &right.id)),
+        SortKey::Title => left.title.to_lowercase().cmp(&right.title.to_lowercase()),
+        SortKey::Program => left.program.as_str().cmp(right.program.as_str()),
+        SortKey::Database => left.database.cmp(&right.database),
+        SortKey::Status => place(left).cmp(&place(right)),
+        SortKey::Runtime => return missing(ran(left), ran(right)),
+        SortKey::Hits => return missing(left.hits, right.hits),
+    };
+    if query.descending {
+        ordering.reverse()
+    } else {
+        ordering
+    }
+}
+
+fn question() -> impl Strategy<Value = ListQuery> {
+    let searches = [
+        "",
+        "",
+        "mus",
+        "MUS genes",
+        "job-00",
+        "är",
+        "blastp x",
+        "absent",
+    ];
+    let databases = DATABASES.map(str::to_owned).to_vec();
+    let narrowed = (
+        prop::option::of(prop::sample::select(Status::LISTED.to_vec())),
+        prop::option::of(prop::sample::select(Program::ALL[..3].to_vec())),
+        prop::option::of(prop::sample::select(databases)),
+        prop::sample::select(searches.to_vec()),
+    );
+    let sort = prop::sample::select(SortKey::ALL.to_vec());
+    (narrowed, sort, any::<bool>(), 1_usize..7).prop_map(
+        |((status, program, database, search), sort, descending, limit)| ListQuery {
+            status,
+            program,
+            database,
+            search: search.to_owned(),
+            sort,
+            descending,
+            cursor: None,
+            limit,
+        },
+    )
 }
 
 proptest! {
     #[test]
-    fn both_ways_give_the_same_pages_and_totals(
-        jobs in prop::collection::vec((0_u8..8, 0_usize..3, prop::collection::vec(0_usize..6, 1..4)), 0..40),
-        status in prop::option::of(0_usize..5),
-        descending: bool,
-        limit in 1_usize..7,
+    fn pages_one_after_the_other_are_the_plain_list(
+        jobs in prop::collection::vec(like(), 0..40),
+        mut query in question(),
     ) {
-        let model = ReadModel::default();
-        for (number, (created, owner, phases)) in jobs.iter().enumerate() {
-            for (version, phase) in phases.iter().enumerate() {
-                model.apply(&stored(number as u8, *created, *owner, *phase, version as u64 + 1));
-            }
+        let model = model_of(&jobs);
+        let mut rows = plainly(&jobs, &query);
+        let mut totals = Totals::default();
+        for row in &rows {
+            totals.add(row.status, 1);
         }
-        let state = model.read();
-        let mut query = ListQuery {
-            status: status.map(|index| Status::LISTED[index]),
-            descending,
-            limit,
-            ..ListQuery::default()
-        };
+        rows.retain(|row| query.status.is_none_or(|status| status == row.status));
+        let mut begin = 0;
         loop {
-            let quick = state.page_by_time("mine", &query);
-            let whole = state.page_of_all("mine", &query);
-            prop_assert_eq!(ids(&quick), ids(&whole));
-            prop_assert_eq!(quick.totals, whole.totals);
-            prop_assert_eq!(quick.more, whole.more);
-            prop_assert_eq!(quick.continued, whole.continued);
-            let Some(last) = quick.rows.last().filter(|_| quick.more) else {
+            let page = model.list("mine", &query, Timestamp(0)).into_owned();
+            let end = rows.len().min(begin + query.limit);
+            prop_assert_eq!(&page.jobs, &rows[begin..end]);
+            prop_assert_eq!(page.totals, totals);
+            prop_assert_eq!(page.continued, begin > 0);
+            prop_assert_eq!(page.next_cursor.is_some(), end < rows.len());
+            let Some(cursor) = page.next_cursor else {
                 break;
             };
-            query.cursor = Some(Cursor::at(last));
+            query.cursor = Some(cursor.parse().unwrap());
+            begin = end;
         }
     }
 
     #[test]
-    fn an_older_version_of_a_row_changes_nothing(first in 0_usize..6, second in 0_usize..6) {
+    fn a_page_by_time_goes_on_where_its_cursor_stood_although_that_row_has_gone(
+        jobs in prop::collection::vec(like(), 1..40),
+        gone in 0_usize..40,
+        search in prop::sample::select(vec!["", "genes"]),
+        descending: bool,
+    ) {
+        let model = model_of(&jobs);
+        let gone = gone % jobs.len();
+        let like = &jobs[gone];
+        let cursor = Cursor::at(&JobRow::of(&stored(gone, like, 0, 1).job, 1));
+        let removed = Like { phases: [like.phases.clone(), vec![5]].concat(), ..like.clone() };
+        model.apply(&stored(gone, &removed, 5, removed.phases.len() as u64));
+        let mut jobs = jobs.clone();
+        jobs[gone] = removed;
+        let query = ListQuery { search: search.to_owned(), descending, ..ListQuery::default() };
+        let mut rows = plainly(&jobs, &query);
+        let all = rows.len();
+        rows.retain(|row| {
+            let (here, there) = ((row.created_at, &row.id), (cursor.created_at, &cursor.id));
+            if descending { here < there } else { here > there }
+        });
+        let query = ListQuery { cursor: Some(cursor), ..query };
+        let page = model.list("mine", &query, Timestamp(0)).into_owned();
+        prop_assert_eq!(&page.jobs, &rows);
+        prop_assert_eq!(page.continued, rows.len() < all);
+    }
+
+    #[test]
+    fn the_databases_of_the_filter_are_those_of_the_rows(jobs in prop::collection::vec(like(), 0..20)) {
+        let rows = plainly(&jobs, &ListQuery::default());
+        let mut names: Vec<String> = rows.into_iter().map(|row| row.database).collect();
+        names.sort();
+        names.dedup();
+        prop_assert_eq!(model_of(&jobs).databases("mine"), names);
+    }
+
+    #[test]
+    fn an_older_version_of_a_row_changes_nothing(like in like(), first in 0_usize..6, second in 0_usize..6) {
+        let like = Like { owner: 1, ..like };
         let model = ReadModel::default();
-        model.apply(&stored(1, 1, 1, first, 5));
+        model.apply(&stored(1, &like, first, 5));
         let before = model.revision();
-        model.apply(&stored(1, 1, 1, second, 4));
+        model.apply(&stored(1, &like, second, 4));
         prop_assert_eq!(model.revision(), before);
         let listed = model.list("mine", &ListQuery::default(), Timestamp(0)).totals.all;
         prop_assert_eq!(listed, u64::from(PHASES[first] != Phase::Deleted));

@@ -13,8 +13,9 @@ use elb_core::{
 
 use super::{Action, Caller, JobService, ServiceError};
 use crate::{
-    audit_log::{AuditPage, Backlog, Entry, request_id},
+    audit_log::{AuditPage, Backlog, Entry},
     repository::Stored,
+    request::request_id,
     warmup::WarmupError,
 };
 

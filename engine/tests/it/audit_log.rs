@@ -8,7 +8,7 @@ use elb_core::{
     search::Program,
 };
 use elb_engine::{
-    audit_log::in_request,
+    request::{Request, in_request},
     retention::Retention,
     service::{Action, Caller, ServiceError},
 };
@@ -50,7 +50,7 @@ async fn every_action_leaves_one_record_whether_accepted_or_refused() {
     let service = &engine.service;
     let early = service.restore(&me, &id).await;
     assert!(matches!(early, Err(ServiceError::NotNow(_))), "{early:?}");
-    let in_a_request = in_request(Some("request-1".to_owned()), service.cancel(&me, &id));
+    let in_a_request = in_request(Some(Request::named("request-1")), service.cancel(&me, &id));
     in_a_request.await.unwrap();
     engine.finish(&id).await;
     let late = service.cancel(&me, &id).await;

@@ -3,21 +3,19 @@
 //! A reader that names the last revision it has seen gets what it missed; one that was away for too
 //! long gets one `snapshot`, which tells it to ask for the list.
 
-use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
 use axum::{
+    body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, header},
-    response::{
-        IntoResponse, Response, Sse,
-        sse::{Event, KeepAlive},
-    },
+    response::{Response, sse::Event},
 };
 use elb_core::poll;
-use elb_engine::{JobService, read_model::Delta};
+use elb_engine::read_model::{Change, Changes, Delta};
 use futures::Stream;
 use serde::Deserialize;
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::params::Params,
@@ -29,6 +27,12 @@ use crate::{
 const RETRY: Duration = Duration::from_secs(2);
 /// How long a reader waits that was told of the server's end: about as long as a restart takes.
 const RESTART: Duration = Duration::from_secs(3);
+/// What the last event of a server that stops says.
+const BYE: &str = "{\"reason\":\"the server is stopping; connect again\"}";
+/// A comment, which no reader shows: the connection is alive.
+const SIGN_OF_LIFE: Bytes = Bytes::from_static(b":\n\n");
+/// When it is sent: early enough to be there in time.
+const STILL: Duration = poll::HEARTBEAT.saturating_sub(Duration::from_secs(1));
 /// A revision that no list ever has: whoever names what this server did not give gets a snapshot.
 const UNKNOWN: u64 = u64::MAX - 1;
 
@@ -62,22 +66,15 @@ pub async fn events(
     let named = last_event_id(&headers)
         .unwrap_or(Some(UNKNOWN))
         .or(from.after);
-    // Without a revision the reader has nothing yet, so that nothing can have been missed.
-    let seen = named.unwrap_or_else(|| state.service.revision());
-    let (missed, changes) = state.service.replay(seen.min(UNKNOWN));
-    let gap = missed.is_none();
-    let reader = Reader {
-        job: from.job,
-        waiting: missed.unwrap_or_default().into(),
-        changes,
-        gap,
-        told: 0,
-        greeted: false,
-        said_bye: false,
-        state,
-    };
-    let events = Sse::new(stream(reader)).keep_alive(KeepAlive::new().interval(poll::HEARTBEAT));
-    unbuffered(events.into_response())
+    let seen = named.map(|revision| revision.min(UNKNOWN));
+    let changes = state.service.changes(&state.caller(), seen, from.job);
+    let events = stream(changes, state.stopping);
+    let mut answer = Response::new(Body::from_stream(events));
+    answer.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream"),
+    );
+    unbuffered(answer)
 }
 
 /// The identifier of the last event that the client has, as a number.
@@ -95,10 +92,7 @@ pub fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
 
 /// The last event of a server that stops.
 pub fn bye() -> Event {
-    Event::default()
-        .event("bye")
-        .retry(RESTART)
-        .data("{\"reason\":\"the server is stopping; connect again\"}")
+    Event::default().event("bye").retry(RESTART).data(BYE)
 }
 
 /// Tells proxies to hand on what comes, as it comes.
@@ -115,19 +109,30 @@ pub fn unbuffered(mut answer: Response) -> Response {
     answer
 }
 
+/// What one reader holds while it waits.
 struct Reader {
-    state: AppState,
-    job: Option<String>,
-    waiting: VecDeque<Arc<Delta>>,
-    changes: broadcast::Receiver<Arc<Delta>>,
-    gap: bool,
-    /// The revision that a snapshot told last: changes up to it are in the list that the reader asks for.
-    told: u64,
-    greeted: bool,
-    said_bye: bool,
+    changes: Changes,
+    stopping: CancellationToken,
+    stage: Stage,
 }
 
-fn stream(reader: Reader) -> impl Stream<Item = Result<Event, Infallible>> {
+#[derive(Clone, Copy)]
+enum Stage {
+    New,
+    Open,
+    Over,
+}
+
+/// The events, each as the bytes that are sent.
+fn stream(
+    changes: Changes,
+    stopping: CancellationToken,
+) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    let reader = Reader {
+        changes,
+        stopping,
+        stage: Stage::New,
+    };
     futures::stream::unfold(reader, |mut reader| async move {
         let event = reader.next().await?;
         Some((Ok(event), reader))
@@ -135,62 +140,55 @@ fn stream(reader: Reader) -> impl Stream<Item = Result<Event, Infallible>> {
 }
 
 impl Reader {
-    async fn next(&mut self) -> Option<Event> {
-        if !std::mem::replace(&mut self.greeted, true) {
-            // Something is sent at once, so that the browser knows that it is connected.
-            return Some(Event::default().retry(RETRY).comment("connected"));
-        }
-        if self.said_bye {
-            return None;
-        }
-        loop {
-            if std::mem::take(&mut self.gap) {
-                return Some(self.snapshot());
+    async fn next(&mut self) -> Option<Bytes> {
+        match self.stage {
+            Stage::New => {
+                self.stage = Stage::Open;
+                // Something is sent at once, so that the browser knows that it is connected.
+                let retry = RETRY.as_millis();
+                Some(format!(": connected\nretry: {retry}\n\n").into())
             }
-            if let Some(delta) = self.waiting.pop_front() {
-                if delta.revision > self.told && self.concerns(&delta) {
-                    return row(&delta);
-                }
-                continue;
-            }
-            tokio::select! {
-                change = self.changes.recv() => match change {
-                    Ok(delta) => self.waiting.push_back(delta),
-                    Err(RecvError::Lagged(_)) => {
-                        // What is left of them is of no use: the list that the reader asks for is newer.
-                        self.changes = self.state.service.subscribe();
-                        self.gap = true;
-                    }
-                    Err(RecvError::Closed) => return None,
-                },
-                () = self.state.stopping.cancelled() => {
-                    self.said_bye = true;
-                    return Some(bye());
-                }
-            }
+            Stage::Open => self.wait().await,
+            Stage::Over => None,
         }
     }
 
-    fn concerns(&self, delta: &Delta) -> bool {
-        JobService::may_see(&self.state.caller(), delta)
-            && self.job.as_ref().is_none_or(|job| *job == delta.id)
-    }
-
-    fn snapshot(&mut self) -> Event {
-        let revision = self.state.service.revision();
-        self.told = revision;
-        Event::default()
-            .event("snapshot")
-            .id(revision.to_string())
-            .data(format!("{{\"revision\":{revision}}}"))
+    async fn wait(&mut self) -> Option<Bytes> {
+        tokio::select! {
+            // What has happened is told before the end.
+            biased;
+            change = self.changes.next() => match change? {
+                Change::Row(delta) => row(&delta),
+                Change::Snapshot(revision) => Some(snapshot(revision)),
+            },
+            () = self.stopping.cancelled() => {
+                self.stage = Stage::Over;
+                let retry = RESTART.as_millis();
+                Some(format!("event: bye\nretry: {retry}\ndata: {BYE}\n\n").into())
+            }
+            () = tokio::time::sleep(STILL) => Some(SIGN_OF_LIFE),
+        }
     }
 }
 
-fn row(delta: &Delta) -> Option<Event> {
-    let event = Event::default().event("row").id(delta.revision.to_string());
-    let event = event.json_data(delta);
-    // The stream ends then, and the reader comes back for what he missed.
-    event
-        .inspect_err(|error| tracing::error!(job = delta.id, %error, "a change cannot be written"))
-        .ok()
+fn snapshot(revision: u64) -> Bytes {
+    format!("event: snapshot\nid: {revision}\ndata: {{\"revision\":{revision}}}\n\n").into()
 }
+
+/// A change, written once for all readers.
+fn row(delta: &Delta) -> Option<Bytes> {
+    delta.encoded(|delta| {
+        let mut event = format!("event: row\nid: {}\ndata: ", delta.revision).into_bytes();
+        // The stream ends if it cannot be written, and the reader comes back for what he missed.
+        serde_json::to_writer(&mut event, delta)
+            .inspect_err(
+                |error| tracing::error!(job = delta.id, %error, "a change cannot be written"),
+            )
+            .ok()?;
+        event.extend_from_slice(b"\n\n");
+        Some(event.into())
+    })
+}
+
+#[cfg(test)]
+mod tests;

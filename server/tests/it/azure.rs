@@ -269,3 +269,50 @@ async fn searches_of_the_original_are_imported_and_shown_with_where_their_result
     assert_eq!(status.code(), Some(2), "{err}");
     assert!(err.contains("stop it first"), "{err}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_line_of_a_request_says_what_it_cost_upstream() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = fresh_store();
+    let settings = [
+        ("ELB_STORE", store.as_str()),
+        ("ELB_LOG", "info,elb_server::guard=debug"),
+        ("ELB_LOG_FORMAT", "json"),
+    ];
+    let server = Running::start_with(folder.path(), program(), &settings).await;
+    server.submit(&small()).await;
+    server.get("/api/blast/jobs").await;
+    let line = |method: &'static str| {
+        let server = &server;
+        async move {
+            let of_it = |line: &Value| {
+                line["fields"]["message"] == "answered"
+                    && line["span"]["method"] == method
+                    && line["span"]["path"] == "/api/blast/jobs"
+            };
+            server.logged(of_it).await
+        }
+    };
+    // It is stored before it is answered, in a table.
+    let submission = line("POST").await;
+    assert_eq!(
+        (&submission["level"], &submission["fields"]["status"]),
+        (&json!("INFO"), &json!(202))
+    );
+    assert!(
+        submission["fields"]["upstream_calls"].as_u64().unwrap() >= 1,
+        "{submission}"
+    );
+    assert!(
+        submission["fields"]["upstream_ms"].as_f64().unwrap() > 0.0,
+        "{submission}"
+    );
+    assert!(submission["span"]["id"].is_string(), "{submission}");
+    // A list comes from memory.
+    let list = line("GET").await;
+    assert_eq!(
+        (&list["level"], &list["fields"]["status"]),
+        (&json!("DEBUG"), &json!(200))
+    );
+    assert_eq!(list["fields"]["upstream_calls"], 0, "{list}");
+}

@@ -101,6 +101,18 @@ impl Stream {
         }
     }
 
+    /// The text of the stream from here on, once it is as wanted.
+    pub async fn read_until(&mut self, wanted: impl Fn(&str) -> bool) -> String {
+        while !wanted(&self.text) {
+            let piece = tokio::time::timeout(PATIENCE, self.body.next())
+                .await
+                .expect("no event comes");
+            let piece = piece.expect("the stream has ended").unwrap();
+            self.text.push_str(std::str::from_utf8(&piece).unwrap());
+        }
+        std::mem::take(&mut self.text)
+    }
+
     /// The next event, or `None` at the end of the stream.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
@@ -190,6 +202,17 @@ impl Raw {
             .expect("the connection stays open");
         outcome.unwrap();
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// So many bytes.
+    pub async fn read_exactly(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        let reading = self.stream.read_exact(&mut bytes);
+        let outcome = tokio::time::timeout(PATIENCE, reading)
+            .await
+            .expect("it does not come");
+        outcome.unwrap();
+        bytes
     }
 
     /// What has arrived up to and including a text.

@@ -190,3 +190,80 @@ async fn a_parameter_that_makes_no_sense_is_refused() {
         );
     }
 }
+
+/// The events of a stream that was cut: those whose end has arrived. What comes after the last empty line is
+/// none yet, as browsers have it.
+fn dispatched(bytes: &[u8]) -> Vec<u64> {
+    let text = String::from_utf8_lossy(bytes);
+    let whole = text.rfind("\n\n").map_or("", |end| &text[..end]);
+    let ids = whole.lines().filter_map(|line| line.strip_prefix("id: "));
+    ids.map(|id| id.parse().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_was_cut_at_any_byte_is_taken_up_with_every_change_once() {
+    let server = Server::start().await;
+    let begin = server.state.service.revision();
+    server.complete(&small_search()).await;
+    let end = server.state.service.revision();
+    let from_begin = format!("{EVENTS}?after={begin}");
+    let mut whole = server.follow(&from_begin, &[]).await;
+    let last = format!("id: {end}\n");
+    let bytes = whole.read_until(|text| {
+        let last = text.find(&last);
+        last.is_some_and(|at| text[at..].contains("\n\n"))
+    });
+    let bytes = bytes.await.into_bytes();
+    let all: Vec<u64> = (begin + 1..=end).collect();
+    assert_eq!(dispatched(&bytes), all);
+    // Every byte is a cut; what the server is asked for then depends on the last event alone.
+    let mut taken_up = std::collections::HashMap::new();
+    for cut in 0..=bytes.len() {
+        let seen = dispatched(&bytes[..cut]);
+        let id = seen.last().copied();
+        if !taken_up.contains_key(&id) {
+            let named = id.map(|id| id.to_string());
+            let headers: Vec<_> = named
+                .iter()
+                .map(|id| ("last-event-id", id.as_str()))
+                .collect();
+            let mut again = server.follow(&from_begin, &headers).await;
+            let mut rest = Vec::new();
+            while rest.last().or(id.as_ref()) != Some(&end) {
+                rest.push(again.next_named().await.unwrap().number());
+            }
+            taken_up.insert(id, rest);
+        }
+        let both: Vec<u64> = seen.iter().chain(&taken_up[&id]).copied().collect();
+        assert_eq!(both, all, "cut after {cut} bytes");
+    }
+    assert_eq!(taken_up.len(), all.len() + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_comes_back_to_a_server_that_was_started_again_is_told_to_ask_for_the_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let start = || Server::start_with(|_, settings| settings.data_dir.clone_from(&data));
+    let server = start().await;
+    let id = server.complete(&small_search()).await;
+    let seen = server.state.service.revision();
+    server.state.service.shut_down().await;
+    drop(server);
+    let server = start().await;
+    let now = server.state.service.revision();
+    assert!(now > seen, "revisions go on");
+    let seen = seen.to_string();
+    let mut events = server.follow(EVENTS, &[("last-event-id", &seen)]).await;
+    let first = events.next_named().await.unwrap();
+    assert_eq!((first.name.as_str(), first.number()), ("snapshot", now));
+    let list = server.get("/api/blast/jobs").await.json();
+    assert_eq!(list["jobs"][0]["id"], id.as_str());
+    assert_eq!(
+        list["revision"], now,
+        "the list is what the snapshot promised"
+    );
+    // What it is told afterwards follows on that.
+    server.submit(&small_search()).await;
+    assert_eq!(events.next_named().await.unwrap().number(), now + 1);
+}

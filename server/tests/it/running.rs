@@ -84,6 +84,26 @@ impl Running {
         }
     }
 
+    /// The first line of a log in JSON that is as wanted, once it is there.
+    #[cfg(feature = "azure")]
+    pub async fn logged(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let looking = async {
+            loop {
+                let found = self.log.lock().unwrap().iter().find_map(|line| {
+                    let line = serde_json::from_str(line).ok()?;
+                    wanted(&line).then_some(line)
+                });
+                if let Some(line) = found {
+                    return line;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, looking)
+            .await
+            .expect("it is not in the log")
+    }
+
     async fn body(&self, request: String) -> String {
         let mut raw = Raw::connect(self.address).await;
         raw.send(request.as_bytes()).await;

@@ -17,6 +17,8 @@ use azure_core::{
 };
 use thiserror::Error;
 
+use crate::request::upstream;
+
 /// How long a connection may take to be made, as to the tables.
 const CONNECT: Duration = Duration::from_secs(3);
 /// The longest answer that is read, in bytes. Tokens with many claims have some kilobytes.
@@ -164,7 +166,7 @@ impl Exchange {
 #[async_trait]
 impl HttpClient for Exchange {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
-        self.send(request).await
+        upstream(self.send(request)).await
     }
 }
 

@@ -24,6 +24,7 @@ use crate::{
     azure::{AzureCredential, STORAGE_SCOPE},
     breaker::Breaker,
     clock::Clock,
+    request::upstream,
 };
 
 /// The longest wait between two tries, and the longest that the service may ask for: whoever is told to
@@ -154,7 +155,7 @@ impl HttpService for Patient {
         self.breaker
             .admit()
             .map_err(|reason| last(HeldBack(reason)))?;
-        let answer = match self.send(request).await {
+        let answer = match upstream(self.send(request)).await {
             Ok(answer) => answer,
             Err(error) => {
                 self.breaker.failed(&innermost(&error), None);

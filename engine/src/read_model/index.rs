@@ -1,0 +1,143 @@
+//! Listed jobs by what a list is narrowed by: owner, status, program and database.
+//!
+//! Every leaf is in the order of time, so that a page is read off the leaves that a question leaves, and
+//! totals are the sizes of leaves. What has become empty is taken away.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use elb_core::{
+    list::{ListQuery, Totals},
+    phase::Status,
+    search::Program,
+};
+
+use super::{Jobs, Listed};
+
+/// Jobs of one kind, by status.
+#[derive(Debug, Default)]
+pub(super) struct ByStatus([Jobs; Status::LISTED.len()]);
+
+impl ByStatus {
+    /// Each status with its jobs.
+    pub(super) fn leaves(&self) -> impl Iterator<Item = (Status, &Jobs)> {
+        Status::LISTED.into_iter().zip(&self.0)
+    }
+
+    fn leaf(&mut self, status: Status) -> Option<&mut Jobs> {
+        let place = Status::LISTED.iter().position(|each| *each == status)?;
+        self.0.get_mut(place)
+    }
+
+    fn insert(&mut self, listed: &Arc<Listed>) {
+        if let Some(leaf) = self.leaf(listed.row.status) {
+            leaf.insert(listed.key.clone(), Arc::clone(listed));
+        }
+    }
+
+    fn remove(&mut self, listed: &Listed) {
+        if let Some(leaf) = self.leaf(listed.row.status) {
+            leaf.remove(&listed.key);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(Jobs::is_empty)
+    }
+}
+
+/// Jobs of one owner.
+#[derive(Debug, Default)]
+struct Owned {
+    all: ByStatus,
+    /// By database, and then by program.
+    kinds: HashMap<String, HashMap<Program, ByStatus>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    owners: HashMap<String, Owned>,
+}
+
+impl Index {
+    pub(super) fn insert(&mut self, listed: &Arc<Listed>) {
+        let owned = self.owners.entry(listed.owner.clone()).or_default();
+        owned.all.insert(listed);
+        let programs = owned.kinds.entry(listed.row.database.clone()).or_default();
+        let kind = programs.entry(listed.row.program).or_default();
+        kind.insert(listed);
+    }
+
+    pub(super) fn remove(&mut self, listed: &Listed) {
+        let Some(owned) = self.owners.get_mut(&listed.owner) else {
+            return;
+        };
+        owned.all.remove(listed);
+        if let Some(programs) = owned.kinds.get_mut(&listed.row.database) {
+            if let Some(kind) = programs.get_mut(&listed.row.program) {
+                kind.remove(listed);
+            }
+            programs.retain(|_, kind| !kind.is_empty());
+            if programs.is_empty() {
+                owned.kinds.remove(&listed.row.database);
+            }
+        }
+        if owned.all.is_empty() {
+            self.owners.remove(&listed.owner);
+        }
+    }
+
+    /// Of everyone.
+    pub(super) fn everything(&self) -> impl Iterator<Item = &ByStatus> {
+        self.owners.values().map(|owned| &owned.all)
+    }
+
+    fn seen_by(&self, caller: &str) -> impl Iterator<Item = &Owned> {
+        let own = (!caller.is_empty()).then(|| self.owners.get(caller));
+        self.owners.get("").into_iter().chain(own.flatten())
+    }
+
+    /// What the caller may see and program and database leave; no job is in two of them.
+    pub(super) fn groups<'a>(&'a self, caller: &str, query: &ListQuery) -> Vec<&'a ByStatus> {
+        let mut groups = Vec::new();
+        for owned in self.seen_by(caller) {
+            if query.program.is_none() && query.database.is_none() {
+                groups.push(&owned.all);
+                continue;
+            }
+            let databases: Vec<_> = match &query.database {
+                Some(database) => owned.kinds.get(database).into_iter().collect(),
+                None => owned.kinds.values().collect(),
+            };
+            for programs in databases {
+                match query.program {
+                    Some(program) => groups.extend(programs.get(&program)),
+                    None => groups.extend(programs.values()),
+                }
+            }
+        }
+        groups
+    }
+
+    /// The names of the databases of what the caller may see, in order.
+    pub(super) fn databases(&self, caller: &str) -> Vec<String> {
+        let names = self.seen_by(caller).flat_map(|owned| owned.kinds.keys());
+        let names: HashSet<&String> = names.collect();
+        let mut names: Vec<String> = names.into_iter().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+/// How many jobs of each status there are.
+pub(super) fn totals<'a>(groups: impl IntoIterator<Item = &'a ByStatus>) -> Totals {
+    let mut totals = Totals::default();
+    for group in groups {
+        for (status, leaf) in group.leaves() {
+            totals.add(status, leaf.len() as u64);
+        }
+    }
+    totals
+}
