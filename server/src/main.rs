@@ -111,15 +111,13 @@ async fn serve(listener: TcpListener, state: AppState) -> std::io::Result<()> {
         tracing::info!("asked to stop; searches that run are taken up again at the next start");
         asked.cancel();
     });
-    let graceful = stopping.clone();
-    let server = axum::serve(listener, router(state))
-        .with_graceful_shutdown(async move { graceful.cancelled().await });
+    let server = elb_server::serve::serve(listener, router(state), stopping.clone());
     let late = async {
         stopping.cancelled().await;
         tokio::time::sleep(DRAIN).await;
     };
     tokio::select! {
-        outcome = server => outcome?,
+        () = server => {}
         () = late => tracing::warn!("some requests did not end in time and are broken off"),
     }
     let ended = tokio::time::timeout(ENGINE, service.shut_down()).await;

@@ -13,21 +13,14 @@ use axum::{
     response::Redirect,
     routing::{any, get, post},
 };
-use tower_http::{
-    catch_panic::CatchPanicLayer,
-    compression::{
-        CompressionLayer,
-        predicate::{DefaultPredicate, NotForContentType, Predicate},
-    },
-    trace::TraceLayer,
-};
+use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::{
     OpenApi,
     openapi::{Content, Header, Object, Ref, ResponseBuilder, Type},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{api, assets, forms, guard, health, limits, metrics, pages, state::AppState};
+use crate::{api, assets, compress, forms, guard, health, limits, metrics, pages, state::AppState};
 
 /// The largest form without a file, in bytes.
 const SMALL_FORM: usize = 64 * 1_024;
@@ -188,13 +181,8 @@ pub fn router(state: AppState) -> Router {
 
 /// Routes behind the guard: what every answer has, whatever made it.
 pub fn layered(routes: Router<AppState>) -> Router<AppState> {
-    // Streams are sent as they come: a compressor would hold their events back.
-    let compressed = DefaultPredicate::new()
-        .and(NotForContentType::SSE)
-        .and(NotForContentType::const_new("application/gzip"));
     routes
-        .layer(CompressionLayer::new().compress_when(compressed))
+        .layer(middleware::from_fn(compress::compress))
         .layer(CatchPanicLayer::new())
-        .layer(TraceLayer::new_for_http())
         .layer(middleware::from_fn(guard::guard))
 }

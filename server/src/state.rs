@@ -10,7 +10,7 @@ use elb_engine::{JobService, service::Caller};
 use leptos::config::LeptosOptions;
 use tokio_util::sync::CancellationToken;
 
-use crate::{limits::Limits, metrics::Metrics};
+use crate::{limits::Limits, lists::Lists, metrics::Metrics};
 
 /// Shared by all requests.
 #[derive(Clone)]
@@ -25,6 +25,8 @@ pub struct AppState {
     pub data_dir: Arc<PathBuf>,
     /// How many requests of each kind are answered at once.
     pub limits: Arc<Limits>,
+    /// Answers of the list that are asked for again and again.
+    pub lists: Arc<Lists>,
     /// How long requests have taken.
     pub metrics: Arc<Metrics>,
     /// What became of actions on many searches, until their page has shown it.

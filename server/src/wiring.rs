@@ -218,6 +218,7 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
         leptos: assets::leptos_options(),
         data_dir: Arc::new(data),
         limits: Arc::default(),
+        lists: Arc::default(),
         metrics,
         notices: Arc::default(),
         stopping: CancellationToken::new(),

@@ -32,6 +32,8 @@ mod client;
 mod cluster_choice;
 #[path = "it/clusters.rs"]
 mod clusters;
+#[path = "it/connections.rs"]
+mod connections;
 #[path = "it/databases.rs"]
 mod databases;
 #[path = "it/databases_blob.rs"]

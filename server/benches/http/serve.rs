@@ -49,6 +49,7 @@ use tokio::{
     process::{Child, Command},
     sync::Notify,
 };
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::{LIST, readers::MARK};
@@ -152,7 +153,7 @@ pub fn serve((jobs, active): (usize, usize)) {
             tokio::task::spawn_blocking(rest).await.unwrap().ok();
         };
         tokio::select! {
-            served = axum::serve(listener, router).into_future() => served.unwrap(),
+            () = elb_server::serve::serve(listener, router, CancellationToken::new()) => {}
             () = ended => {}
         }
     });

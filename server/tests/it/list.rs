@@ -1,6 +1,6 @@
 //! The jobs list of the API.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, io::Read};
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -111,6 +111,65 @@ async fn a_list_that_is_known_is_not_sent_again_until_it_changes() {
         .await;
     assert_eq!(changed.status, StatusCode::OK);
     assert_ne!(changed.header("etag"), etag);
+}
+
+/// A compressed body as it was.
+fn unpacked(encoding: &str, bytes: &[u8]) -> String {
+    let mut text = String::new();
+    match encoding {
+        "br" => brotli::Decompressor::new(bytes, 4_096).read_to_string(&mut text),
+        "gzip" => flate2::read::GzDecoder::new(bytes).read_to_string(&mut text),
+        other => panic!("{other}"),
+    }
+    .unwrap();
+    text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_encoding_of_a_list_is_the_same_list_under_a_tag_of_its_own() {
+    let server = Server::start().await;
+    for _ in 0..3 {
+        server.complete(&small_search()).await;
+    }
+    let path = "/api/blast/jobs?limit=2";
+    let plain = server.get(path).await;
+    assert_eq!(plain.header("content-encoding"), "");
+    let mut tags = HashSet::from([plain.header("etag").to_owned()]);
+    for encoding in ["br", "gzip"] {
+        let accept = ("accept-encoding", encoding);
+        let packed = server.get_with(path, &[accept]).await;
+        assert_eq!(packed.header("content-encoding"), encoding);
+        assert_eq!(packed.header("vary"), "accept-encoding");
+        assert!(packed.body.len() < plain.body.len());
+        let list: Value = serde_json::from_str(&unpacked(encoding, &packed.body)).unwrap();
+        let (mut list, mut whole) = (list, plain.json());
+        for list in [&mut list, &mut whole] {
+            // The time of the answer is no part of what it is known by.
+            assert!(list["as_of"].take().is_string());
+        }
+        assert_eq!(list, whole);
+        let tag = packed.header("etag").to_owned();
+        let again = server
+            .get_with(path, &[accept, ("if-none-match", &tag)])
+            .await;
+        assert_eq!(again.status, StatusCode::NOT_MODIFIED);
+        assert!(tags.insert(tag), "two encodings have one tag");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_at_hand_is_given_until_something_changes_and_no_longer() {
+    let server = Server::start().await;
+    let path = "/api/blast/jobs";
+    let first = server.get(path).await;
+    let id = server.submit(&small_search()).await;
+    let second = server.get(path).await;
+    assert_ne!(first.header("etag"), second.header("etag"));
+    assert_eq!(ids(&second.json()), [id.clone()]);
+    server.finish(&id).await;
+    let third = server.get(path).await.json();
+    assert_eq!(third["jobs"][0]["status"], "completed");
+    assert_eq!(third["revision"], server.state.service.revision());
 }
 
 #[tokio::test(flavor = "multi_thread")]

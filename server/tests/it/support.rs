@@ -114,11 +114,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (router, stopping) = (self.router.clone(), self.state.stopping.clone());
-        tokio::spawn(async move {
-            axum::serve(listener, router)
-                .with_graceful_shutdown(async move { stopping.cancelled().await })
-                .await
-        });
+        tokio::spawn(elb_server::serve::serve(listener, router, stopping));
         address
     }
 

@@ -1,17 +1,17 @@
 //! The jobs list: served from memory, with a strong ETag.
 
 use axum::{
-    Json,
+    body::Body,
     extract::{RawQuery, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use elb_core::list::{ListPage, ListQuery};
-use sha2::{Digest, Sha256};
+use elb_core::list::ListQuery;
 
 use crate::{
     api::schema::ListBody,
     error::{ApiError, ErrorBody},
+    lists::Encoding,
     state::AppState,
 };
 
@@ -47,54 +47,61 @@ pub async fn list(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let text = query.unwrap_or_default();
+    let question = state
+        .lists
+        .question(&state.caller(), &text, || read(&text))?;
+    let encoding = Encoding::accepted(&headers);
+    let known = headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok());
+    if let Some(known) = known {
+        let etag = question.etag(&state.service, encoding);
+        if known.split(',').any(|each| each.trim() == etag) {
+            let answer = StatusCode::NOT_MODIFIED.into_response();
+            return Ok(with_headers(answer, &etag));
+        }
+    }
+    let answer = question.answer(&state.service)?;
+    let mut response = Response::new(Body::from(answer.bytes(encoding)?));
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    if let Some(encoding) = encoding.as_str() {
+        let encoding = HeaderValue::from_static(encoding);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_ENCODING, encoding);
+    }
+    Ok(with_headers(response, &answer.etag(encoding)))
+}
+
+fn read(text: &str) -> Result<ListQuery, ApiError> {
     let pairs: Vec<(String, String)> = form_urlencoded::parse(text.as_bytes())
         .into_owned()
         .collect();
-    if let Some((unknown, _)) = pairs
+    let unknown = pairs
         .iter()
-        .find(|(name, _)| !PARAMETERS.contains(&name.as_str()))
-    {
+        .find(|(name, _)| !PARAMETERS.contains(&name.as_str()));
+    if let Some((unknown, _)) = unknown {
         let known = PARAMETERS.join(", ");
         return Err(ApiError::bad_request(format!(
             "there is no parameter \"{unknown}\"; there are {known}"
         )));
     }
-    let wanted = ListQuery::from_pairs(
-        pairs
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str())),
-    )
-    .map_err(|error| ApiError::bad_request(error.to_string()))?;
-    let page = state.service.list(&state.caller(), &wanted);
-    let etag = etag(&page, &wanted);
-    let known = headers
-        .get(header::IF_NONE_MATCH)
-        .and_then(|value| value.to_str().ok());
-    let mut answer = if known.is_some_and(|known| known.split(',').any(|each| each.trim() == etag))
-    {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        Json(page).into_response()
-    };
-    let headers = answer.headers_mut();
-    if let Ok(value) = HeaderValue::from_str(&etag) {
-        headers.insert(header::ETAG, value);
-    }
-    headers.insert(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("private, no-cache"),
-    );
-    Ok(answer)
+    let pairs = pairs
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    ListQuery::from_pairs(pairs).map_err(|error| ApiError::bad_request(error.to_string()))
 }
 
-/// Made of the revision and the question, so that the time of the answer plays no part.
-fn etag(page: &ListPage, query: &ListQuery) -> String {
-    let digest = Sha256::digest(query.href("").as_bytes());
-    let short: String = digest
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let stale = if page.stale.is_some() { "-stale" } else { "" };
-    format!("\"{}-{short}{stale}\"", page.revision)
+fn with_headers(mut answer: Response, etag: &str) -> Response {
+    let headers = answer.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(etag) {
+        headers.insert(header::ETAG, value);
+    }
+    for (name, value) in [
+        (header::CACHE_CONTROL, "private, no-cache"),
+        (header::VARY, "accept-encoding"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    answer
 }
