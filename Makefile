@@ -35,10 +35,10 @@ SITE_SOURCES := Cargo.toml Cargo.lock $(wildcard core/Cargo.toml app/Cargo.toml 
 
 SETUP_STAGE := build
 run: SETUP_STAGE := run
-test setup crash bench: SETUP_STAGE := test
+test setup crash bench soak: SETUP_STAGE := test
 runner cluster run-cluster test-cluster: SETUP_STAGE := cluster
 
-.PHONY: help run build runner test bench crash cluster run-cluster test-cluster clean setup ready server format-check lint unit-tests size end2end
+.PHONY: help run build runner test bench crash soak cluster run-cluster test-cluster clean setup ready server format-check packages lint unit-tests size end2end
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -54,7 +54,7 @@ runner: ready ## the program for the image of the pods, without libraries: targe
 	@$(SECTION) "runner" cargo build $(LOCKED) --release --package elb-runner --target $(STATIC)
 	@echo "built $(RUNNER) ($$(du -h $(RUNNER) | cut -f 1))"
 
-test: ready format-check $(SITE) lint unit-tests size end2end ## every check there is, browser tests last
+test: ready format-check packages $(SITE) lint unit-tests size end2end ## every check there is, browser tests last
 
 bench: ready server ## the benchmarks
 	@$(SECTION) "benchmarks" cargo bench $(LOCKED) --package elb-engine --features azure --bench '*'
@@ -65,6 +65,9 @@ bench: ready server ## the benchmarks
 crash: ready $(SITE) ## the long crash run: 1,000 kills, 20 and more at each named point
 	@$(SECTION) "crash harness" env ELB_CRASH_KILLS=$${ELB_CRASH_KILLS:-1000} \
 		cargo test $(LOCKED) --package elb-server --test crash -- --nocapture
+
+soak: ready server ## the long run of the event stream: 200 readers that come and go, 20 writes a second, 10 minutes
+	@$(SECTION) "soak" node scripts/soak.mjs
 
 cluster: ready ## a real Kubernetes cluster of its own, until Ctrl-C; ARGS="--control-plane-only"
 	@exec scripts/cluster.sh start $(ARGS) target/cluster
@@ -110,6 +113,9 @@ server: $(SITE)
 
 format-check: ## formatting only
 	@$(SECTION) "formatting" cargo fmt --all --check
+
+packages: ready ## dependency budget only
+	@$(SECTION) "dependency budget" node scripts/check-packages.mjs
 
 lint: $(SITE) ## clippy only, warnings are errors
 	@$(SECTION) "lints" cargo clippy $(LOCKED) $(NATIVE) --features elb-testkit/cluster,elb-engine/cluster-tests,elb-server/cluster-tests --all-targets -- -D warnings

@@ -10,7 +10,11 @@ use tokio::{
     net::TcpStream,
 };
 
+/// Stands in a path for a number that is another one each time.
+pub const ANOTHER: &str = "{n}";
+
 /// What is asked for.
+#[derive(Clone)]
 pub struct Target {
     path: String,
     more: String,
@@ -34,8 +38,9 @@ impl Target {
         self
     }
 
-    fn request(&self) -> Vec<u8> {
+    fn request(&self, number: usize) -> Vec<u8> {
         let Self { path, more } = self;
+        let path = path.replace(ANOTHER, &number.to_string());
         format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n{more}\r\n").into_bytes()
     }
 }
@@ -130,7 +135,7 @@ pub fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
 pub async fn etag(address: SocketAddr, path: &str) -> String {
     let (head, _) = Line::to(address)
         .await
-        .ask(&Target::of(path).request())
+        .ask(&Target::of(path).request(0))
         .await;
     let etag = head.lines().find_map(|line| line.strip_prefix("etag: "));
     etag.unwrap_or_else(|| panic!("no etag: {head}")).to_owned()
@@ -145,12 +150,18 @@ pub async fn run(
 ) -> Load {
     let began = Instant::now();
     let asking: Vec<_> = (0..connections)
-        .map(|_| {
-            let request = target.request();
+        .map(|connection| {
+            let target = target.clone();
             tokio::spawn(async move {
+                let again = !target.path.contains(ANOTHER);
+                let mut request = target.request(connection);
                 let mut line = Line::to(address).await;
                 let mut load = Load::default();
                 while began.elapsed() < lasts {
+                    if !again {
+                        let number = load.times.len() * connections + connection;
+                        request = target.request(number);
+                    }
                     let asked = Instant::now();
                     let (head, bytes) = line.ask(&request).await;
                     load.times.push(asked.elapsed().as_secs_f64() * 1e3);
