@@ -229,7 +229,6 @@ function report({ writes, seconds, readers, samples }) {
 try {
   await soak();
 } finally {
-  child.removeAllListeners("exit");
   child.kill("SIGTERM");
   await ended;
   rmSync(data, { recursive: true, force: true });

@@ -1,5 +1,7 @@
 //! The event stream.
 
+use std::collections::{HashMap, hash_map::Entry};
+
 use axum::http::StatusCode;
 use elb_engine::read_model::DELTA_RING;
 
@@ -217,11 +219,11 @@ async fn a_stream_that_was_cut_at_any_byte_is_taken_up_with_every_change_once() 
     let all: Vec<u64> = (begin + 1..=end).collect();
     assert_eq!(dispatched(&bytes), all);
     // Every byte is a cut; what the server is asked for then depends on the last event alone.
-    let mut taken_up = std::collections::HashMap::new();
+    let mut taken_up = HashMap::new();
     for cut in 0..=bytes.len() {
         let seen = dispatched(&bytes[..cut]);
         let id = seen.last().copied();
-        if !taken_up.contains_key(&id) {
+        if let Entry::Vacant(first) = taken_up.entry(id) {
             let named = id.map(|id| id.to_string());
             let headers: Vec<_> = named
                 .iter()
@@ -232,7 +234,7 @@ async fn a_stream_that_was_cut_at_any_byte_is_taken_up_with_every_change_once() 
             while rest.last().or(id.as_ref()) != Some(&end) {
                 rest.push(again.next_named().await.unwrap().number());
             }
-            taken_up.insert(id, rest);
+            first.insert(rest);
         }
         let both: Vec<u64> = seen.iter().chain(&taken_up[&id]).copied().collect();
         assert_eq!(both, all, "cut after {cut} bytes");

@@ -165,7 +165,7 @@ async fn an_answer_that_is_at_hand_is_given_until_something_changes_and_no_longe
     let id = server.submit(&small_search()).await;
     let second = server.get(path).await;
     assert_ne!(first.header("etag"), second.header("etag"));
-    assert_eq!(ids(&second.json()), [id.clone()]);
+    assert_eq!(ids(&second.json()), std::slice::from_ref(&id));
     server.finish(&id).await;
     let third = server.get(path).await.json();
     assert_eq!(third["jobs"][0]["status"], "completed");
