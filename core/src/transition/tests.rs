@@ -440,7 +440,7 @@ fn parts_belong_to_a_step_that_has_begun() {
         .apply(&parts(Step::Submitting), Timestamp(3_000))
         .unwrap();
     let record = told.step(Step::Submitting).unwrap();
-    assert_eq!(record.parts, [part.clone()]);
+    assert_eq!(record.parts, std::slice::from_ref(&part));
     let early = job.apply(&parts(Step::ExportingResults), Timestamp(3_000));
     assert!(early.is_err());
 }

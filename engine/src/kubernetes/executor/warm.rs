@@ -30,6 +30,8 @@ use super::{
 };
 use crate::warmup::{Asked, Warmup, WarmupError};
 
+/// The annotation with the database's name.
+const DATABASE: &str = "elb-dashboard/db";
 /// How long a transfer may take, in seconds (ELASTICBLAST §1.4).
 const DEADLINE: u64 = 3_600;
 /// How long a Job stays that has removed a copy, in seconds (ours): as long as pods of searches may that tell
@@ -87,7 +89,7 @@ impl CopyJob<'_> {
             MANAGED_BY: MANAGER,
             "app.kubernetes.io/part-of": MANAGER,
         });
-        let annotations = json!({ NODE: self.node, "elb-dashboard/db": self.database });
+        let annotations = json!({ NODE: self.node, DATABASE: self.database });
         let pods = self.pods;
         let mut told = vec![
             ("ELB_DB", self.database.to_owned()),
@@ -187,11 +189,17 @@ impl ClusterExecutor {
     }
 
     /// Makes a Job for the copy, in place of those that were made for it before.
-    async fn ask(&self, place: &Place, writer: &Writer, job: &CopyJob<'_>) -> Result<(), Refusal> {
+    async fn ask(
+        &self,
+        writer: &Writer,
+        job: &CopyJob<'_>,
+        before: &[JobThere],
+    ) -> Result<(), Refusal> {
         let jobs: Api<Job> = writer.api();
         let with_pods = DeleteParams::background();
-        for before in place.jobs_of_copy(job.database, job.node) {
-            let gone = jobs.delete(&before, &with_pods);
+        let of_copy = |known: &&JobThere| known.database == job.database && known.node == job.node;
+        for known in before.iter().filter(of_copy) {
+            let gone = jobs.delete(&known.name, &with_pods);
             writer.asked("delete jobs", gone).await?;
         }
         let made = typed(job.object())?;
@@ -210,10 +218,12 @@ impl ClusterExecutor {
         jobs: Vec<(CopyJob<'_>, Option<CopyState>)>,
     ) -> Result<Vec<Asked>, WarmupError> {
         let writer = Writer::new(place)?;
+        // Of the cluster itself: one that was only just made may not be seen yet, and would stay.
+        let before = jobs_there(&writer).await?;
         let mut asked = Vec::new();
         for (job, already) in jobs {
             if already.is_none() {
-                self.ask(place, &writer, &job).await?;
+                self.ask(&writer, &job, &before).await?;
             }
             let node = job.node.to_owned();
             asked.push(Asked { node, already });
@@ -270,6 +280,35 @@ impl ClusterExecutor {
     }
 }
 
+/// A Job for a copy, as it is on the cluster.
+struct JobThere {
+    name: String,
+    database: String,
+    node: String,
+}
+
+/// All of them.
+async fn jobs_there(writer: &Writer) -> Result<Vec<JobThere>, Refusal> {
+    let these = ListParams::default().labels(&format!("app={COPIES_APP},{MANAGED_BY}={MANAGER}"));
+    let jobs: Api<Job> = writer.api();
+    let found = writer
+        .asked("list jobs", jobs.list_metadata(&these))
+        .await?;
+    let found = found.map_or_else(Vec::new, |found| found.items);
+    let there = found.into_iter().filter_map(|job| {
+        let mut told = job.metadata.annotations?;
+        Some(JobThere {
+            name: job.metadata.name?,
+            database: told.remove(DATABASE)?,
+            node: told.remove(NODE)?,
+        })
+    });
+    Ok(there.collect())
+}
+
+/// A node, the version that it is to have, and how that stands if it has it or will.
+type Share<'a> = (&'a str, String, Option<CopyState>);
+
 /// What each node is to have: the whole database, or one of its shards, all of them on as many nodes as others. A node
 /// that has one, or on its way, keeps it.
 fn shared_out<'a>(
@@ -277,7 +316,7 @@ fn shared_out<'a>(
     wanted: &[String],
     database: &str,
     copies: &[CopyView],
-) -> Result<Vec<(&'a str, String, Option<CopyState>)>, WarmupError> {
+) -> Result<Vec<Share<'a>>, WarmupError> {
     if nodes.len() < wanted.len() {
         return Err(WarmupError::Refused(format!(
             "{database} is searched in {} shards (ELB_POD_SHARD), and there are {} nodes for them: pods bring those that they search",

@@ -140,16 +140,4 @@ impl Place {
             ended.len() != before
         });
     }
-
-    /// The Jobs that have brought a copy to a node, or removed it there, or are about to.
-    pub fn jobs_of_copy(&self, database: &str, node: &str) -> Vec<String> {
-        let contents = self.lock();
-        let jobs = contents.0.jobs.of_run(COPIES);
-        let ours = jobs.filter(|job| {
-            job.copy.as_ref().is_some_and(|copy| {
-                copy.database == database && copy.asked.as_deref() == Some(node)
-            })
-        });
-        ours.map(|job| job.seen.name.clone()).collect()
-    }
 }
