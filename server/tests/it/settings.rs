@@ -270,7 +270,9 @@ async fn help_documents_every_setting_with_its_variable_and_default() {
         "pod-nodes",
         "pod-account",
         "pod-databases",
+        "pod-shard",
         "pod-blob-endpoint",
+        "parallel-warm-reuse",
         "external-plane",
         "external-plane-token",
         "external-plane-token-file",
@@ -300,5 +302,5 @@ async fn help_documents_every_setting_with_its_variable_and_default() {
             "{name}: {out}"
         );
     }
-    assert_eq!(out.matches("[default: ").count(), 44, "{out}");
+    assert_eq!(out.matches("[default: ").count(), 46, "{out}");
 }
