@@ -34,6 +34,11 @@ for (const { program, database, query } of [
     await expect(page.locator("#results")).toBeVisible({ timeout: PATIENCE });
     await expect(page.locator(".badge").first()).toContainText("Completed");
     await expect(page.locator("table.hits tbody tr").first()).toBeVisible();
+    // What was made side by side for its submission is told, each with its time.
+    const parts = page.locator("[data-step=submitting] [data-part]");
+    await expect(parts).toHaveCount(3);
+    await expect(parts.filter({ hasText: "Store the query" })).toContainText(/\d+\s?(ms|s)/);
+    await expect(parts.filter({ hasText: "Remove earlier attempts" })).toContainText("skipped: this is the first attempt");
     // Where it ran is told, and its pods have left their logs.
     const pods = await request.get(`${there}/api/blast/jobs/${id}/pods`);
     expect(await pods.text()).toContain("stage-db");
