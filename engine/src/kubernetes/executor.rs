@@ -71,6 +71,8 @@ const KEPT_PLANS: usize = 256;
 /// How long the Jobs of a search stay once its results are here, in seconds (ours): long enough to look at
 /// their pods.
 const KEPT_WHEN_DONE: u32 = 3_600;
+/// How long those of a failed one stay once its row says why it failed, in seconds (ELASTICBLAST §4.4).
+const KEPT_WHEN_FAILED: u32 = 86_400;
 
 /// What the executor works with.
 pub struct ClusterParts {
@@ -458,7 +460,7 @@ impl Executor for ClusterExecutor {
             tracing::warn!(
                 job = job.id,
                 reason,
-                "its Jobs stay on the cluster for a day"
+                "its Jobs stay on the cluster for a week"
             );
         }
         Ok(outcome)
@@ -482,8 +484,8 @@ impl Executor for ClusterExecutor {
                 .see_own(&run, 1, 0)
                 .is_some_and(|sight| sight.all_ended);
             if ended && job.phase.status() == Status::Failed && !place.jobs_of(&run).is_empty() {
-                // What is left of it tells why it failed, and goes by itself.
-                return Ok(());
+                // What is left of it tells why it failed, and goes by itself from now on.
+                return Writer::new(place)?.keep_for(&run, KEPT_WHEN_FAILED).await;
             }
             cancel(place, &run).await.map_err(Refusal::Later)?;
             let writer = Writer::new(place)?;

@@ -14,7 +14,7 @@ use std::{
 use elb_core::{
     cluster::{
         Health, Indexes, JobSeen, Moments, PlaceView, PodPhase, PodSeen, ResultsSeen, RunView,
-        Verdict, shard_number, verdict,
+        Verdict, job_of, shard_number, verdict,
     },
     job::Found,
     time::Timestamp,
@@ -448,6 +448,21 @@ impl Place {
         let jobs = contents.0.jobs.of_run(run);
         jobs.map(|job| (job.seen.name.clone(), job.labelled))
             .collect()
+    }
+
+    /// Runs of this program whose Jobs have all ended for so long, in milliseconds.
+    pub fn ended_for(&self, ms: u64) -> Vec<String> {
+        let now = self.clock.now();
+        let contents = self.lock();
+        let jobs = &contents.0.jobs;
+        let ended = |job: &JobSeen| {
+            let condition = job.condition("Complete").or_else(|| job.failure());
+            let since = condition.and_then(|condition| condition.since);
+            since.is_some_and(|since| now.since(since) > ms)
+        };
+        let ours = jobs.runs().filter(|run| job_of(run).is_some());
+        let ours = ours.filter(|run| jobs.of_run(run).all(|job| ended(&job.seen)));
+        ours.map(str::to_owned).collect()
     }
 
     /// The searches that have pods.

@@ -24,6 +24,10 @@ pub(super) struct PodFlags {
     /// Memory of a pod, as Kubernetes writes it [default: 4Gi].
     #[arg(long, env = "ELB_POD_MEMORY", value_name = "AMOUNT")]
     pod_memory: Option<String>,
+    /// Jobs of a search: auto for one that has all its batches where the cluster can, per-batch for one each, as the
+    /// ElasticBLAST command line makes them [default: auto].
+    #[arg(long, env = "ELB_POD_JOBS", value_name = "HOW")]
+    pod_jobs: Option<String>,
     /// Pods of a search at once [default: 10].
     #[arg(long, env = "ELB_POD_PARALLEL", value_name = "NUMBER")]
     pod_parallel: Option<String>,
@@ -62,6 +66,8 @@ pub struct PodSettings {
     pub cpu: String,
     /// Memory of a pod.
     pub memory: String,
+    /// Whether each batch gets a Job of its own.
+    pub job_per_batch: bool,
     /// Pods of a search at once.
     pub parallel: usize,
     /// Label of the nodes.
@@ -122,6 +128,7 @@ impl Surroundings<'_> {
         let cpu = sources.take("pod_cpu", flags.pod_cpu, "1");
         let memory = sources.take("pod_memory", flags.pod_memory, "4Gi");
         let parallel = sources.take("pod_parallel", flags.pod_parallel, "10");
+        let jobs = sources.take("pod_jobs", flags.pod_jobs, "auto");
         let nodes = sources.take("pod_nodes", flags.pod_nodes, "");
         let account = sources.take("pod_account", flags.pod_account, "");
         let databases = sources.take("pod_databases", flags.pod_databases, "/workspace/blast");
@@ -189,6 +196,11 @@ impl Surroundings<'_> {
             image: image.text.clone(),
             cpu: cpu.text.clone(),
             memory: memory.text.clone(),
+            job_per_batch: jobs.read(|text| match text {
+                "auto" => Ok(false),
+                "per-batch" => Ok(true),
+                _ => Err("must be auto or per-batch".to_owned()),
+            })?,
             parallel: parallel.read(value::count)?,
             nodes: nodes.read(label)?,
             account: Some(account.text.clone()).filter(|text| !text.is_empty()),

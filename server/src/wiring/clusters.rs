@@ -65,6 +65,7 @@ pub(super) fn running(settings: &Settings, parts: Parts) -> Result<Running, Star
             .databases
             .map_or(NodeDatabases::Pod, NodeDatabases::Folder),
         shard_bytes: pods.shard_bytes,
+        job_per_batch: pods.job_per_batch,
         endpoint: pods.endpoint,
         key: pods.key.map(|key| key.0),
         source: pods.source,

@@ -267,6 +267,7 @@ async fn help_documents_every_setting_with_its_variable_and_default() {
         "pod-cpu",
         "pod-memory",
         "pod-parallel",
+        "pod-jobs",
         "pod-nodes",
         "pod-account",
         "pod-databases",
@@ -302,5 +303,5 @@ async fn help_documents_every_setting_with_its_variable_and_default() {
             "{name}: {out}"
         );
     }
-    assert_eq!(out.matches("[default: ").count(), 46, "{out}");
+    assert_eq!(out.matches("[default: ").count(), 47, "{out}");
 }

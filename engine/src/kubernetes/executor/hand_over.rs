@@ -168,6 +168,9 @@ impl Writer {
 
     /// What the server keeps of an Indexed Job: one that does not know a field drops it without a word.
     async fn shape(&self, template: &Template<'_>, owner: &str) -> Result<Shape, Refusal> {
+        if template.pods.job_per_batch {
+            return Ok(Shape::PerBatch);
+        }
         let Some(job) = template.jobs(Shape::Indexed, owner).into_iter().next() else {
             return Ok(Shape::PerBatch);
         };

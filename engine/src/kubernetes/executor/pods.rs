@@ -22,6 +22,9 @@ pub struct PodSettings {
     pub cpu: String,
     /// Memory of a pod, likewise: `4Gi`.
     pub memory: String,
+    /// Whether each batch gets a Job of its own, as the ElasticBLAST command line makes them, also where the cluster
+    /// could number the batches of one.
+    pub job_per_batch: bool,
     /// Pods of a search at once.
     pub parallel: u32,
     /// A label that nodes must have, and whose taint is tolerated.

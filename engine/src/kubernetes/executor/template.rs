@@ -35,8 +35,6 @@ const WORK: &str = "/work";
 const USER: u32 = 65_532;
 /// How often a batch is tried again after an error that may pass (ELASTICBLAST §4.4).
 const TRIES_AGAIN: u32 = 2;
-/// How long a Job and its pods stay after their end if nobody removes them, in seconds (ELASTICBLAST §4.4).
-const KEPT: u32 = 86_400;
 /// How long a pod has to end by itself, in seconds: BLAST+ ends at once.
 const GRACE: u32 = 15;
 /// The label of pods that need the same shard of a database on their node.
@@ -180,7 +178,6 @@ impl Template<'_> {
         let mut spec = json!({
             "suspend": true,
             "activeDeadlineSeconds": self.pods.deadline_s,
-            "ttlSecondsAfterFinished": KEPT,
             "template": self.pod(share),
         });
         let indexed = json!({

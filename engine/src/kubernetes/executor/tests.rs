@@ -31,6 +31,7 @@ fn pods() -> PodSettings {
         image: "lab/blast:1".to_owned(),
         cpu: "2".to_owned(),
         memory: "4Gi".to_owned(),
+        job_per_batch: false,
         parallel: 3,
         nodes: Some(("workload".to_owned(), "blast".to_owned())),
         account: Some("elbr-runner".to_owned()),

@@ -10,6 +10,7 @@ use elb_core::{
     cluster::{BatchDone, BatchFile},
     error_code::ErrorCode,
     job::Job,
+    phase::Phase,
     search::Program,
     time::Timestamp,
 };
@@ -58,7 +59,7 @@ impl Scene {
 
     async fn on(api: KubeApi) -> Self {
         let store = Arc::new(InMemory::new());
-        Self::over(api, &store, store.clone(), true).await
+        Self::over(api, &store, store.clone(), How::default()).await
     }
 
     /// One whose executor sees the store as `shown`.
@@ -66,7 +67,7 @@ impl Scene {
         api: KubeApi,
         store: &Arc<InMemory>,
         shown: Arc<dyn ObjectStore>,
-        at_once: bool,
+        how: How,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let seen = Seen::of(api, PACE);
@@ -74,11 +75,6 @@ impl Scene {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let breaker = Breaker::new("objects", Arc::clone(&clock));
         let objects = Objects::elsewhere(shown, breaker, folder.path().join("copies"), 1);
-        let how = How {
-            databases: NodeDatabases::Pod,
-            at_once,
-            shard_bytes: None,
-        };
         let made = made_with(folder.path(), &seen.snapshot, &objects, Vec::new(), how);
         let (executor, _) = made.await;
         let query = genes(0, QUERIES);
@@ -170,11 +166,7 @@ pub async fn executor(
     objects: &Objects,
     folders: Vec<PathBuf>,
 ) -> Arc<ClusterExecutor> {
-    let how = How {
-        databases: NodeDatabases::Pod,
-        at_once: true,
-        shard_bytes: None,
-    };
+    let how = How::default();
     made_with(folder, clusters, objects, folders, how).await.0
 }
 
@@ -189,8 +181,7 @@ pub async fn executor_with(
     let objects = objects_in(store, folder, clock);
     let how = How {
         databases,
-        at_once: true,
-        shard_bytes: None,
+        ..How::default()
     };
     let made = made_with(folder, &seen.snapshot, &objects, Vec::new(), how);
     let (executor, catalogue) = made.await;
@@ -198,10 +189,20 @@ pub async fn executor_with(
 }
 
 /// What an operator has decided.
-struct How {
-    databases: NodeDatabases,
-    at_once: bool,
-    shard_bytes: Option<u64>,
+pub struct How {
+    pub databases: NodeDatabases,
+    pub at_once: bool,
+    pub job_per_batch: bool,
+}
+
+impl Default for How {
+    fn default() -> Self {
+        Self {
+            databases: NodeDatabases::Pod,
+            at_once: true,
+            job_per_batch: false,
+        }
+    }
 }
 
 async fn made_with(
@@ -246,7 +247,8 @@ async fn made_with(
         nodes: None,
         account: None,
         databases: how.databases,
-        shard_bytes: how.shard_bytes,
+        shard_bytes: None,
+        job_per_batch: how.job_per_batch,
         endpoint: None,
         key: None,
         source: "az://lab/data/blast-db".to_owned(),
@@ -380,6 +382,41 @@ async fn an_old_server_gets_a_job_for_each_batch_and_all_of_them_count() {
     scene
         .until(|seen| matches!(seen, Observation::Succeeded { .. }))
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_for_each_batch_can_be_asked_for() {
+    let store = Arc::new(InMemory::new());
+    let how = How {
+        job_per_batch: true,
+        ..How::default()
+    };
+    let scene = Scene::over(KubeApi::start().await, &store, store.clone(), how).await;
+    assert_eq!(scene.hand_over().await, Door::Open);
+    let jobs = scene.there(Kind::Job);
+    assert_eq!(jobs.len(), scene.job.progress.batches_total as usize);
+    assert!(jobs.iter().all(|job| job["spec"]["completions"] == 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_has_no_time_after_its_end_until_the_row_knows_that_end() {
+    let mut scene = Scene::new().await;
+    assert_eq!(scene.hand_over().await, Door::Open);
+    let job = scene.there(Kind::Job).remove(0);
+    assert!(job["spec"]["ttlSecondsAfterFinished"].is_null());
+    let failed = with_condition(job, "Failed", "BackoffLimitExceeded");
+    scene
+        .seen
+        .api
+        .put(Kind::Job, in_namespace(failed, NAMESPACE));
+    scene
+        .until(|seen| matches!(seen, Observation::Failed(_)))
+        .await;
+    // As the driver does once the row has it.
+    scene.job.phase = Phase::Failed;
+    scene.executor.cancel(&scene.job).await.unwrap();
+    let job = scene.there(Kind::Job).remove(0);
+    assert_eq!(job["spec"]["ttlSecondsAfterFinished"], 86_400);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use elb_testkit::kube_api::{Kind, KubeApi};
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, limit::LimitStore, memory::InMemory, path::Path};
 
-use super::executing::Scene;
+use super::executing::{How, Scene};
 
 /// Names of the queries that pods will find.
 async fn queries(store: &InMemory) -> Vec<String> {
@@ -21,7 +21,11 @@ async fn queries(store: &InMemory) -> Vec<String> {
 async fn narrow(store: &Arc<InMemory>, at_once: bool) -> (Scene, Arc<LimitStore<Arc<InMemory>>>) {
     let narrow = Arc::new(LimitStore::new(Arc::clone(store), 1));
     let api = KubeApi::start().await;
-    let scene = Scene::over(api, store, narrow.clone(), at_once).await;
+    let how = How {
+        at_once,
+        ..How::default()
+    };
+    let scene = Scene::over(api, store, narrow.clone(), how).await;
     (scene, narrow)
 }
 
@@ -31,7 +35,7 @@ async fn each_preparation_is_told_with_its_times_and_why_there_was_nothing_to_do
         KubeApi::start().await,
         &Arc::default(),
         Arc::new(InMemory::new()),
-        true,
+        How::default(),
     )
     .await;
     assert_eq!(scene.executor.knock(&scene.job).await.unwrap(), Door::Open);
