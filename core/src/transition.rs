@@ -13,7 +13,7 @@ use crate::{
     error_code::{ErrorCode, JobError},
     job::{
         Attempt, Deadline, Deletion, Found, Intent, Job, MAX_AUTOMATIC_RETRIES, MAX_NOTE,
-        MAX_PAST_ATTEMPTS, MAX_WARNINGS, Outcome, Progress, Unseen,
+        MAX_PAST_ATTEMPTS, MAX_WARNINGS, Outcome, Progress,
     },
     phase::Phase,
     poll,
@@ -394,25 +394,6 @@ impl Job {
         Ok(())
     }
 
-    fn parts(&mut self, step: Step, parts: &[StepPart]) -> Result<(), IllegalTransition> {
-        self.require_active("have parts of a step")?;
-        match self.record(step) {
-            Some(record) if record.started_at.is_some() => {
-                record.parts = parts.to_vec();
-                Ok(())
-            }
-            _ => self.illegal(format!("step {} has not begun", step.as_str())),
-        }
-    }
-
-    fn out_of_sight(&mut self, reason: &str, at: Timestamp) -> Result<(), IllegalTransition> {
-        self.require_running("be out of sight")?;
-        let since = self.unseen.as_ref().map_or(at, |unseen| unseen.since);
-        let reason = text::cap(reason.trim(), MAX_NOTE);
-        self.unseen = Some(Unseen { since, reason });
-        Ok(())
-    }
-
     fn complete(
         &mut self,
         outcome: Option<Outcome>,
@@ -603,5 +584,6 @@ fn close(record: &mut StepRecord, state: StepState, at: Timestamp) {
     record.finished_at = Some(at);
 }
 
+mod sight;
 #[cfg(test)]
 mod tests;
