@@ -76,6 +76,31 @@ pub struct StepBody {
     pub waited_ms: Option<u64>,
     /// Since when it waits.
     pub waiting_since: Option<String>,
+    /// What was done in it side by side; not there if that is not told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<PartBody>,
+}
+
+/// Something that was done in a step, beside others.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PartBody {
+    /// earlier_attempts, anchor, queries.
+    pub key: String,
+    /// When it began.
+    pub started_at: String,
+    /// When it ended.
+    pub finished_at: String,
+    /// Why there was nothing to do, if so.
+    pub skipped: Option<String>,
+}
+
+/// That the cluster of a search cannot be seen.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct UnseenBody {
+    /// Since when.
+    pub since: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// A row of the list.
@@ -97,6 +122,8 @@ pub struct RowBody {
     pub step: String,
     /// Why it stands still, while it does.
     pub reason: Option<String>,
+    /// Present while its cluster cannot be seen: everything else is what was seen last.
+    pub unseen: Option<UnseenBody>,
     /// When an attempt that begins by itself may leave the queue.
     pub not_before: Option<String>,
     /// The cluster that it runs on, will run on or was found on (`lab#blast`); missing on this server, and
@@ -167,6 +194,10 @@ pub struct JobBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub wanted_place: Option<serde_json::Value>,
+    /// Shards of the database, each by its `first` and `last` volume; not there if it is searched whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    pub shards: Vec<serde_json::Value>,
     /// Version of BLAST+.
     pub blast_version: Option<String>,
     /// Present if another system ran it (`import`): `id`, its id there, and `results`, where its results
