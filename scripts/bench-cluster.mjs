@@ -44,6 +44,7 @@ for (let search = 0; search < Number(searches); search += 1) {
   const steps = Object.fromEntries(
     job.steps.filter((step) => step.finished_at).map((step) => [step.key, new Date(step.finished_at) - new Date(step.started_at)]),
   );
+  console.error(`search ${search + 1} of ${searches}: ${Math.round(wall)} ms`);
   rows.push({ wall: Math.round(wall), containers: Math.max(...own), overhead: Math.round(wall - Math.max(...own)), ...steps });
 }
 console.table(rows);

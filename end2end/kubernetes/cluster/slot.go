@@ -30,6 +30,10 @@ func (s *slot) bridge() string  { return fmt.Sprintf("elbk8s%d", s.number) }
 func (s *slot) subnet() string  { return fmt.Sprintf("10.213.%d.0/24", s.number) }
 func (s *slot) gateway() string { return fmt.Sprintf("10.213.%d.1", s.number) }
 
+// hardware is the bridge's own address. Left to the kernel it is the lowest of its ports' and changes as pods come
+// and go: a pod that had just asked for it then speaks to nobody for the half minute until it asks again.
+func (s *slot) hardware() string { return fmt.Sprintf("0a:58:0a:d5:%02x:01", s.number) }
+
 // services is where services of this cluster get their addresses; pods leave by the bridge, which has the first.
 func (s *slot) services() string { return fmt.Sprintf("10.214.%d.0/24", s.number) }
 func (s *slot) api() string      { return fmt.Sprintf("10.214.%d.1", s.number) }
@@ -79,7 +83,7 @@ func taken(subnet string) bool {
 
 func (s *slot) setUp() error {
 	for _, arguments := range [][]string{
-		{"link", "add", s.bridge(), "type", "bridge"},
+		{"link", "add", s.bridge(), "address", s.hardware(), "type", "bridge"},
 		{"address", "add", s.gateway() + "/24", "dev", s.bridge()},
 		{"address", "add", s.api() + "/32", "dev", s.bridge()},
 		{"link", "set", s.bridge(), "up"},
