@@ -101,6 +101,12 @@ fn StateCell(row: JobRow, now: Timestamp) -> impl IntoView {
         .filter(|_| row.begins_later(now))
         .map(|at| view! { " · begins by itself " <Left until=at now=now/> });
     let note = row.state_note().filter(|_| begins.is_none());
+    // What is shown of a search whose cluster is away may be old: that is not said in passing.
+    let (unseen, note) = match row.unseen {
+        Some(_) if row.error.is_none() => (note, None),
+        _ => (None, note),
+    };
+    let unseen = unseen.map(|note| view! { <div class="sub unseen">{note}</div> });
     let parts: Vec<String> = [step, attempt, note].into_iter().flatten().collect();
     let bar = (row.phase == Phase::Running && row.progress.batches_total > 0).then(|| {
         view! {
@@ -110,6 +116,7 @@ fn StateCell(row: JobRow, now: Timestamp) -> impl IntoView {
     view! {
         <StateBadge phase=row.phase/>
         <div class="sub">{parts.join(" · ")} {begins}</div>
+        {unseen}
         {bar}
     }
 }

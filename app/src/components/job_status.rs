@@ -60,6 +60,17 @@ pub fn JobStatus(
         let error = last.and_then(|attempt| attempt.error.clone());
         view! { <NextAttempt row=row.clone() at=at error=error now=now/> }
     });
+    let unseen = row.unseen.clone().map(|unseen| {
+        view! {
+            <div class="box warning" role="note" id="unseen">
+                <p>
+                    <strong>"Not seen since " <When at=unseen.since/> ". "</strong>
+                    {unseen.reason}
+                </p>
+                <p>"What is shown here is what was seen last. The search itself goes on where it runs."</p>
+            </div>
+        }
+    });
     let past = state.past_attempts.iter().rev().map(|attempt| {
         let why = attempt.error.as_ref().map(|error| error.message.clone());
         view! {
@@ -80,6 +91,7 @@ pub fn JobStatus(
         </div>
         <StatusActions state=state.clone()/>
         {again}
+        {unseen}
         {failure}
         {warnings}
         <details class="fold" data-keep="steps" open=!done>
@@ -134,8 +146,9 @@ fn StatusNote(row: JobRow, now: Timestamp) -> impl IntoView {
             row.step.label().to_ascii_lowercase()
         )
     });
-    // Why a cancel is hindered, and when the next attempt begins, stands in boxes of their own.
-    let own_box = row.begins_later(now) || row.phase == Phase::Cancelling;
+    // Why a cancel is hindered, when the next attempt begins and since when nothing is seen of it stands in boxes
+    // of their own.
+    let own_box = row.begins_later(now) || row.phase == Phase::Cancelling || row.unseen.is_some();
     let note = row
         .state_note()
         .filter(|_| row.error.is_none() && !own_box)
@@ -223,12 +236,12 @@ fn FailureBox(failure: Failure) -> impl IntoView {
 mod tests {
     use elb_core::{
         error_code::{ErrorCode, JobError},
-        job::{Attempt, Progress},
+        job::{Attempt, Progress, Unseen},
         search::Program,
         step::{Step, fresh_timeline},
     };
 
-    use super::*;
+    use super::{super::job_row::JobTableRow, *};
 
     const NOW: Timestamp = Timestamp(1_764_000_000_000);
 
@@ -292,6 +305,25 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("tried again by itself"), "{text}");
+    }
+
+    #[test]
+    fn a_search_whose_cluster_is_away_says_so_apart_from_its_state() {
+        let mut running = state(Phase::Running);
+        assert!(!drawn(running.clone()).contains("id=\"unseen\""));
+        running.row.unseen = Some(Unseen {
+            since: NOW,
+            reason: "cluster aks does not answer".to_owned(),
+        });
+        let html = drawn(running.clone());
+        assert!(html.contains("id=\"unseen\""), "{html}");
+        assert_eq!(html.matches("cluster aks does not answer").count(), 1);
+
+        let owner = Owner::new();
+        let row = owner.with(|| view! { <JobTableRow row=running.row now=NOW/> }.to_html());
+        let (_, told) = row.split_once("sub unseen").unwrap();
+        assert!(told.contains("cluster aks does not answer"), "{row}");
+        assert_eq!(row.matches("cluster aks does not answer").count(), 1);
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub fn engine_refusal(error: &ServiceError) -> AnyView {
 pub fn Age() -> impl IntoView {
     view! {
         <span id="age" hidden>
-            "· checked " <span id="age-since" class="lasting"></span> " ago"
+            " · checked " <span id="age-since" class="lasting"></span> " ago"
         </span>
     }
 }
