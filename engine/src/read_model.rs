@@ -26,6 +26,7 @@ mod active;
 mod changes;
 mod counts;
 mod index;
+mod leaf;
 mod order;
 mod pages;
 mod tombstones;
@@ -34,6 +35,7 @@ pub use changes::{Change, Changes};
 pub use tombstones::Tombstone;
 
 use index::Index;
+use leaf::Order;
 
 /// How many changes a reader of the stream may lag behind before it must ask for a snapshot.
 pub const DELTA_RING: usize = 1_024;
@@ -279,11 +281,16 @@ impl ReadModel {
         state.entries.get(id).map(|listed| listed.row.phase)
     }
 
-    /// Answers a list question for one caller. By time, under any filter but a search, it costs what the
-    /// page costs; a search, or another order, looks at every row that the filters leave.
+    /// Answers a list question for one caller. Under any filter and in any order it costs what the page costs, but
+    /// for the first question for an order, which sorts every row; a search looks at every row that the filters leave.
     #[must_use]
     pub fn list(&self, caller: &str, query: &ListQuery, now: Timestamp) -> ListPage<Arc<JobRow>> {
-        let state = self.read();
+        let mut state = self.read();
+        if state.lacks(query) {
+            drop(state);
+            self.write().index.keep(Order::of(query));
+            state = self.read();
+        }
         let found = state.page(caller, query);
         let rows = found.rows.into_iter();
         let jobs: Vec<Arc<JobRow>> = rows.map(|listed| Arc::clone(&listed.row)).collect();

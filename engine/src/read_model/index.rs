@@ -1,6 +1,6 @@
 //! Listed jobs by what a list is narrowed by: owner, status, program and database.
 //!
-//! Every leaf is in the order of time, so that a page is read off the leaves that a question leaves, and
+//! Every leaf is in the order of the question, so that a page is read off the leaves that a question leaves, and
 //! totals are the sizes of leaves. What has become empty is taken away.
 
 use std::{
@@ -14,37 +14,40 @@ use elb_core::{
     search::Program,
 };
 
-use super::{Jobs, Listed};
+use super::{
+    Listed,
+    leaf::{Kept, Leaf, Order},
+};
 
 /// Jobs of one kind, by status.
 #[derive(Debug, Default)]
-pub(super) struct ByStatus([Jobs; Status::LISTED.len()]);
+pub(super) struct ByStatus([Leaf; Status::LISTED.len()]);
 
 impl ByStatus {
     /// Each status with its jobs.
-    pub(super) fn leaves(&self) -> impl Iterator<Item = (Status, &Jobs)> {
+    pub(super) fn leaves(&self) -> impl Iterator<Item = (Status, &Leaf)> {
         Status::LISTED.into_iter().zip(&self.0)
     }
 
-    fn leaf(&mut self, status: Status) -> Option<&mut Jobs> {
+    fn leaf(&mut self, status: Status) -> Option<&mut Leaf> {
         let place = Status::LISTED.iter().position(|each| *each == status)?;
         self.0.get_mut(place)
     }
 
-    fn insert(&mut self, listed: &Arc<Listed>) {
+    fn insert(&mut self, listed: &Arc<Listed>, kept: &Kept) {
         if let Some(leaf) = self.leaf(listed.row.status) {
-            leaf.insert(listed.key.clone(), Arc::clone(listed));
+            leaf.insert(listed, kept);
         }
     }
 
-    fn remove(&mut self, listed: &Listed) {
+    fn remove(&mut self, listed: &Arc<Listed>, kept: &Kept) {
         if let Some(leaf) = self.leaf(listed.row.status) {
-            leaf.remove(&listed.key);
+            leaf.remove(listed, kept);
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.0.iter().all(Jobs::is_empty)
+        self.0.iter().all(Leaf::is_empty)
     }
 }
 
@@ -59,25 +62,46 @@ struct Owned {
 #[derive(Debug, Default)]
 pub(super) struct Index {
     owners: HashMap<String, Owned>,
+    kept: Kept,
 }
 
 impl Index {
-    pub(super) fn insert(&mut self, listed: &Arc<Listed>) {
-        let owned = self.owners.entry(listed.owner.clone()).or_default();
-        owned.all.insert(listed);
-        let programs = owned.kinds.entry(listed.row.database.clone()).or_default();
-        let kind = programs.entry(listed.row.program).or_default();
-        kind.insert(listed);
+    /// Whether pages can be read off in this order.
+    pub(super) fn keeps(&self, order: Order) -> bool {
+        self.kept.has(order)
     }
 
-    pub(super) fn remove(&mut self, listed: &Listed) {
+    /// Has an order from now on.
+    pub(super) fn keep(&mut self, order: Order) {
+        if self.kept.has(order) {
+            return;
+        }
+        for owned in self.owners.values_mut() {
+            let kinds = owned.kinds.values_mut().flat_map(HashMap::values_mut);
+            let leaves = kinds.chain([&mut owned.all]).flat_map(|kind| &mut kind.0);
+            leaves.for_each(|leaf| leaf.sort(order));
+        }
+        self.kept.add(order);
+    }
+
+    pub(super) fn insert(&mut self, listed: &Arc<Listed>) {
+        let kept = &self.kept;
+        let owned = self.owners.entry(listed.owner.clone()).or_default();
+        owned.all.insert(listed, kept);
+        let programs = owned.kinds.entry(listed.row.database.clone()).or_default();
+        let kind = programs.entry(listed.row.program).or_default();
+        kind.insert(listed, kept);
+    }
+
+    pub(super) fn remove(&mut self, listed: &Arc<Listed>) {
+        let kept = &self.kept;
         let Some(owned) = self.owners.get_mut(&listed.owner) else {
             return;
         };
-        owned.all.remove(listed);
+        owned.all.remove(listed, kept);
         if let Some(programs) = owned.kinds.get_mut(&listed.row.database) {
             if let Some(kind) = programs.get_mut(&listed.row.program) {
-                kind.remove(listed);
+                kind.remove(listed, kept);
             }
             programs.retain(|_, kind| !kind.is_empty());
             if programs.is_empty() {

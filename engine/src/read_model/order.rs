@@ -2,25 +2,21 @@
 
 use std::cmp::Ordering;
 
-use elb_core::{
-    list::{ListQuery, SortKey},
-    phase::Status,
-    view::JobRow,
-};
+use elb_core::{list::SortKey, phase::Status, view::JobRow};
 
 use super::Listed;
 
 /// As the question wants it; among equals the newest comes first, whatever the direction.
-pub(super) fn compare(left: &Listed, right: &Listed, query: &ListQuery) -> Ordering {
+pub(super) fn compare(left: &Listed, right: &Listed, sort: SortKey, descending: bool) -> Ordering {
     let directed = |ordering: Ordering| {
-        if query.descending {
+        if descending {
             ordering.reverse()
         } else {
             ordering
         }
     };
     let (here, there) = (&*left.row, &*right.row);
-    let ordering = match query.sort {
+    let ordering = match sort {
         SortKey::Created => directed(right.key.cmp(&left.key)),
         SortKey::Title => directed(left.title().cmp(right.title())),
         SortKey::Program => directed(here.program.as_str().cmp(there.program.as_str())),

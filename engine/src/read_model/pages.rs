@@ -1,13 +1,20 @@
 //! A page of the list.
 //!
-//! Two ways lead to it. By time and without a search it is read off the index, from the cursor until it is
-//! full. Otherwise every row that the filters leave is looked at once, and only those of the page are sorted.
+//! Two ways lead to it. Without a search it is read off the index, from the cursor until it is full. With one every
+//! row that the filters leave is looked at once, and only those of the page are sorted.
 
 use std::{cmp::Ordering, iter::Peekable, ops::Bound, sync::Arc};
 
 use elb_core::list::{Cursor, ListQuery, SortKey, Totals};
+use memchr::memmem::Finder;
 
-use super::{Jobs, Key, Listed, State, index, index::ByStatus, key_of, order::compare, visible};
+use super::{
+    Key, Listed, State,
+    index::{self, ByStatus},
+    key_of,
+    leaf::{Leaf, Order},
+    visible,
+};
 
 /// A page before its rows are taken out.
 pub(super) struct Found<'a> {
@@ -18,6 +25,13 @@ pub(super) struct Found<'a> {
 }
 
 impl State {
+    /// Whether an answer needs an order that is not kept yet.
+    pub(super) fn lacks(&self, query: &ListQuery) -> bool {
+        query.search.is_empty()
+            && query.sort != SortKey::Created
+            && !self.index.keeps(Order::of(query))
+    }
+
     pub(super) fn page(&self, caller: &str, query: &ListQuery) -> Found<'_> {
         let groups = self.index.groups(caller, query);
         if query.sort == SortKey::Created && query.search.is_empty() {
@@ -27,7 +41,11 @@ impl State {
             .cursor
             .as_ref()
             .map_or(Begin::First, |cursor| self.begin(caller, query, cursor));
-        by_looking(&groups, query, &begin)
+        match begin {
+            Begin::First if query.search.is_empty() => in_order(&groups, query, None),
+            Begin::AfterRow(row) if query.search.is_empty() => in_order(&groups, query, Some(&row)),
+            begin => by_looking(&groups, query, &begin),
+        }
     }
 
     /// Where a page begins. By time it goes on where its cursor stood even if that row has left the list
@@ -56,7 +74,7 @@ impl Begin {
             Self::First => true,
             Self::AfterKey(key) if query.descending => row.key > *key,
             Self::AfterKey(key) => row.key < *key,
-            Self::AfterRow(begin) => compare(begin, row, query) == Ordering::Less,
+            Self::AfterRow(begin) => Order::of(query).compare(begin, row) == Ordering::Less,
         }
     }
 }
@@ -65,61 +83,94 @@ fn is_wanted(query: &ListQuery, status: elb_core::phase::Status) -> bool {
     query.status.is_none_or(|wanted| wanted == status)
 }
 
-fn by_time<'a>(groups: &[&'a ByStatus], query: &ListQuery) -> Found<'a> {
+/// The leaves that a question leaves.
+fn leaves<'a>(groups: &[&'a ByStatus], query: &ListQuery) -> Vec<&'a Leaf> {
     let leaves = groups.iter().flat_map(|group| group.leaves());
-    let leaves: Vec<&Jobs> = leaves
+    leaves
         .filter(|(status, leaf)| is_wanted(query, *status) && !leaf.is_empty())
         .map(|(_, leaf)| leaf)
-        .collect();
+        .collect()
+}
+
+fn by_time<'a>(groups: &[&'a ByStatus], query: &ListQuery) -> Found<'a> {
+    let leaves = leaves(groups, query);
+    let leaves = leaves.into_iter().map(Leaf::by_time);
     let cursor = query.cursor.as_ref();
     let key = cursor.map(|cursor| key_of(cursor.created_at, &cursor.id));
     let (after, before) = match &key {
         Some(key) => (Bound::Excluded(key), Bound::Included(key)),
         None => (Bound::Unbounded, Bound::Unbounded),
     };
-    let wanted = query.limit.saturating_add(1);
-    let leaves = leaves.iter();
-    let (mut rows, continued) = if query.descending {
-        let rest = leaves
-            .clone()
-            .map(|leaf| leaf.range::<Key, _>((after, Bound::Unbounded)));
+    let (rows, continued) = if query.descending {
+        let rest = leaves.clone().map(|leaf| {
+            let rest = leaf.range::<Key, _>((after, Bound::Unbounded));
+            rest.map(|(_, row)| row)
+        });
         let mut passed = leaves.map(|leaf| leaf.range::<Key, _>((Bound::Unbounded, before)));
-        let rows = merged(rest, Key::cmp, wanted);
+        let rows = merged(rest, |left, right| left.key.cmp(&right.key), query);
         (rows, passed.any(|mut passed| passed.next().is_some()))
     } else {
-        let rest = leaves
-            .clone()
-            .map(|leaf| leaf.range::<Key, _>((Bound::Unbounded, after)).rev());
+        let rest = leaves.clone().map(|leaf| {
+            let rest = leaf.range::<Key, _>((Bound::Unbounded, after)).rev();
+            rest.map(|(_, row)| row)
+        });
         let mut passed = leaves.map(|leaf| leaf.range::<Key, _>((before, Bound::Unbounded)));
-        let rows = merged(rest, |left, right| right.cmp(left), wanted);
+        let rows = merged(rest, |left, right| right.key.cmp(&left.key), query);
         (rows, passed.any(|mut passed| passed.next().is_some()))
     };
+    found(groups, query, rows, continued && key.is_some())
+}
+
+fn in_order<'a>(
+    groups: &[&'a ByStatus],
+    query: &ListQuery,
+    begin: Option<&Arc<Listed>>,
+) -> Found<'a> {
+    let order = Order::of(query);
+    let leaves = leaves(groups, query);
+    let rest = leaves.iter().map(|leaf| leaf.after(order, begin));
+    let rows = merged(rest, |left, right| order.compare(left, right), query);
+    let continued = begin.is_some_and(|begin| {
+        let mut leaves = leaves.iter();
+        leaves.any(|leaf| leaf.has_before(order, begin))
+    });
+    found(groups, query, rows, continued)
+}
+
+/// A page that was read off the index, of one row more than wanted.
+fn found<'a>(
+    groups: &[&'a ByStatus],
+    query: &ListQuery,
+    mut rows: Vec<&'a Arc<Listed>>,
+    continued: bool,
+) -> Found<'a> {
     let more = rows.len() > query.limit;
     rows.truncate(query.limit);
     Found {
         rows,
         totals: index::totals(groups.iter().copied()),
-        continued: continued && key.is_some(),
+        continued,
         more,
     }
 }
 
-/// The first of what several ordered sequences hold together.
+/// The first of what several ordered sequences hold together: a page, and one row more.
 fn merged<'a, Rows>(
     sequences: impl Iterator<Item = Rows>,
-    order: impl Fn(&Key, &Key) -> Ordering,
-    wanted: usize,
+    order: impl Fn(&Listed, &Listed) -> Ordering,
+    query: &ListQuery,
 ) -> Vec<&'a Arc<Listed>>
 where
-    Rows: Iterator<Item = (&'a Key, &'a Arc<Listed>)>,
+    Rows: Iterator<Item = &'a Arc<Listed>>,
 {
+    let wanted = query.limit.saturating_add(1);
     let mut sequences: Vec<Peekable<Rows>> = sequences.map(Iterator::peekable).collect();
     let mut rows = Vec::new();
     while rows.len() < wanted {
         let heads = sequences.iter_mut();
         let heads = heads.filter_map(|rows| Some((*rows.peek()?, rows)));
-        let first = heads.min_by(|((left, _), _), ((right, _), _)| order(left, right));
-        let Some((_, row)) = first.and_then(|(_, rows)| rows.next()) else {
+        let first = heads.min_by(|(left, _), (right, _)| order(left, right));
+        let Some(row) = first.and_then(|(_, rows)| rows.next()) else {
             break;
         };
         rows.push(row);
@@ -129,22 +180,20 @@ where
 
 fn by_looking<'a>(groups: &[&'a ByStatus], query: &ListQuery, begin: &Begin) -> Found<'a> {
     let words = query.search_words();
+    let words: Vec<Finder<'_>> = words
+        .iter()
+        .map(|word| Finder::new(word.as_bytes()))
+        .collect();
+    let holds = |listed: &&Arc<Listed>| {
+        let mut words = words.iter();
+        words.all(|word| word.find(listed.words.as_bytes()).is_some())
+    };
     let mut totals = Totals::default();
-    if words.is_empty() {
-        totals = index::totals(groups.iter().copied());
-    }
     let mut rows: Vec<&Arc<Listed>> = Vec::new();
     for (status, leaf) in groups.iter().flat_map(|group| group.leaves()) {
         let wanted = is_wanted(query, status);
-        if words.is_empty() {
-            if wanted {
-                rows.extend(leaf.values());
-            }
-            continue;
-        }
-        let holds = |listed: &&Arc<Listed>| words.iter().all(|word| listed.words.contains(word));
         let mut count = 0;
-        for listed in leaf.values().filter(holds) {
+        for listed in leaf.by_time().values().filter(holds) {
             count += 1;
             if wanted {
                 rows.push(listed);
@@ -156,7 +205,8 @@ fn by_looking<'a>(groups: &[&'a ByStatus], query: &ListQuery, begin: &Begin) -> 
     rows.retain(|row| begin.is_before(row, query));
     let continued = rows.len() < all;
     let more = rows.len() > query.limit;
-    let order = |left: &&Arc<Listed>, right: &&Arc<Listed>| compare(left, right, query);
+    let order = Order::of(query);
+    let order = |left: &&Arc<Listed>, right: &&Arc<Listed>| order.compare(left, right);
     if more {
         rows.select_nth_unstable_by(query.limit, order);
         rows.truncate(query.limit);

@@ -65,7 +65,10 @@ fn like() -> impl Strategy<Value = Like> {
 fn stored(number: usize, like: &Like, phase: usize, version: u64) -> Stored {
     let at = Timestamp(i64::from(like.created) * 1_000);
     let phase = PHASES[phase];
-    let ran = like.ran.map(i64::from);
+    // Each version has other figures, so that a row changes its place.
+    let ran = like
+        .ran
+        .map(|ran| i64::from(ran) + i64::try_from(version % 3).unwrap());
     let job = Job {
         phase,
         deletion: (phase == Phase::Deleted).then_some(Deletion {
@@ -101,11 +104,25 @@ fn stored(number: usize, like: &Like, phase: usize, version: u64) -> Stored {
 }
 
 fn model_of(jobs: &[Like]) -> ReadModel {
+    model_asked(jobs, usize::MAX, &ListQuery::default())
+}
+
+/// One that was asked a question in between, before its change of that number.
+fn model_asked(jobs: &[Like], when: usize, query: &ListQuery) -> ReadModel {
     let model = ReadModel::default();
-    for (number, like) in jobs.iter().enumerate() {
-        for (version, phase) in like.phases.iter().enumerate() {
-            model.apply(&stored(number, like, *phase, version as u64 + 1));
+    let versions = 1..=jobs.iter().map(|like| like.phases.len()).max().unwrap_or(0);
+    let changes = versions.flat_map(|version| {
+        let jobs = jobs.iter().enumerate();
+        jobs.filter_map(move |(number, like)| {
+            let phase = like.phases.get(version - 1)?;
+            Some(stored(number, like, *phase, version as u64))
+        })
+    });
+    for (number, change) in changes.enumerate() {
+        if number == when {
+            let _ = model.list("mine", query, Timestamp(0));
         }
+        model.apply(&change);
     }
     model
 }
@@ -206,8 +223,9 @@ proptest! {
     fn pages_one_after_the_other_are_the_plain_list(
         jobs in prop::collection::vec(like(), 0..40),
         mut query in question(),
+        asked in 0_usize..80,
     ) {
-        let model = model_of(&jobs);
+        let model = model_asked(&jobs, asked, &query);
         let mut rows = plainly(&jobs, &query);
         let mut totals = Totals::default();
         for row in &rows {
