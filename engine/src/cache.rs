@@ -142,6 +142,29 @@ pub struct Statistics {
     pub evicted: u64,
 }
 
+/// What one of the program's caches has done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheReport {
+    /// What it keeps.
+    pub name: &'static str,
+    /// The counts.
+    pub statistics: Statistics,
+}
+
+impl CacheReport {
+    /// Of a cache.
+    #[must_use]
+    pub fn of<K, V, E>(name: &'static str, cache: &Cache<K, V, E>) -> Self
+    where
+        K: Clone + Eq + Hash + Send + 'static,
+        V: Clone + Send + Sync + 'static,
+        E: Clone + Send + Sync + 'static,
+    {
+        let statistics = cache.statistics();
+        Self { name, statistics }
+    }
+}
+
 /// What a fetch and its cache share.
 struct Shared<K, V, E> {
     state: Mutex<State<K, V, E>>,

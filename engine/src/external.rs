@@ -15,7 +15,7 @@ use futures::stream::BoxStream;
 use thiserror::Error;
 use tokio::sync::watch;
 
-use crate::breaker::BreakerReport;
+use crate::{breaker::BreakerReport, cache::CacheReport};
 
 #[cfg(feature = "kubernetes")]
 mod client;
@@ -163,6 +163,8 @@ pub trait ExternalPlane: Send + Sync {
     fn revision(&self) -> watch::Receiver<u64>;
     /// What became of its requests.
     fn report(&self) -> BreakerReport;
+    /// What it keeps of answers.
+    fn caches(&self) -> Vec<CacheReport>;
     /// Asks for one search, unless that was just done.
     ///
     /// # Errors

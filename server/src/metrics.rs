@@ -132,7 +132,7 @@ fn known(method: &Method) -> &'static str {
 ///
 /// In the text format of Prometheus, or as OpenMetrics where the request prefers it: request times per
 /// route, times of the steps of searches, searches per status and phase, revision and age of the list, readers of the event stream, and
-/// for each dependency its breaker and its calls.
+/// for each dependency its breaker and its calls, and for each cache what became of its lookups.
 #[utoipa::path(
     get, path = "/metrics", tag = "server",
     responses((status = 200, body = String, content_type = "text/plain"))

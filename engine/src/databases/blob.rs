@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::{
     breaker::Breaker,
-    cache::{Behind, Cache, Old, Statistics, Terms},
+    cache::{Behind, Cache, CacheReport, Old, Statistics, Terms},
     clock::Clock,
 };
 
@@ -226,5 +226,14 @@ impl BlobDatabases {
     #[must_use]
     pub fn statistics(&self) -> (Statistics, Statistics) {
         (self.lists.statistics(), self.source.documents.statistics())
+    }
+
+    /// The same, for those who watch over it.
+    #[must_use]
+    pub fn caches(&self) -> [CacheReport; 2] {
+        [
+            CacheReport::of("database_list", &self.lists),
+            CacheReport::of("database_metadata", &self.source.documents),
+        ]
     }
 }

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     breaker::BreakerReport,
-    cache::{Answer, Behind, Cache, CacheError, Old, Terms},
+    cache::{Answer, Behind, Cache, CacheError, CacheReport, Old, Terms},
     clock::Clock,
 };
 
@@ -248,6 +248,15 @@ impl ExternalPlane for OpenApiPlane {
 
     fn report(&self) -> BreakerReport {
         self.shared.client.report()
+    }
+
+    fn caches(&self) -> Vec<CacheReport> {
+        let shared = &self.shared;
+        vec![
+            CacheReport::of("external_list", &shared.lists),
+            CacheReport::of("external_searches", &shared.details),
+            CacheReport::of("external_files", &shared.files),
+        ]
     }
 
     async fn detail(&self, id: &str) -> Result<Arc<ExternalDetail>, PlaneError> {

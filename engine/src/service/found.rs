@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Caller, Download, JobService, ServiceError};
 use crate::{
-    cache::{Cache, CacheError, Old, Terms},
+    cache::{Cache, CacheError, CacheReport, Old, Terms},
     clock::Clock,
     clusters::{Arrangement, Listing, ResultsPlaces, unpacked},
     objects::{Kind, ObjectError, ObjectFile},
@@ -120,6 +120,11 @@ impl Reading {
             stop: CancellationToken::new(),
             clock,
         }
+    }
+
+    /// What is kept of the places of results.
+    pub(super) fn cache(&self) -> CacheReport {
+        CacheReport::of("result_files", &self.listings)
     }
 
     /// Ends what is being read.

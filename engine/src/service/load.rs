@@ -5,7 +5,9 @@
 use elb_core::{list::Totals, phase::Phase};
 
 use super::JobService;
-use crate::{breaker::BreakerReport, jobs::Freshness};
+use crate::{
+    breaker::BreakerReport, cache::CacheReport, databases::blob::BlobDatabases, jobs::Freshness,
+};
 
 /// Counts of one moment.
 #[derive(Debug, Clone)]
@@ -26,6 +28,8 @@ pub struct Load {
     pub unreadable: usize,
     /// What can be away.
     pub breakers: Vec<BreakerReport>,
+    /// What is kept of what others said.
+    pub caches: Vec<CacheReport>,
 }
 
 impl JobService {
@@ -47,6 +51,18 @@ impl JobService {
                 .into_iter()
                 .chain(self.external_report())
                 .collect(),
+            caches: self.caches(),
         }
+    }
+    fn caches(&self) -> Vec<CacheReport> {
+        let inner = &self.inner;
+        let databases = inner.catalogue.blob().map(BlobDatabases::caches);
+        let plane = inner.lifecycle.external().map(|plane| plane.caches());
+        let databases = databases.into_iter().flatten();
+        let plane = plane.into_iter().flatten();
+        databases
+            .chain(plane)
+            .chain([inner.found.cache()])
+            .collect()
     }
 }

@@ -5,7 +5,10 @@
 use std::sync::atomic::AtomicU64;
 
 use elb_core::phase::Status;
-use elb_engine::breaker::{BreakerReport, BreakerState};
+use elb_engine::{
+    breaker::{BreakerReport, BreakerState},
+    cache::CacheReport,
+};
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::{Registry, Unit},
@@ -83,6 +86,7 @@ pub fn register(registry: &mut Registry, state: &AppState) {
         load.readers as f64,
     );
     breakers(registry, &load.breakers);
+    caches(registry, &load.caches);
 
     let backlog = state.service.audit_backlog();
     one(
@@ -158,6 +162,51 @@ fn breakers(registry: &mut Registry, reports: &[BreakerReport]) {
         "upstream_calls",
         "Calls to a dependency, by what became of them",
         calls,
+    );
+}
+
+fn caches(registry: &mut Registry, reports: &[CacheReport]) {
+    let (lookups, fetches, evicted) = (Counts::default(), Counts::default(), Counts::default());
+    for CacheReport { name, statistics } in reports {
+        let tell = |counts: &Counts, outcome, count| {
+            let labels = vec![("cache", *name), ("outcome", outcome)];
+            counts.get_or_create(&labels).inc_by(count);
+        };
+        for (outcome, count) in [
+            ("hit", statistics.hits),
+            ("fetched", statistics.misses),
+            ("waited", statistics.waits),
+            ("old_given", statistics.old_given),
+            ("failure_given", statistics.failures_given),
+            ("gave_up", statistics.gave_up),
+            ("busy", statistics.busy),
+        ] {
+            tell(&lookups, outcome, count);
+        }
+        for (outcome, count) in [
+            ("failed", statistics.failures),
+            ("dead_leader", statistics.dead_leaders),
+            ("superseded", statistics.superseded),
+        ] {
+            tell(&fetches, outcome, count);
+        }
+        let labels = vec![("cache", *name)];
+        evicted.get_or_create(&labels).inc_by(statistics.evicted);
+    }
+    registry.register(
+        "cache_lookups",
+        "Questions to what is kept of others' answers, by how they were answered",
+        lookups,
+    );
+    registry.register(
+        "cache_fetches_lost",
+        "Fetches of a cache that brought nothing, by what became of them",
+        fetches,
+    );
+    registry.register(
+        "cache_evicted",
+        "Answers that were forgotten because there were too many",
+        evicted,
     );
 }
 

@@ -120,8 +120,17 @@ async fn its_searches_are_listed_and_their_files_are_passed_on_without_its_token
     assert_eq!(read.name, plane.host());
     assert_eq!(serde_json::to_value(read).unwrap(), answer["plane"]);
     let metrics = server.get("/metrics").await;
+    let metrics = metrics.text();
     let line = "elb_upstream_breaker{dependency=\"external-plane\",state=\"closed\"} 1";
-    assert!(metrics.text().contains(line), "{}", metrics.text());
+    assert!(metrics.contains(line), "{metrics}");
+    // Each cache tells what it did: somebody was the first to ask for the files.
+    let fetched = "elb_cache_lookups_total{cache=\"external_files\",outcome=\"fetched\"} ";
+    let mut lines = metrics.lines();
+    let fetched = lines.find_map(|line| line.strip_prefix(fetched));
+    assert_ne!(fetched, Some("0"));
+    assert!(fetched.is_some(), "{metrics}");
+    let evicted = "elb_cache_evicted_total{cache=\"result_files\"} 0";
+    assert!(metrics.contains(evicted), "{metrics}");
     for path in [
         "/jobs",
         "/jobs/job-1",
