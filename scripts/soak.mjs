@@ -1,5 +1,6 @@
-// The soak: readers of the event stream come and go for minutes while searches change. At the end every
-// reader has every change in order and the list as it is, and the server holds no more than at the beginning.
+// The soak: readers of the event stream come and go for minutes while searches change, and in the middle the server is
+// started again under them. At the end every reader has every change in order and the list as it is, those that the
+// restart threw out have not come back all at once, and the server holds no more than at the beginning.
 // Starts the program on an empty data folder; ends it, and exits with 1 if anything does not hold.
 // Usage: node scripts/soak.mjs [BINARY]   (default: the release binary). Settings: SOAK_SECONDS (600),
 // SOAK_READERS (200), SOAK_WRITES (20 a second), SOAK_SEED (the time; it is printed).
@@ -25,11 +26,15 @@ const AWAY_LONG = 90_000;
 /** Every so many absences are long ones. */
 const LONG_ONE_IN = 40;
 /** Memory and open files are compared from here on: by then all readers have come and caches are full. */
-const SETTLED = 0.2;
+const SETTLED = 0.45;
 /** What may be added from there to the end: memory as a share of itself, open files as a number. */
 const GROWTH = 0.1;
 const FILES = 10;
 const PATIENCE = 120_000;
+/** When the server is started again, as a share of the time: early enough for what it holds to be compared after it. */
+const RESTART = 0.3;
+/** Of the readers that a restart throws out, the largest share that may be back within a tenth of a second. */
+const HERD = 0.2;
 const LISTENING = /listening on (http:\S+)\s/;
 const GENES = "/usr/share/microbiomeutil-data/RESOURCES/rRNA16S.gold.fasta";
 
@@ -45,13 +50,17 @@ function randomness(seed) {
 }
 
 const faults = [];
+/** Set while the server is away. */
+let away;
+/** When readers that a restart threw out were back, in ms. */
+const back = [];
 let over = false;
 let last = Number.MAX_SAFE_INTEGER;
 
 /** A page that keeps the list by the event stream alone, as browsers do. */
 class Reader {
   constructor(base, name) {
-    Object.assign(this, { base, name, random: randomness(SEED + name), rows: new Map(), revision: undefined, changes: 0, snapshots: 0, connections: 0 });
+    Object.assign(this, { base, name, random: randomness(SEED + name), rows: new Map(), revision: undefined, changes: 0, snapshots: 0, connections: 0, retry: 2_000, thrown: false });
   }
 
   async run() {
@@ -63,10 +72,15 @@ class Reader {
       try {
         await this.follow(cut.signal);
       } catch (error) {
-        if (!cut.signal.aborted) faults.push(`reader ${this.name}: ${error.message}`);
+        if (!cut.signal.aborted && !this.thrown && !away) faults.push(`reader ${this.name}: ${error.message}`);
       } finally {
         clearTimeout(timer);
         cut.abort();
+      }
+      if (this.thrown) {
+        // As browsers do it: after the pause that the server named, whatever the reason.
+        await pause(this.retry);
+        continue;
       }
       const long = this.random() * LONG_ONE_IN < 1;
       if (!over) await Promise.race([pause((long ? AWAY_LONG : AWAY) * this.random()), ending]);
@@ -86,6 +100,8 @@ class Reader {
     const headers = { accept: "text/event-stream", "last-event-id": String(this.revision) };
     const answer = await fetch(`${this.base}/api/blast/events`, { headers, signal });
     if (answer.status !== 200) throw new Error(`the stream is answered with ${answer.status}`);
+    if (this.thrown) back.push(performance.now());
+    this.thrown = false;
     let text = "";
     for await (const piece of answer.body.pipeThrough(new TextDecoderStream())) {
       text += piece;
@@ -99,8 +115,11 @@ class Reader {
 
   async take(event) {
     const field = (name) => event.split("\n").find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+    this.retry = Number(field("retry") ?? this.retry);
     const kind = field("event");
-    if (kind === "snapshot") {
+    if (kind === "bye") {
+      this.thrown = true;
+    } else if (kind === "snapshot") {
       this.snapshots += 1;
       await this.list();
     } else if (kind === "row") {
@@ -152,10 +171,15 @@ async function write(base, ids) {
   const once = async (id, restores) => {
     const path = `${base}/api/blast/jobs/${id}`;
     const answer = restores ? await fetch(`${path}/restore`, { method: "POST" }) : await fetch(path, { method: "DELETE" });
-    await answer.text();
-    if (!answer.ok) faults.push(`a write was answered with ${answer.status}`);
+    const text = await answer.text();
+    if (!answer.ok) faults.push(`a write was answered with ${answer.status}: ${text}`);
   };
   while (performance.now() - began < SECONDS * 1_000) {
+    if (away === undefined && performance.now() - began > SECONDS * 1_000 * RESTART) {
+      // What was sent is answered first: a write that is refused because the server stops is no fault.
+      await Promise.all(answers);
+      await restart(base);
+    }
     const id = ids[answers.length % ids.length];
     const restores = deleted.delete(id);
     if (!restores) deleted.add(id);
@@ -177,26 +201,45 @@ function compare(readers, list) {
 let end;
 const ending = new Promise((done) => (end = done));
 const data = mkdtempSync(join(tmpdir(), "elb-soak-"));
-const env = { ...process.env, ELB_LISTEN: "127.0.0.1:0", ELB_DATA_DIR: data, ELB_LOG: "warn" };
-const child = spawn(BINARY, [], { env, stdio: ["ignore", "pipe", "inherit"] });
-const ended = new Promise((done) => child.once("exit", done));
+let child;
+let ended;
 
-async function soak() {
-  const base = await new Promise((done, failed) => {
+/** Starts the server, and says where it listens. */
+async function start(listen) {
+  const env = { ...process.env, ELB_LISTEN: listen, ELB_DATA_DIR: data, ELB_LOG: "warn" };
+  child = spawn(BINARY, [], { env, stdio: ["ignore", "pipe", "inherit"] });
+  const own = child;
+  ended = new Promise((done) => own.once("exit", done));
+  return await new Promise((done, failed) => {
     let seen = "";
-    child.once("exit", (code) => failed(new Error(`the server ended with ${code}`)));
-    child.stdout.setEncoding("utf8").on("data", (text) => {
+    own.once("exit", (code) => failed(new Error(`the server ended with ${code}`)));
+    own.stdout.setEncoding("utf8").on("data", (text) => {
       seen += text;
       const found = LISTENING.exec(seen)?.[1];
       if (found !== undefined) done(found);
     });
   });
+}
+
+/** Ends the server and starts it again at the same address. */
+async function restart(base) {
+  away = true;
+  const began = performance.now();
+  child.kill("SIGTERM");
+  await ended;
+  await start(new URL(base).host);
+  away = false;
+  console.log(`the server was started again within ${((performance.now() - began) / 1_000).toFixed(1)} s`);
+}
+
+async function soak() {
+  const base = await start("127.0.0.1:0");
   console.log(`${READERS} readers, ${WRITES} writes a second, ${SECONDS} s, seed ${SEED}`);
   const ids = await seeded(base);
   const readers = Array.from({ length: READERS }, (_, name) => new Reader(base, name));
   const running = Promise.all(readers.map((reader) => reader.run()));
   const samples = [];
-  const sampling = setInterval(() => samples.push(holds(child.pid)), 1_000);
+  const sampling = setInterval(() => away || samples.push(holds(child.pid)), 1_000);
   const { writes, seconds } = await write(base, ids);
   clearInterval(sampling);
   last = (await (await fetch(`${base}/api/blast/jobs`)).json()).revision;
@@ -212,6 +255,7 @@ async function soak() {
 function report({ writes, seconds, readers, samples }) {
   const sum = (name) => readers.reduce((all, reader) => all + reader[name], 0);
   console.log(`${writes} writes (${(writes / seconds).toFixed(1)} a second); readers: ${sum("connections")} connections, ${sum("changes")} changes, ${sum("snapshots")} snapshots`);
+  herd();
   const settled = samples.slice(Math.floor(samples.length * SETTLED));
   const part = Math.max(1, Math.floor(settled.length / 4));
   const mean = (list, name) => list.reduce((all, sample) => all + sample[name], 0) / list.length;
@@ -221,6 +265,16 @@ function report({ writes, seconds, readers, samples }) {
   console.log(`memory ${(m1 / 1e6).toFixed(1)} MB, at the end ${(m2 / 1e6).toFixed(1)} MB; open files ${f1.toFixed(0)}, at the end ${f2.toFixed(0)}`);
   if (m2 > m1 * (1 + GROWTH)) faults.push("the server's memory grows");
   if (f2 > f1 + FILES) faults.push("the server's open files grow");
+}
+
+/** Whether those that the restart threw out came back one by one. */
+function herd() {
+  back.sort((one, other) => one - other);
+  const [first, final] = [back.at(0) ?? 0, back.at(-1) ?? 0];
+  const most = Math.max(0, ...back.map((from, place) => back.findLastIndex((at) => at < from + 100) - place + 1));
+  console.log(`${back.length} readers were thrown out and back over ${((final - first) / 1_000).toFixed(1)} s, at most ${most} of them within 0.1 s`);
+  if (back.length < READERS / 4) faults.push("the restart met too few readers to tell anything");
+  if (most > back.length * HERD) faults.push("readers come back all at once");
 }
 
 try {

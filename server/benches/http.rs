@@ -41,8 +41,13 @@ const LASTS: Duration = Duration::from_millis(700);
 /// Readers of the event stream, and changes that they are told.
 const READERS: usize = 2_000;
 const CHANGES: usize = 50;
-/// The list as a page asks for it.
-const LIST: &str = "/api/blast/jobs?limit=50";
+/// Rows of the list: as a page asks for them, and as many as there are in one answer.
+const ROWS: [usize; 2] = [50, 200];
+
+/// The list.
+fn list(rows: usize) -> String {
+    format!("/api/blast/jobs?limit={rows}")
+}
 
 fn main() {
     if let Some(wanted) = serve::wanted() {
@@ -76,7 +81,7 @@ fn head(first: &str) {
 async fn lists() {
     let (mut small, mut of_size) = (0.0, Vec::new());
     let mut resident = Vec::new();
-    head("list of 50 rows");
+    head(&format!("list of {} rows", ROWS[0]));
     for size in SIZES {
         for active in ACTIVE.into_iter().filter(|active| *active <= size) {
             let served = Served::start(size, active).await;
@@ -84,7 +89,7 @@ async fn lists() {
                 resident.push((size, served.resident()));
             }
             let what = format!("{size} jobs, {active} active, {USUAL} connections");
-            let rate = compared(&served, &what, USUAL).await;
+            let rate = compared(&served, ROWS[0], &what, USUAL).await;
             if active == ACTIVE[1] {
                 if size == SIZES[0] {
                     small = rate;
@@ -94,8 +99,10 @@ async fn lists() {
             if size == SIZES[1] && active == ACTIVE[1] {
                 for connections in OTHERS {
                     let what = format!("{size} jobs, {active} active, {connections} connections");
-                    compared(&served, &what, connections).await;
+                    compared(&served, ROWS[0], &what, connections).await;
                 }
+                let what = format!("{size} jobs, {} rows, {USUAL} connections", ROWS[1]);
+                compared(&served, ROWS[1], &what, USUAL).await;
             }
         }
     }
@@ -112,11 +119,12 @@ async fn lists() {
 }
 
 /// A line; answers per second of the list.
-async fn compared(served: &Served, what: &str, connections: usize) -> f64 {
-    let etag = load::etag(served.address, LIST).await;
-    let list = Target::of(LIST);
-    let fixed = Target::of(serve::STATIC);
-    let known = Target::of(LIST).knowing(&etag);
+async fn compared(served: &Served, rows: usize, what: &str, connections: usize) -> f64 {
+    let path = list(rows);
+    let etag = load::etag(served.address, &path).await;
+    let list = Target::of(&path);
+    let fixed = Target::of(&serve::same(rows));
+    let known = Target::of(&path).knowing(&etag);
     let mut loads = [Load::default(), Load::default(), Load::default()];
     for _ in 0..TURNS {
         for (load, target) in loads.iter_mut().zip([&list, &fixed, &known]) {

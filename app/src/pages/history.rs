@@ -96,13 +96,13 @@ fn Table(
     let newest = continued.then(|| {
         view! { <a class="button" href=page rel="first">"Newest"</a> }
     });
-    let shown = match (entries.first(), entries.last()) {
-        (Some(first), Some(last)) => format!(
-            "Changes {} to {}",
-            text::count(first.version),
-            text::count(last.version)
-        ),
-        _ => "No changes".to_owned(),
+    // By their number: versions of the row have gaps, since a write that tells nothing new has no entry.
+    let number = u64::try_from(entries.len()).unwrap_or(u64::MAX);
+    let shown = if entries.is_empty() {
+        "No changes".to_owned()
+    } else {
+        let end = if more { ", older ones follow" } else { "" };
+        format!("{}{end}", text::counted(number, "change", "changes"))
     };
     let rows = entries.into_iter().map(|entry| {
         let who = if entry.actor.is_empty() {

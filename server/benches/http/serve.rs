@@ -52,12 +52,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::{LIST, readers::MARK};
+use super::{ROWS, list, readers::MARK};
 
 /// Says how many jobs and how many active ones are to be served.
 const WANTED: &str = "ELB_BENCH_SERVE";
-/// Where the answer is that is always the same.
-pub const STATIC: &str = "/bench/static";
+/// Where the answer is that is always the same, with the bytes of a list of so many rows.
+pub fn same(rows: usize) -> String {
+    format!("/bench/static/{rows}")
+}
 
 /// The numbers, if this process is to be the server.
 pub fn wanted() -> Option<(usize, usize)> {
@@ -190,23 +192,25 @@ async fn made(
     };
     state.limits = Arc::new(Limits::new(limits));
     let plain = elb_server::router(state.clone());
-    let request = Request::get(LIST).header(header::HOST, "localhost");
-    let answer = plain.clone().oneshot(request.body(Body::empty()).unwrap());
-    let same = axum::body::to_bytes(answer.await.unwrap().into_body(), 10_000_000);
-    let same = same.await.unwrap();
-    let version = Arc::new(AtomicU64::new(1));
-    let own = Router::new()
-        .route(
-            STATIC,
-            get(move || async move { ([(header::CONTENT_TYPE, "application/json")], same) }),
-        )
-        .route(
-            "/bench/change/{number}",
-            post(move |Path(number): Path<usize>| async move {
-                let version = version.fetch_add(1, Ordering::Relaxed) + 1;
-                show(&jobs, job(0, format!("{MARK}{number}."), true), version);
-            }),
+    let mut own = Router::new();
+    for rows in ROWS {
+        let request = Request::get(list(rows)).header(header::HOST, "localhost");
+        let answer = plain.clone().oneshot(request.body(Body::empty()).unwrap());
+        let bytes = axum::body::to_bytes(answer.await.unwrap().into_body(), 10_000_000);
+        let bytes = bytes.await.unwrap();
+        own = own.route(
+            &same(rows),
+            get(move || async move { ([(header::CONTENT_TYPE, "application/json")], bytes) }),
         );
+    }
+    let version = Arc::new(AtomicU64::new(1));
+    let own = own.route(
+        "/bench/change/{number}",
+        post(move |Path(number): Path<usize>| async move {
+            let version = version.fetch_add(1, Ordering::Relaxed) + 1;
+            show(&jobs, job(0, format!("{MARK}{number}."), true), version);
+        }),
+    );
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     (
