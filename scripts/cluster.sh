@@ -4,9 +4,12 @@
 #        scripts/cluster.sh stop DIR | load DIR IMAGE.tar | image --tag NAME:TAG --out IMAGE.tar FILE...
 #        scripts/cluster.sh build   (only builds what the others need)
 #        scripts/cluster.sh built   (exit code 0 if that is built)
+#        scripts/cluster.sh which   (prints which Kubernetes it is: current or debian)
 #        scripts/cluster.sh kubectl [ARGUMENT...]
-# The programs are built from Kubernetes' published Go modules, which takes minutes, and kept in a cache
-# folder outside the checkout, so that it happens once. Everything else is end2end/kubernetes/cluster.
+# ELB_KUBERNETES says which: `current` is built from Kubernetes' published Go modules, `debian` is 1.20.2 from
+# Debian's source package. Without it, it is the current one, or where that cannot be built, Debian's.
+# To build takes minutes; the programs are kept in a cache folder outside the checkout, so that it happens once.
+# Everything else is end2end/kubernetes/cluster.
 set -euo pipefail
 
 readonly VERSION=1.34.4
@@ -16,6 +19,8 @@ readonly SOURCES=$HERE/end2end/kubernetes
 readonly CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/elb-dashboard/kubernetes
 # A build that nobody used for so many days is removed.
 readonly KEPT_DAYS=30
+# That the current one cannot be built is believed for so many minutes.
+readonly BELIEVED_MINUTES=1440
 
 # No debugger will read this program, and to leave out what it would read saves an eighth of the time.
 readonly COMPILER_FLAGS=all=-dwarf=false
@@ -41,7 +46,7 @@ keyed() {
 build() {
     local folder=$1 module=$2 what=$3 began=$SECONDS go parts
     shift 3
-    go=$("$HERE/scripts/go.sh")
+    go=$("$HERE/scripts/go.sh" ${OLD_GO_WILL_DO:+--old}) || return
     parts=$folder.$$
     echo "  build    $what with $("$go" env GOVERSION) ..." >&2
     mkdir -p "$parts"
@@ -71,12 +76,67 @@ progress() {
     done >&2
 }
 
-# Where it is, or will be.
-PROGRAMS=$(keyed programs "$SOURCES"/{go.mod,go.sum,main.go} <(linker_flags) <(echo "$COMPILER_FLAGS"))
+# Where they are, or will be.
+CURRENT=$(keyed programs "$SOURCES"/{go.mod,go.sum,main.go} <(linker_flags) <(echo "$COMPILER_FLAGS"))
 RUNNER=$(keyed runner "$SOURCES"/cluster/go.mod "$SOURCES"/cluster/*.go "$SOURCES"/cluster/pause/*.go)
-readonly PROGRAMS RUNNER
+DEBIAN=$(keyed debian <("$HERE/scripts/kubernetes-debian.sh" recipe))
+readonly CURRENT RUNNER DEBIAN
+# Is there once the current one could not be built.
+readonly FAILED=$CURRENT.failed
+
+# Which Kubernetes it is, as far as that is known before it is built.
+which_one() {
+    case ${ELB_KUBERNETES:-} in
+        current | debian) echo "$ELB_KUBERNETES" ;;
+        '')
+            if [[ ! -d $CURRENT && -n $(find "$FAILED" -mmin "-$BELIEVED_MINUTES" 2>/dev/null) ]]; then
+                echo debian
+            else
+                echo current
+            fi
+            ;;
+        *)
+            echo "cluster: ELB_KUBERNETES must be current, debian or nothing, not $ELB_KUBERNETES" >&2
+            return 2
+            ;;
+    esac
+}
+
+use() {
+    if [[ $1 == debian ]]; then PROGRAMS=$DEBIAN; else PROGRAMS=$CURRENT; fi
+}
 
 is_built() { [[ -d $PROGRAMS && -d $RUNNER ]]; }
+
+build_current() {
+    build "$CURRENT" "$SOURCES" "Kubernetes $VERSION (once; takes minutes)" \
+        -gcflags "$COMPILER_FLAGS" -ldflags "$(linker_flags)" . || return
+    rm -f "$FAILED"
+}
+
+build_debian() {
+    local began=$SECONDS
+    echo "  build    Kubernetes 1.20.2 from Debian's source package (once; takes minutes) ..." >&2
+    if ! "$HERE/scripts/kubernetes-debian.sh" "$DEBIAN" 2>&1 | progress; then
+        echo "cluster: Kubernetes 1.20.2 cannot be built; the lines above say why" >&2
+        return 1
+    fi
+    echo "  built    Kubernetes 1.20.2 ($((SECONDS - began)) s, kept in $DEBIAN)" >&2
+}
+
+# Builds the one that is wanted, or the other one if nobody has said which and it cannot be built.
+build_programs() {
+    if [[ $PROGRAMS == "$DEBIAN" ]]; then
+        build_debian
+    elif ! build_current; then
+        [[ -z ${ELB_KUBERNETES:-} ]] || return 1
+        touch "$FAILED"
+        echo "  build    1.20.2 from Debian's source package takes the place of $VERSION, which cannot be built here" >&2
+        echo "           (ELB_KUBERNETES=current tries it again)" >&2
+        use debian
+        [[ -d $PROGRAMS ]] || build_debian
+    fi
+}
 
 # Builds what is missing; one process at a time does.
 ensure_built() {
@@ -87,16 +147,19 @@ ensure_built() {
             echo "  build    waiting for another build" >&2
             flock "$lock"
         fi
-        [[ -d $PROGRAMS ]] || build "$PROGRAMS" "$SOURCES" "Kubernetes $VERSION (once; takes minutes)" \
-            -gcflags "$COMPILER_FLAGS" -ldflags "$(linker_flags)" .
-        [[ -d $RUNNER ]] || build "$RUNNER" "$SOURCES/cluster" "what runs it" -ldflags '-s -w' . ./pause
+        [[ -d $PROGRAMS ]] || build_programs
+        [[ -d $RUNNER ]] || OLD_GO_WILL_DO=yes build "$RUNNER" "$SOURCES/cluster" "what runs it" -ldflags '-s -w' . ./pause
         exec {lock}>&-
         find "$CACHE" -mindepth 1 -maxdepth 1 -type d -mtime "+$KEPT_DAYS" -exec rm -rf {} +
+        find "$CACHE" -maxdepth 1 -name '*.failed' -mmin "+$BELIEVED_MINUTES" -delete
     fi
     touch "$PROGRAMS" "$RUNNER"
 }
 
+which=$(which_one)
+use "$which"
 case ${1:-} in
+    which) echo "$which" ;;
     built) is_built ;;
     build) ensure_built ;;
     kubectl)

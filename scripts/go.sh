@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Prints the path of a Go compiler that is new enough for end2end/kubernetes, and gets one if there is none.
 # Usage: scripts/go.sh [--find]   (--find: gets nothing; exit code 1 if there is none)
+#        scripts/go.sh --old      (one that is new enough for what runs the cluster: Debian's is)
 # What is got is the compiler that Go itself would download as the module `golang.org/toolchain`. Any
 # older Go can fetch it, Debian's (package golang-1.19-go) for one; its checksum is verified on the way.
 set -euo pipefail
 
 readonly MINIMUM=1.24
+readonly OLD_MINIMUM=1.19
 readonly VERSION=1.24.13
 readonly DEBIAN=/usr/lib/go-1.19/bin/go
 readonly CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/elb-dashboard/go-$VERSION
@@ -13,12 +15,15 @@ readonly CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/elb-dashboard/go-$VERSION
 # True if the Go compiler $1 is new enough.
 is_new_enough() {
     local version
+    [[ -n $1 ]] || return
     version=$("$1" env GOVERSION 2>/dev/null) || return 1
-    [[ $(printf '%s\n' "$MINIMUM" "${version#go}" | sort -V | head -n 1) == "$MINIMUM" ]]
+    [[ $(printf '%s\n' "$minimum" "${version#go}" | sort -V | head -n 1) == "$minimum" ]]
 }
 
-for go in "$(command -v go || true)" "$CACHE/bin/go"; do
-    if [[ -n $go ]] && is_new_enough "$go"; then
+minimum=$MINIMUM
+if [[ ${1:-} == --old ]]; then minimum=$OLD_MINIMUM; fi
+for go in "$(command -v go || true)" "$CACHE/bin/go" "$DEBIAN"; do
+    if is_new_enough "$go"; then
         echo "$go"
         exit
     fi

@@ -44,6 +44,14 @@ readonly CLUSTER_PACKAGES=(
 )
 # Only where there is no Go that is new enough: it downloads one that is.
 readonly GO_PACKAGE='golang-1.19-go /usr/lib/go-1.19/bin/go'
+# Only where the test cluster is Kubernetes 1.20.2 from Debian's source package (scripts/kubernetes-debian.sh).
+readonly DEBIAN_KUBERNETES_PACKAGES=(
+    "$GO_PACKAGE"
+    'golang-1.19-src /usr/lib/go-1.19/src/runtime'
+    'golang-github-modern-go-reflect2-dev /usr/share/gocode/src/github.com/modern-go/reflect2/reflect2.go'
+    'dpkg-dev /usr/bin/dpkg-source'
+    'etcd-server /usr/bin/etcd'
+)
 
 installed=0
 
@@ -53,12 +61,16 @@ have() { echo "  ok       $1"; }
 
 # Runs an installation step: its name, then the command. Its output is shown, indented.
 install_step() {
+    local what=$1
+    try_step "$@" || fail "$what could not be installed" "the lines above say why; the command was: ${*:2}"
+}
+
+# The same of one that may fail.
+try_step() {
     local what=$1 began=$SECONDS
     shift
     echo "  install  $what ..."
-    if ! "$@" 2>&1 </dev/null | sed -u 's/^/           | /'; then
-        fail "$what could not be installed" "the lines above say why; the command was: $*"
-    fi
+    "$@" 2>&1 </dev/null | sed -u 's/^/           | /' || return
     installed=$((installed + 1))
     echo "  done     $what ($((SECONDS - began)) s)"
 }
@@ -228,10 +240,15 @@ npm_packages() {
 
 go_compiler() {
     local go
+    if [[ $(scripts/cluster.sh which) == debian ]]; then
+        debian_packages "$GO_PACKAGE"
+        return
+    fi
     if ! scripts/go.sh --find >/dev/null; then
         # An older Go that is there already will do to download it.
         on_path go || debian_packages "$GO_PACKAGE"
-        install_step "a Go compiler" scripts/go.sh
+        # If it cannot be had there is another Kubernetes, which the older one compiles.
+        try_step "a Go compiler" scripts/go.sh || return 0
     fi
     go=$(scripts/go.sh --find)
     have "Go $("$go" env GOVERSION | sed 's/^go//')"
@@ -239,12 +256,20 @@ go_compiler() {
 
 # Built here rather than when a test asks for it, so that it is seen where the minutes go.
 cluster_programs() {
+    local what="programs of the test cluster"
     if [[ -n ${KUBECONFIG:-} ]]; then
         have "test cluster: the one of KUBECONFIG"
     elif scripts/cluster.sh built; then
-        have "programs of the test cluster"
+        have "$what ($(scripts/cluster.sh which))"
     else
-        install_step "programs of the test cluster (compiled once, takes minutes)" scripts/cluster.sh build
+        what+=" (compiled once, takes minutes)"
+        if [[ $(scripts/cluster.sh which) == current ]]; then
+            try_step "$what" scripts/cluster.sh build && return
+            # Nobody has asked for the current one, and it cannot be built: Debian's takes its place.
+            [[ $(scripts/cluster.sh which) == debian ]] || fail "$what could not be installed" "the lines above say why"
+        fi
+        debian_packages "${DEBIAN_KUBERNETES_PACKAGES[@]}"
+        install_step "$what" scripts/cluster.sh build
     fi
 }
 

@@ -14,6 +14,7 @@ const kubeletPort = 10250
 const containerdNamespace = "k8s.io"
 
 func containerdSocket(folder string) string        { return filepath.Join(folder, "containerd.sock") }
+func runtimeAddress(folder string) string          { return "unix://" + containerdSocket(folder) }
 func containerdConfiguration(folder string) string { return filepath.Join(folder, "containerd.toml") }
 
 // containerdTOML is its configuration, in the form of containerd 1.6 that 1.7 reads as well.

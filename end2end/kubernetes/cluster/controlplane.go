@@ -23,6 +23,7 @@ type controlPlane struct {
 	slot       *slot
 	folder     string
 	programs   string
+	release    release
 	ca         *authority
 	admin      pair
 	kubeconfig string
@@ -33,8 +34,8 @@ type controlPlane struct {
 
 // startControlPlane starts it and waits until a pod could be made. What it started is in the answer
 // even if it fails.
-func startControlPlane(folder, programs string, ca *authority, place *slot, say func(string)) (*controlPlane, error) {
-	c := &controlPlane{folder: folder, programs: programs, ca: ca, slot: place, kubeconfig: filepath.Join(folder, "kubeconfig")}
+func startControlPlane(folder, programs string, which release, ca *authority, place *slot, say func(string)) (*controlPlane, error) {
+	c := &controlPlane{folder: folder, programs: programs, release: which, ca: ca, slot: place, kubeconfig: filepath.Join(folder, "kubeconfig")}
 	if err := c.etcd(); err != nil {
 		return c, err
 	}
@@ -75,12 +76,12 @@ func (c *controlPlane) run(name string, flags ...string) error {
 	return err
 }
 
-func (c *controlPlane) etcdURL() string { return "unix://" + c.path("etcd.sock") }
+func (c *controlPlane) etcdURL() string { return c.release.etcdAddress(c.folder, "etcd") }
 
 func (c *controlPlane) etcd() error {
 	return c.run("etcd",
 		"--data-dir="+c.path("etcd"),
-		"--listen-client-urls="+c.etcdURL(), "--listen-peer-urls=unix://"+c.path("peer.sock"),
+		"--listen-client-urls="+c.etcdURL(), "--listen-peer-urls="+c.release.etcdAddress(c.folder, "peer"),
 		// It insists on addresses to tell others, of which there are none.
 		"--advertise-client-urls=http://127.0.0.1:2379",
 		"--initial-advertise-peer-urls=http://127.0.0.1:2380", "--initial-cluster=default=http://127.0.0.1:2380",
@@ -122,7 +123,7 @@ func (c *controlPlane) apiserver() error {
 	if err = c.kubectl(); err != nil {
 		return err
 	}
-	return c.run("kube-apiserver",
+	return c.run("kube-apiserver", append(c.release.serverFlags(),
 		"--etcd-servers="+c.etcdURL(),
 		"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port),
 		"--cert-dir="+c.path("pki"),
@@ -138,7 +139,7 @@ func (c *controlPlane) apiserver() error {
 		"--kubelet-preferred-address-types=InternalIP",
 		// A loopback address cannot be an endpoint of the service `kubernetes`.
 		"--endpoint-reconciler-type=none",
-		"--allow-privileged=true", "--profiling=false")
+		"--allow-privileged=true", "--profiling=false")...)
 }
 
 // kubectl writes a command that is the client of this cluster and no other.
@@ -162,7 +163,8 @@ func (c *controlPlane) controllers() error {
 	if err != nil {
 		return err
 	}
-	return c.run("kube-controller-manager",
+	const name = "kube-controller-manager"
+	return c.run(name, append(c.release.managerFlags(name),
 		"--kubeconfig="+kubeconfig,
 		"--use-service-account-credentials",
 		"--service-account-private-key-file="+c.path("pki", "accounts.key"),
@@ -172,7 +174,7 @@ func (c *controlPlane) controllers() error {
 		"--kube-api-qps=500", "--kube-api-burst=1000",
 		"--flex-volume-plugin-dir="+c.path("volume-plugins"),
 		// Port 0: it serves nothing, so it needs no port.
-		"--secure-port=0")
+		"--secure-port=0")...)
 }
 
 func (c *controlPlane) scheduler() error {
@@ -180,7 +182,9 @@ func (c *controlPlane) scheduler() error {
 	if err != nil {
 		return err
 	}
-	return c.run("kube-scheduler", "--kubeconfig="+kubeconfig, "--leader-elect=false", "--secure-port=0")
+	const name = "kube-scheduler"
+	return c.run(name, append(c.release.managerFlags(name),
+		"--kubeconfig="+kubeconfig, "--leader-elect=false", "--secure-port=0")...)
 }
 
 // portTaken tells whether the control plane failed because someone else took its port meanwhile.

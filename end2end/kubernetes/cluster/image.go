@@ -10,7 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
+	"sort"
 	"strings"
 	"time"
 )
@@ -99,13 +99,14 @@ func (p *picture) addLibraries() error {
 	for _, file := range p.files {
 		have[file.target] = true
 	}
-	for _, program := range slices.Clone(p.files) {
+	// Those that it adds itself are not looked at.
+	for _, program := range p.files {
 		output, err := exec.Command("ldd", program.source).CombinedOutput()
 		if err != nil {
 			// "not a dynamic executable": a static program or a script, which needs none.
 			continue
 		}
-		for line := range strings.Lines(string(output)) {
+		for _, line := range strings.Split(string(output), "\n") {
 			if strings.Contains(line, "not found") {
 				return fmt.Errorf("%s needs a library that is not here: %s", program.source, strings.TrimSpace(line))
 			}
@@ -207,7 +208,7 @@ func (p *picture) writeLayer(to io.Writer) error {
 	for name := range entries {
 		names = append(names, name)
 	}
-	slices.Sort(names)
+	sort.Strings(names)
 	for _, name := range names {
 		entry := entries[name]
 		entry.header.Name = name

@@ -65,6 +65,17 @@ type exitStatus int
 
 func (status exitStatus) Error() string { return fmt.Sprintf("the command ended with %d", int(status)) }
 
+// both is the first of two failures, with the second told after it; nil if there is none.
+func both(first, second error) error {
+	if first == nil {
+		return second
+	}
+	if second == nil {
+		return first
+	}
+	return fmt.Errorf("%w; and then: %v", first, second)
+}
+
 func fail(err error) {
 	var status exitStatus
 	if errors.As(err, &status) {

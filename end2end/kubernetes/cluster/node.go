@@ -22,6 +22,7 @@ const nodePatience = 180 * time.Second
 // process is ours (noderun.go). This half, outside, gives it its place on the machine and takes it back.
 type node struct {
 	folder  string
+	release release
 	slot    *slot
 	process *process
 	say     func(string)
@@ -29,12 +30,12 @@ type node struct {
 }
 
 // startNode starts containerd and has it import the images; kubelet waits for join.
-func startNode(folder, programs string, say func(string)) (*node, error) {
+func startNode(folder, programs string, which release, say func(string)) (*node, error) {
 	claimed, err := claimSlot()
 	if err != nil {
 		return nil, err
 	}
-	n := &node{folder: folder, slot: claimed, say: say}
+	n := &node{folder: folder, release: which, slot: claimed, say: say}
 	if err := n.begin(programs); err != nil {
 		return nil, fmt.Errorf("%w%s", err, n.giveBack())
 	}
@@ -94,7 +95,7 @@ func (n *node) join(c *controlPlane) error {
 	if err := writeJSON(c.path("kubelet.json"), n.kubeletConfiguration(c, serving)); err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintln(n.orders, kubeletOrder); err != nil {
+	if _, err := fmt.Fprintf(n.orders, kubeletOrder, n.release.major, n.release.minor); err != nil {
 		// Its input is closed when it has ended.
 		<-n.process.done
 		return n.process.failure()
@@ -110,7 +111,7 @@ func (n *node) join(c *controlPlane) error {
 // kubeletConfiguration as kubelet.config.k8s.io/v1beta1 has it.
 func (n *node) kubeletConfiguration(c *controlPlane, serving pair) map[string]any {
 	type object = map[string]any
-	return object{
+	configuration := object{
 		"apiVersion": "kubelet.config.k8s.io/v1beta1",
 		"kind":       "KubeletConfiguration",
 		"address":    n.slot.gateway(),
@@ -121,12 +122,10 @@ func (n *node) kubeletConfiguration(c *controlPlane, serving pair) map[string]an
 			"anonymous": object{"enabled": false},
 			"webhook":   object{"enabled": true},
 			"x509":      object{"clientCAFile": c.ca.file()}},
-		"authorization":            object{"mode": "Webhook"},
-		"containerRuntimeEndpoint": "unix://" + containerdSocket(n.folder),
-		"podLogsDir":               filepath.Join(n.folder, "pod-logs"),
-		"volumePluginDir":          filepath.Join(n.folder, "kubelet", "volume-plugins"),
-		"cgroupDriver":             "cgroupfs",
-		"cgroupRoot":               "/" + n.slot.name(),
+		"authorization":   object{"mode": "Webhook"},
+		"volumePluginDir": filepath.Join(n.folder, "kubelet", "volume-plugins"),
+		"cgroupDriver":    "cgroupfs",
+		"cgroupRoot":      "/" + n.slot.name(),
 		// The machine is not ours alone: nothing of it is set apart, its swap and firewall are left alone.
 		"enforceNodeAllocatable": []string{},
 		"failSwapOn":             false,
@@ -139,6 +138,8 @@ func (n *node) kubeletConfiguration(c *controlPlane, serving pair) map[string]an
 		"evictionHard":                object{"memory.available": "0%", "nodefs.available": "0%", "nodefs.inodesFree": "0%", "imagefs.available": "0%", "imagefs.inodesFree": "0%"},
 		"imageGCHighThresholdPercent": 100, "imageGCLowThresholdPercent": 99,
 	}
+	n.release.kubeletFields(configuration, runtimeAddress(n.folder), filepath.Join(n.folder, "pod-logs"))
+	return configuration
 }
 
 // kill ends the node and all pods at once, and gives its place on the machine back.

@@ -18,8 +18,8 @@ const (
 	nodeCommand = "__node"
 	// probeArgument makes it only try what it needs, and end.
 	probeArgument = "--probe"
-	// kubeletOrder, on standard input, says that the API server is there.
-	kubeletOrder = "kubelet"
+	// kubeletOrder, on standard input, says that the API server is there, and of which release the kubelet is.
+	kubeletOrder = "kubelet %d.%d\n"
 )
 
 // How long containerd may take until it listens; far above what it takes on a busy machine.
@@ -83,17 +83,22 @@ func runNode(arguments []string) error {
 	}
 	fmt.Println("container runtime and images")
 
+	var which release
 	select {
-	case <-orders:
+	case order := <-orders:
+		if _, err := fmt.Sscanf(order+"\n", kubeletOrder, &which.major, &which.minor); err != nil {
+			return fmt.Errorf("the order %q: %w", order, err)
+		}
 	case <-containerd:
 		return errors.New("containerd ended; the end of its log:\n" + tail(logOf(folder, "containerd")))
 	}
-	kubelet, err := all.start(folder, "kubelet", exec.Command(os.Getenv(programsVariable), "kubelet",
+	flags := append(which.kubeletFlags(runtimeAddress(folder)),
 		"--config="+filepath.Join(folder, "kubelet.json"),
 		"--kubeconfig="+filepath.Join(folder, "pki", "kubelet.kubeconfig"),
 		"--root-dir="+filepath.Join(folder, "kubelet"),
 		"--cert-dir="+filepath.Join(folder, "pki"),
-		"--hostname-override="+nodeName, "--node-ip="+address))
+		"--hostname-override="+nodeName, "--node-ip="+address)
+	kubelet, err := all.start(folder, "kubelet", exec.Command(os.Getenv(programsVariable), append([]string{"kubelet"}, flags...)...))
 	if err != nil {
 		return err
 	}
@@ -187,7 +192,7 @@ func seclude(folder string, probe bool) error {
 	}
 	for _, step := range steps {
 		if step.kind == "overlay" {
-			if err := errors.Join(os.Mkdir(upper, 0o755), os.Mkdir(work, 0o755)); err != nil {
+			if err := both(os.Mkdir(upper, 0o755), os.Mkdir(work, 0o755)); err != nil {
 				return err
 			}
 		}

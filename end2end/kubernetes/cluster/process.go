@@ -83,7 +83,10 @@ func tail(path string) string {
 		return err.Error()
 	}
 	all := strings.Split(strings.TrimSpace(text.String()), "\n")
-	return "    " + strings.Join(all[max(0, len(all)-lines):], "\n    ")
+	if len(all) > lines {
+		all = all[len(all)-lines:]
+	}
+	return "    " + strings.Join(all, "\n    ")
 }
 
 // await asks until the answer is nil, and gives up at the deadline or if one of the processes ends.

@@ -40,7 +40,7 @@ func (s *slot) api() string      { return fmt.Sprintf("10.214.%d.1", s.number) }
 
 // claimSlot takes a free one and sets it up.
 func claimSlot() (*slot, error) {
-	for number := range slots {
+	for number := 0; number < slots; number++ {
 		s := &slot{number: number}
 		lock, err := net.Listen("unix", "@"+s.name())
 		if err != nil {
@@ -56,7 +56,7 @@ func claimSlot() (*slot, error) {
 			continue
 		}
 		if err := s.setUp(); err != nil {
-			return nil, errors.Join(err, s.release())
+			return nil, both(err, s.release())
 		}
 		return s, nil
 	}

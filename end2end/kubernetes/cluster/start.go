@@ -76,6 +76,10 @@ func start(arguments []string) error {
 	if programs == "" {
 		return fmt.Errorf("%s does not name the programs to run: start this with scripts/cluster.sh", programsVariable)
 	}
+	which, err := releaseOf(programs)
+	if err != nil {
+		return err
+	}
 	if !o.controlPlaneOnly {
 		if err := canRunPods(); err != nil {
 			return err
@@ -84,7 +88,7 @@ func start(arguments []string) error {
 	if err := takeFolder(&o); err != nil {
 		return err
 	}
-	running := &cluster{options: o, programs: programs, say: say}
+	running := &cluster{options: o, programs: programs, release: which, say: say}
 	err = running.up()
 	if err == nil {
 		err = running.untilTheEnd()
@@ -94,7 +98,7 @@ func start(arguments []string) error {
 	}
 	say("ending")
 	if left := running.down(); left != nil {
-		err = errors.Join(err, left)
+		err = both(err, left)
 	}
 	say("ended")
 	return err
@@ -118,6 +122,7 @@ func listenForTheEnd(input bool) {
 type cluster struct {
 	options
 	programs string
+	release  release
 	say      func(string)
 	control  *controlPlane
 	node     *node
@@ -134,7 +139,7 @@ func (c *cluster) up() error {
 	}
 	if !c.controlPlaneOnly {
 		// The container runtime and the images do not wait for the API server.
-		if c.node, err = startNode(c.folder, c.programs, c.say); err != nil {
+		if c.node, err = startNode(c.folder, c.programs, c.release, c.say); err != nil {
 			return err
 		}
 	}
@@ -144,7 +149,7 @@ func (c *cluster) up() error {
 	}
 	const tries = 3
 	for try := 1; ; try++ {
-		c.control, err = startControlPlane(c.folder, c.programs, ca, place, c.say)
+		c.control, err = startControlPlane(c.folder, c.programs, c.release, ca, place, c.say)
 		if err == nil {
 			break
 		}
@@ -203,7 +208,7 @@ func (c *cluster) untilTheEnd() error {
 	}
 	broken := make(chan *process, len(processes))
 	for _, p := range processes {
-		go func() { <-p.done; broken <- p }()
+		go func(p *process) { <-p.done; broken <- p }(p)
 	}
 	if len(c.command) > 0 {
 		return c.runCommand(broken)
@@ -256,15 +261,15 @@ func (c *cluster) runCommand(broken <-chan *process) error {
 
 // down ends everything and removes all but the logs; of a temporary one those too.
 func (c *cluster) down() error {
-	var failures []error
+	var failure error
 	if c.node != nil {
-		failures = append(failures, c.node.kill())
+		failure = c.node.kill()
 	}
 	if c.control != nil {
 		c.control.kill()
 	}
 	if c.temporary {
-		return errors.Join(append(failures, os.RemoveAll(c.folder))...)
+		return both(failure, os.RemoveAll(c.folder))
 	}
-	return errors.Join(append(failures, clearFolder(c.folder))...)
+	return both(failure, clearFolder(c.folder))
 }
