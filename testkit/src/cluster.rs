@@ -29,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 const END_PATIENCE: Duration = Duration::from_secs(60);
 /// The exit code that says: this machine cannot run pods.
 const MISSING_CAPABILITY: i32 = 3;
+/// The oldest version (1.x) of Kubernetes that knows everything a Job of ours has by default.
+const OLDEST_IN_SUPPORT: u32 = 33;
 /// The last thing that it says once it can be used.
 const READY: &str = "ready";
 
@@ -160,6 +162,19 @@ impl Cluster {
         } else {
             Err(String::from_utf8_lossy(&output.stderr).into_owned())
         }
+    }
+
+    /// Whether its server numbers the batches of a Job and tells failures apart by exit code, as those in support
+    /// do. One that does not drops such fields without a word (Kubernetes 1.20 for one, `ELB_KUBERNETES=debian`).
+    ///
+    /// # Panics
+    /// If it does not say its version.
+    #[must_use]
+    pub fn numbers_batches(&self) -> bool {
+        let told = self.kubectl(["get", "--raw", "/version"], "").unwrap();
+        let version: serde_json::Value = serde_json::from_str(&told).unwrap();
+        let minor = version["minor"].as_str().unwrap().trim_end_matches('+');
+        minor.parse::<u32>().unwrap() >= OLDEST_IN_SUPPORT
     }
 
     /// The one that whoever runs the tests has chosen.

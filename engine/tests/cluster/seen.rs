@@ -98,13 +98,7 @@ async fn a_quota_that_allows_no_pod_is_told_in_the_servers_words() {
         "apiVersion": "v1", "kind": "ResourceQuota",
         "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}},
     }));
-    let filled = [
-        "wait",
-        "--for=jsonpath={.status.hard.pods}=0",
-        "resourcequota/none",
-        "--timeout=60s",
-    ];
-    space.kubectl(&filled, &serde_json::Value::Null);
+    space.field("resourcequota/none", ".status.hard.pods").await;
     space.create(&blast_job(RUN, 0));
     let watching = space.watch();
     let run = watching.run(RUN, |run| run.reason.is_some()).await;

@@ -19,6 +19,8 @@ use serde_json::{Value, json};
 
 /// How long anything may take to be seen. What it takes is measured, not tested.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a test looks that waits for what nothing tells of.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A namespace of a cluster.
 pub struct Space {
@@ -54,16 +56,37 @@ impl Space {
 
     /// Writes an object's status, as its controller or a kubelet would.
     pub fn set_status(&self, object: &str, status: &Value) {
-        let patch = json!({ "status": status }).to_string();
-        let arguments = [
-            "patch",
-            object,
-            "--subresource=status",
-            "--type=merge",
-            "-p",
-            &patch,
-        ];
-        self.kubectl(&arguments, &Value::Null);
+        let (kind, name) = object.split_once('/').unwrap();
+        let group = if kind == "job" { "apis/batch" } else { "api" };
+        let path = format!("/{group}/v1/namespaces/{}/{kind}s/{name}/status", self.name);
+        // Written whole, with the version that was read, since old clients know no patch of a status: if the cluster
+        // has written in between, what it wrote is read and taken along.
+        loop {
+            let whole = self.kubectl(&["get", object, "-o", "json"], &Value::Null);
+            let mut whole: Value = serde_json::from_str(&whole).unwrap();
+            let fields = status.as_object().unwrap().clone();
+            match whole["status"].as_object_mut() {
+                Some(known) => known.extend(fields),
+                None => whole["status"] = Value::Object(fields),
+            }
+            let arguments = ["replace", "--raw", &path, "-f", "-"];
+            match self.cluster.kubectl(arguments, &whole.to_string()) {
+                Ok(_) => return,
+                Err(said) => assert!(said.contains("the object has been modified"), "{said}"),
+            }
+        }
+    }
+
+    /// Waits until a field of an object is there: a controller writes it.
+    pub async fn field(&self, object: &str, path: &str) {
+        let began = Instant::now();
+        let mut often = tokio::time::interval(LOOK);
+        let path = format!("jsonpath={{{path}}}");
+        let asked = ["get", object, "-o", &path];
+        while self.kubectl(&asked, &Value::Null).is_empty() {
+            assert!(began.elapsed() < PATIENCE, "{object} never gets {path}");
+            often.tick().await;
+        }
     }
 
     /// The name of the context of its kubeconfig.

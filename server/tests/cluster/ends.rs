@@ -22,6 +22,7 @@ async fn results_of_pods_are_those_of_this_machine() {
         let batches = job["progress"]["batches_total"].as_u64().unwrap();
         assert!(batches > 1, "{job:#}");
         assert_eq!(job["place"]["namespace"], world.namespace.as_str());
+        world.made_once(&job);
         let hsps = there.hsps(&id).await;
         assert!(hsps.lines().count() > 20, "{hsps}");
         assert_eq!(hsps, here.hsps(&same).await, "{program}");

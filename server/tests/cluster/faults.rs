@@ -31,8 +31,7 @@ async fn a_full_quota_is_waited_for() {
         "spec": { "hard": { "requests.memory": "100Mi" } },
     }));
     // The controller writes what is used before anybody can compare.
-    let condition = "--for=jsonpath={.status.hard}";
-    world.kubectl(&["wait", "resourcequota/small", condition, "--timeout=60s"]);
+    world.field("resourcequota/small", ".status.hard").await;
     let program = world.start().await;
     let id = program.submit("blastn", "genes", &genes(20, 2)).await;
     let job = program

@@ -38,10 +38,10 @@ async fn a_kill_at_any_side_effect_neither_loses_nor_doubles_a_search() {
         let status = program.ended().await;
         assert!(!status.success(), "{point} is never passed");
         let program = world.start().await;
-        program.complete(&id).await;
+        let job = program.complete(&id).await;
         assert_eq!(program.hsps(&id).await, expected, "{point}");
-        let jobs = world.names("jobs", &format!("elb-dashboard/job={id}"));
-        assert_eq!(jobs.len(), 1, "{point}: {jobs:?}");
+        println!("{point}");
+        world.made_once(&job);
         program.kill().await;
     }
 }

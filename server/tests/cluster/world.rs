@@ -242,6 +242,29 @@ impl World {
         self.shared.cluster.kubectl(arguments, &object).unwrap();
     }
 
+    /// Waits until a field of an object is there: a controller writes it.
+    pub async fn field(&self, object: &str, path: &str) {
+        let began = Instant::now();
+        let mut often = tokio::time::interval(LOOK);
+        let path = format!("jsonpath={{{path}}}");
+        while self.kubectl(&["get", object, "-o", &path]).is_empty() {
+            assert!(began.elapsed() < PATIENCE, "{object} never gets {path}");
+            often.tick().await;
+        }
+    }
+
+    /// A search was made once: it has one Job, or where the server cannot number batches, one for each.
+    pub fn made_once(&self, job: &Value) {
+        let label = format!("elb-dashboard/job={}", job["id"].as_str().unwrap());
+        let jobs = self.names("jobs", &label);
+        let expected = if self.shared.cluster.numbers_batches() {
+            Some(1)
+        } else {
+            job["progress"]["batches_total"].as_u64()
+        };
+        assert_eq!(Some(jobs.len() as u64), expected, "{jobs:?}");
+    }
+
     /// Makes or changes what a manifest has.
     pub fn apply(&self, manifest: &str) {
         let arguments = ["-n", &self.namespace, "apply", "-f", "-"];
