@@ -76,12 +76,15 @@ run-cluster: ready server runner ## the dashboard with its searches in real pods
 	@exec scripts/cluster.sh start target/demo-cluster -- \
 		scripts/run-cluster.sh $(CURDIR)/target/demo-cluster $(CURDIR)/$(BINARY) $(CURDIR)/$(RUNNER)
 
-test-cluster: ready ## the tests that need a Kubernetes cluster
+# 1.20's port-forward, by which that test calls the program in its pod, hangs once a reader of an event stream has left.
+LEFT_OUT = $$([[ $$(scripts/cluster.sh which) != debian ]] || echo --skip deployed::)
+
+test-cluster: ready ## the tests that need a Kubernetes cluster; ELB_KUBERNETES=debian: on Kubernetes 1.20
 	@$(SECTION) "lints of the test cluster" env -C end2end/kubernetes/cluster GOFLAGS= "$$(scripts/go.sh --old)" vet ./...
 	@$(SECTION) "tests of the cluster" cargo test $(LOCKED) --package elb-testkit --features cluster cluster::
 	@$(SECTION) "tests on a cluster" cargo test $(LOCKED) --package elb-engine --features kubernetes,cluster-tests --test cluster
 	@$(SECTION) "runner" cargo build $(LOCKED) --package elb-runner --target $(STATIC)
-	@$(SECTION) "searches in pods" cargo test $(LOCKED) --package elb-server --features cluster-tests --test cluster -- --nocapture --test-threads 3
+	@$(SECTION) "searches in pods" cargo test $(LOCKED) --package elb-server --features cluster-tests --test cluster -- --nocapture --test-threads 3 $(LEFT_OUT)
 	@$(SECTION) "browser tests on a cluster" env E2E_BINARY=$(CURDIR)/$(TESTED) scripts/cluster.sh start target/test-cluster -- \
 		scripts/run-cluster.sh $(CURDIR)/target/test-cluster $(CURDIR)/$(TESTED) $(CURDIR)/$(TESTED_RUNNER) \
 		end2end/node_modules/.bin/playwright test --config end2end/cluster.config.ts
