@@ -18,7 +18,7 @@ use elb_testkit::Cluster;
 use serde_json::{Value, json};
 
 /// How long anything may take to be seen. What it takes is measured, not tested.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a test looks that waits for what nothing tells of.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -79,12 +79,20 @@ impl Space {
 
     /// Waits until a field of an object is there: a controller writes it.
     pub async fn field(&self, object: &str, path: &str) {
+        let path = format!("jsonpath={{{path}}}");
+        self.until_told(&["get", object, "-o", &path]).await;
+    }
+
+    /// Asks until there is an answer that is not empty.
+    pub async fn until_told(&self, arguments: &[&str]) -> String {
         let began = Instant::now();
         let mut often = tokio::time::interval(LOOK);
-        let path = format!("jsonpath={{{path}}}");
-        let asked = ["get", object, "-o", &path];
-        while self.kubectl(&asked, &Value::Null).is_empty() {
-            assert!(began.elapsed() < PATIENCE, "{object} never gets {path}");
+        loop {
+            let told = self.kubectl(arguments, &Value::Null);
+            if !told.is_empty() {
+                return told;
+            }
+            assert!(began.elapsed() < PATIENCE, "never told: {arguments:?}");
             often.tick().await;
         }
     }
