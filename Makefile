@@ -121,11 +121,12 @@ packages: ready ## dependency budget only
 	@$(SECTION) "dependency budget" node scripts/check-packages.mjs
 
 lint: $(SITE) ## clippy only, warnings are errors
-	@$(SECTION) "lints" cargo clippy $(LOCKED) $(NATIVE) --features elb-testkit/cluster,elb-engine/cluster-tests,elb-server/cluster-tests --all-targets -- -D warnings
+	@$(SECTION) "lints" cargo clippy $(LOCKED) $(NATIVE) --features elb-testkit/cluster,elb-engine/cluster-tests,elb-server/cluster-tests,elb-server/otel --all-targets -- -D warnings
 	@$(SECTION) "lints of the browser half" cargo clippy $(LOCKED) $(BROWSER) -- -D warnings
 
 unit-tests: $(SITE) ## unit and integration tests only
 	@$(SECTION) "unit and integration tests" cargo test $(LOCKED) $(NATIVE) --no-fail-fast
+	@$(SECTION) "tests of traces" cargo test $(LOCKED) $(NATIVE) --features elb-server/otel --test otel
 
 size: $(SITE) ## first-load budget only
 	@$(SECTION) "first-load budget" node scripts/check-size.mjs

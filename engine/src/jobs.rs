@@ -39,7 +39,7 @@ const SCAN_PAGE: usize = 1_000;
 
 pub use freshness::Freshness;
 pub use leases::Held;
-pub use step_times::StepObserver;
+pub use step_times::{AttemptObserver, StepObserver};
 
 /// The actor of what the engine does by itself.
 pub const ENGINE: &str = "";
@@ -151,6 +151,11 @@ impl Jobs {
     /// Has every step told that ends from now on by a write of this process. The first observer counts.
     pub fn watch_steps(&self, observer: StepObserver) {
         self.step_times.watch(observer);
+    }
+
+    /// Has every job told whose attempt ends from now on by a write of this process. The first observer counts.
+    pub fn watch_attempts(&self, observer: AttemptObserver) {
+        self.step_times.watch_attempts(observer);
     }
 
     /// The same, for what outlives this.

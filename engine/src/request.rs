@@ -11,6 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tracing::{Instrument, Span};
+
 tokio::task_local! {
     static REQUEST: Request;
 }
@@ -20,6 +22,8 @@ tokio::task_local! {
 pub struct Request {
     id: Option<Arc<str>>,
     upstream: Arc<Counters>,
+    /// What was under way when it was handed on.
+    span: Option<Span>,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +48,7 @@ impl Request {
         Self {
             id: Some(Arc::from(id)),
             upstream: Arc::default(),
+            span: None,
         }
     }
 
@@ -61,15 +66,20 @@ impl Request {
 /// hands [`request`] on.
 pub async fn in_request<F: Future>(request: Option<Request>, work: F) -> F::Output {
     match request {
-        Some(request) => REQUEST.scope(request, work).await,
+        Some(request) => {
+            let span = request.span.clone().unwrap_or_else(Span::none);
+            REQUEST.scope(request, work).instrument(span).await
+        }
         None => work.await,
     }
 }
 
-/// The request that is being carried out; `None` outside of any.
+/// The request that is being carried out, to be handed on with what is under way for it; `None` outside of any.
 #[must_use]
 pub fn request() -> Option<Request> {
-    REQUEST.try_with(Clone::clone).ok()
+    let request = REQUEST.try_with(Clone::clone).ok()?;
+    let span = Some(Span::current());
+    Some(Request { span, ..request })
 }
 
 /// Its identifier.
@@ -82,7 +92,7 @@ pub fn request_id() -> Option<String> {
 /// Makes a call to what this server depends on: it is counted for the request that it is a part of.
 pub(crate) async fn upstream<F: Future>(call: F) -> F::Output {
     let began = Instant::now();
-    let outcome = call.await;
+    let outcome = call.instrument(span()).await;
     // An error says that no request waits for it.
     let _ = REQUEST.try_with(|request| {
         let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -90,6 +100,17 @@ pub(crate) async fn upstream<F: Future>(call: F) -> F::Output {
         request.upstream.micros.fetch_add(micros, Ordering::Relaxed);
     });
     outcome
+}
+
+/// The span of a call, within the span that is under way. Calls that no traced request waits for have none: they
+/// would be as many traces as there are calls.
+fn span() -> Span {
+    let within = REQUEST.try_with(|_| ()).is_ok() && !Span::current().is_none();
+    if within {
+        tracing::trace_span!("upstream", otel.kind = "client")
+    } else {
+        Span::none()
+    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use crate::{
     databases::{Catalogue, blob::BlobDatabases},
     intake::{self, Intake, IntakeError},
     joblog::JobLogs,
-    jobs::{ChangeError, Freshness, Jobs, StepObserver},
+    jobs::{AttemptObserver, ChangeError, Freshness, Jobs, StepObserver},
     lifecycle::{Context, Lifecycle},
     objects::{Kind, ObjectError, ObjectFile, Objects},
     read_model::{Changes, Delta},
@@ -309,6 +309,11 @@ impl JobService {
     /// Has every step told that ends from now on by a write of this process. The first observer counts.
     pub fn watch_steps(&self, observer: StepObserver) {
         self.inner.jobs.watch_steps(observer);
+    }
+
+    /// Has every job told whose attempt ends from now on by a write of this process. The first observer counts.
+    pub fn watch_attempts(&self, observer: AttemptObserver) {
+        self.inner.jobs.watch_attempts(observer);
     }
 
     /// How long what is kept.

@@ -68,8 +68,16 @@ pub async fn guard(request: Request, next: Next) -> Response {
             in_request(Some(told.clone()), answer).await
         }
     };
-    span.in_scope(|| log(answer.status(), began.elapsed(), told.upstream()));
-    finish(answer, &id, json)
+    let upstream = told.upstream();
+    span.in_scope(|| log(answer.status(), began.elapsed(), upstream));
+    let answer = finish(answer, &id, json);
+    #[cfg(feature = "otel")]
+    let answer = {
+        let mut answer = answer;
+        answer.extensions_mut().insert(upstream);
+        answer
+    };
+    answer
 }
 
 /// The line of a request, when its answer begins. What was asked of others, and what failed, is told to

@@ -29,6 +29,7 @@ pub mod router;
 pub mod serve;
 pub mod settings;
 pub mod state;
+pub mod telemetry;
 pub mod wiring;
 
 pub use router::router;

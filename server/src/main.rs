@@ -9,6 +9,7 @@ use clap::Parser;
 use elb_server::{
     AppState, check, import, migrate, probe, router,
     settings::{Command, Flags, LogFormat, Settings},
+    telemetry::{Log, Telemetry},
     wiring::{self, Started},
 };
 use tokio::{
@@ -17,8 +18,8 @@ use tokio::{
 };
 use tracing_subscriber::EnvFilter;
 
-/// How long running requests may take to end once the server has been asked to. With the two below it
-/// makes the longest end: under ten seconds, which is what supervisors usually allow.
+/// How long running requests may take to end once the server has been asked to. With the two below, and what the
+/// last traces may take, it makes the longest end: under ten seconds, which is what supervisors usually allow.
 const DRAIN: Duration = Duration::from_secs(4);
 /// How long the engine may take to end its drivers and processes and to give its leases back.
 const ENGINE: Duration = Duration::from_secs(4);
@@ -51,16 +52,19 @@ async fn program() -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return complain(&error),
     };
-    if let Err(error) = start_log(&settings) {
-        return complain(&error);
-    }
+    let telemetry = match start_telemetry(&settings) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return complain(&error),
+    };
     for (name, value, from) in &settings.told {
         tracing::info!(setting = name, value, from, "setting");
     }
-    match run(&settings).await {
+    let code = match run(&settings).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&*error),
-    }
+    };
+    telemetry.end().await;
+    code
 }
 
 fn complain(error: &(impl std::fmt::Display + ?Sized)) -> ExitCode {
@@ -68,20 +72,20 @@ fn complain(error: &(impl std::fmt::Display + ?Sized)) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn start_log(settings: &Settings) -> Result<(), String> {
+fn start_telemetry(settings: &Settings) -> Result<Telemetry, String> {
     let filter = EnvFilter::try_new(&settings.log).map_err(|error| {
         format!(
             "the setting log ({}) is not understood: {error}",
             settings.log
         )
     })?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter);
     let colours = std::io::IsTerminal::is_terminal(&std::io::stdout());
-    match settings.log_format {
-        LogFormat::Text => log.with_ansi(colours).init(),
-        LogFormat::Json => log.json().init(),
-    }
-    Ok(())
+    let log = tracing_subscriber::fmt::layer();
+    let log: Log = match settings.log_format {
+        LogFormat::Text => Box::new(log.with_ansi(colours)),
+        LogFormat::Json => Box::new(log.json()),
+    };
+    Telemetry::start(log, filter, &|name| std::env::var(name).ok())
 }
 
 async fn run(settings: &Settings) -> Result<(), Box<dyn std::error::Error>> {

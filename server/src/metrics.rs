@@ -115,7 +115,7 @@ pub async fn measure(
 }
 
 /// Methods can be made up by whoever asks.
-fn known(method: &Method) -> &'static str {
+pub(crate) fn known(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

@@ -176,7 +176,10 @@ pub fn router(state: AppState) -> Router {
         ));
     let measured = middleware::from_fn_with_state(Arc::clone(&state.metrics), metrics::measure);
     // Outermost: what is refused, and what ends in a panic, is measured as well.
-    layered(routes).layer(measured).with_state(state)
+    let routes = layered(routes).layer(measured);
+    #[cfg(feature = "otel")]
+    let routes = routes.layer(middleware::from_fn(crate::telemetry::trace));
+    routes.with_state(state)
 }
 
 /// Routes behind the guard: what every answer has, whatever made it.

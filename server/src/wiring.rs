@@ -212,6 +212,8 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
     };
     let metrics = Arc::new(Metrics::default());
     metrics.observe_steps(&service);
+    #[cfg(feature = "otel")]
+    crate::telemetry::observe(&service);
     let state = AppState {
         service,
         page_settings: Arc::new(page_settings),

@@ -1,6 +1,6 @@
-//! How long steps took, told once each by the process that wrote their end.
+//! How long steps took, and which attempts have ended, told once each by the process that wrote their end.
 //!
-//! Steps of searches of others are not told: nobody here saw them begin.
+//! Those of searches of others are not told: nobody here saw them begin.
 
 use std::{fmt, sync::OnceLock};
 
@@ -12,14 +12,21 @@ use elb_core::{
 /// Is told a step, how it ended, and how long it took, in ms.
 pub type StepObserver = Box<dyn Fn(Step, StepState, u64) + Send + Sync>;
 
+/// Is told a job whose attempt has ended.
+pub type AttemptObserver = Box<dyn Fn(&Job) + Send + Sync>;
+
 /// Whom to tell.
 #[derive(Default)]
-pub(super) struct StepTimes(OnceLock<StepObserver>);
+pub(super) struct StepTimes {
+    steps: OnceLock<StepObserver>,
+    attempts: OnceLock<AttemptObserver>,
+}
 
 impl fmt::Debug for StepTimes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("StepTimes")
-            .field(&self.0.get().is_some())
+        f.debug_struct("StepTimes")
+            .field("steps", &self.steps.get().is_some())
+            .field("attempts", &self.attempts.get().is_some())
             .finish()
     }
 }
@@ -27,12 +34,27 @@ impl fmt::Debug for StepTimes {
 impl StepTimes {
     pub fn watch(&self, observer: StepObserver) {
         // Another one would count everything twice.
-        let _ = self.0.set(observer);
+        let _ = self.steps.set(observer);
     }
 
-    /// Tells the steps that have ended between two states of a job.
+    pub fn watch_attempts(&self, observer: AttemptObserver) {
+        let _ = self.attempts.set(observer);
+    }
+
+    /// Tells what has ended between two states of a job: steps, and then the attempt.
     pub fn tell(&self, before: &Job, after: &Job) {
-        let Some(observer) = self.0.get().filter(|_| after.followed().is_none()) else {
+        if after.followed().is_some() {
+            return;
+        }
+        self.tell_steps(before, after);
+        let ended = before.phase.is_active() && !after.phase.is_active();
+        if let Some(observer) = self.attempts.get().filter(|_| ended) {
+            observer(after);
+        }
+    }
+
+    fn tell_steps(&self, before: &Job, after: &Job) {
+        let Some(observer) = self.steps.get() else {
             return;
         };
         let same_attempt = before.attempt == after.attempt;
@@ -51,7 +73,10 @@ impl StepTimes {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    };
 
     use elb_core::{
         phase::Phase,
@@ -69,6 +94,12 @@ mod tests {
         let sink = Arc::clone(&told);
         times.watch(Box::new(move |step, state, ms| {
             sink.lock().unwrap().push((step, state, ms));
+        }));
+        let ended: Arc<AtomicUsize> = Arc::default();
+        let count = Arc::clone(&ended);
+        times.watch_attempts(Box::new(move |job| {
+            assert_eq!(job.phase, Phase::Failed);
+            count.fetch_add(1, Ordering::Relaxed);
         }));
         let spec = SearchSpec {
             program: Program::Blastn,
@@ -105,9 +136,11 @@ mod tests {
         let first = told.lock().unwrap().clone();
         assert_eq!(first.len(), 1, "{first:?}");
         assert_eq!((first[0].0, first[0].1), (Step::Preparing, StepState::Done));
+        assert_eq!(ended.load(Ordering::Relaxed), 0);
         let message = "x".to_owned();
         let code = elb_core::error_code::ErrorCode::Internal;
         enter(Event::Failed { code, message }, 2_250);
+        assert_eq!(ended.load(Ordering::Relaxed), 1, "the attempt, once");
         let all = told.lock().unwrap().clone();
         assert_eq!(all[1..], [(Step::WarmingUp, StepState::Failed, 250)]);
     }

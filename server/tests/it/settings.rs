@@ -305,3 +305,20 @@ async fn help_documents_every_setting_with_its_variable_and_default() {
     }
     assert_eq!(out.matches("[default: ").count(), 47, "{out}");
 }
+
+#[cfg(not(feature = "otel"))]
+#[tokio::test]
+async fn a_build_that_exports_no_traces_says_so_where_they_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let warned = |out: &str| out.contains("this build cannot export any");
+    let mut command = telling(folder.path());
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318");
+    let (_, out, _) = ends(command).await;
+    assert!(
+        warned(&out) && out.contains("OTEL_EXPORTER_OTLP_ENDPOINT"),
+        "{out}"
+    );
+    // Nobody is bothered who asks for none.
+    let (_, out, _) = ends(telling(folder.path())).await;
+    assert!(!warned(&out), "{out}");
+}
