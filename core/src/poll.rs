@@ -35,12 +35,20 @@ const RECONNECT_DOUBLINGS: u32 = 5;
 /// The least time between two questions of a page (ours): a change that comes alone is asked for at once,
 /// and those that come together are asked for together.
 pub const QUESTIONS_APART: Duration = Duration::from_millis(300);
+/// The same on the page of one job (ours): its progress changes every second, and is shown as often.
+pub const JOB_QUESTIONS_APART: Duration = Duration::from_secs(1);
+/// The least time between two news of the clusters on the event stream, and between two questions of their
+/// page (ours): pods of a large search begin and end many times a second.
+pub const CLUSTERS_APART: Duration = Duration::from_secs(1);
 /// How often the server looks at every active job, besides each event (S2).
 pub const RECONCILE_SWEEP: Duration = Duration::from_secs(60);
 /// Silence before `worker_lost` is considered (S2).
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(600);
 /// The longest gap between two signs of life on the event stream (ours; proxies cut idle streams).
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
+/// After so long without a sign of life a page takes its event stream for lost (ours): one was missed, and the
+/// next is late.
+pub const SILENCE: Duration = Duration::from_secs(32);
 /// The longest wait in the queue: a job that nobody could start in a week is not wanted any more (ours).
 pub const WAIT_QUEUED: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// The longest wait for a database, and for one to be warm (lessons E12: two hours for such operations).

@@ -10,7 +10,7 @@ use elb_engine::{JobService, service::Caller};
 use leptos::config::LeptosOptions;
 use tokio_util::sync::CancellationToken;
 
-use crate::{limits::Limits, lists::Lists, metrics::Metrics};
+use crate::{api::events::News, limits::Limits, lists::Lists, metrics::Metrics};
 
 /// Shared by all requests.
 #[derive(Clone)]
@@ -27,6 +27,8 @@ pub struct AppState {
     pub limits: Arc<Limits>,
     /// Answers of the list that are asked for again and again.
     pub lists: Arc<Lists>,
+    /// What all readers of the event stream are told alike.
+    pub news: Arc<News>,
     /// How long requests have taken.
     pub metrics: Arc<Metrics>,
     /// What became of actions on many searches, until their page has shown it.

@@ -26,6 +26,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    api::events::News,
     assets,
     lock::{DataLock, LockError},
     metrics::Metrics,
@@ -215,6 +216,7 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
     #[cfg(feature = "otel")]
     crate::telemetry::observe(&service);
     let state = AppState {
+        news: News::start(&service),
         service,
         page_settings: Arc::new(page_settings),
         leptos: assets::leptos_options(),

@@ -1,9 +1,10 @@
 //! The event stream: every change of a row the caller may see, numbered, without a gap.
 //!
 //! A reader that names the last revision it has seen gets what it missed; one that was away for too
-//! long gets one `snapshot`, which tells it to ask for the list.
+//! long gets one `snapshot`, which tells it to ask for the list. While nothing changes a `beat` says so, which
+//! scripts of a page can hear: a connection over which nothing comes any more is told from a quiet one.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
@@ -15,6 +16,7 @@ use elb_core::poll;
 use elb_engine::read_model::{Change, Changes, Delta};
 use futures::Stream;
 use serde::Deserialize;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -23,15 +25,17 @@ use crate::{
     state::AppState,
 };
 
+mod news;
+
+pub use news::News;
+
 /// How long a browser waits before it connects again.
 const RETRY: Duration = Duration::from_secs(2);
 /// How long a reader waits that was told of the server's end: about as long as a restart takes.
 const RESTART: Duration = Duration::from_secs(3);
 /// What the last event of a server that stops says.
 const BYE: &str = "{\"reason\":\"the server is stopping; connect again\"}";
-/// A comment, which no reader shows: the connection is alive.
-const SIGN_OF_LIFE: Bytes = Bytes::from_static(b":\n\n");
-/// When it is sent: early enough to be there in time.
+/// When a beat is sent: early enough to be there in time.
 const STILL: Duration = poll::HEARTBEAT.saturating_sub(Duration::from_secs(1));
 /// A revision that no list ever has: whoever names what this server did not give gets a snapshot.
 const UNKNOWN: u64 = u64::MAX - 1;
@@ -47,8 +51,10 @@ pub struct From {
 /// Changes as they happen
 ///
 /// Server-sent events: `row` with `{"revision", "id", "row"}` (`row` is null once a job is no longer
-/// listed), id = revision; `snapshot` when changes were missed: ask for the list then; `bye` with
-/// `{"reason"}` and a `retry` hint as the last one of a server that stops: connect again with the id of
+/// listed), id = revision; `snapshot` when changes were missed: ask for the list then; `beat` with
+/// `{"revision"}` after 14 s without anything else: nothing has changed for this reader since that revision, 0 if
+/// it was told none; `clusters` with `{"mark"}` at first and whenever `/clusters` has something else to show, not
+/// with `job`; `bye` with `{"reason"}` and a `retry` hint as the last one of a server that stops: connect again with the id of
 /// the last change, and nothing is missed. A server with as many readers as it serves answers 503.
 #[utoipa::path(
     get, path = "/api/blast/events", tag = "searches",
@@ -67,8 +73,17 @@ pub async fn events(
         .unwrap_or(Some(UNKNOWN))
         .or(from.after);
     let seen = named.map(|revision| revision.min(UNKNOWN));
+    let clusters = from.job.is_none().then(|| state.news.clusters());
     let changes = state.service.changes(&state.caller(), seen, from.job);
-    let events = stream(changes, state.stopping);
+    let events = stream(Reader {
+        changes,
+        // One whose revision is not known is told a snapshot before anything else.
+        told: seen.unwrap_or(0),
+        clusters,
+        news: state.news,
+        stopping: state.stopping,
+        stage: Stage::New,
+    });
     let mut answer = Response::new(Body::from_stream(events));
     answer.headers_mut().insert(
         header::CONTENT_TYPE,
@@ -112,6 +127,11 @@ pub fn unbuffered(mut answer: Response) -> Response {
 /// What one reader holds while it waits.
 struct Reader {
     changes: Changes,
+    /// The revision that it was told last, or came with.
+    told: u64,
+    /// What there is to say of the clusters; `None` for one that does not want to hear it.
+    clusters: Option<watch::Receiver<Bytes>>,
+    news: Arc<News>,
     stopping: CancellationToken,
     stage: Stage,
 }
@@ -124,15 +144,7 @@ enum Stage {
 }
 
 /// The events, each as the bytes that are sent.
-fn stream(
-    changes: Changes,
-    stopping: CancellationToken,
-) -> impl Stream<Item = Result<Bytes, Infallible>> {
-    let reader = Reader {
-        changes,
-        stopping,
-        stage: Stage::New,
-    };
+fn stream(reader: Reader) -> impl Stream<Item = Result<Bytes, Infallible>> {
     futures::stream::unfold(reader, |mut reader| async move {
         let event = reader.next().await?;
         Some((Ok(event), reader))
@@ -158,17 +170,35 @@ impl Reader {
             // What has happened is told before the end.
             biased;
             change = self.changes.next() => match change? {
-                Change::Row(delta) => row(&delta),
-                Change::Snapshot(revision) => Some(snapshot(revision)),
+                Change::Row(delta) => {
+                    self.told = delta.revision;
+                    row(&delta)
+                }
+                Change::Snapshot(revision) => {
+                    self.told = revision;
+                    Some(snapshot(revision))
+                }
             },
             () = self.stopping.cancelled() => {
                 self.stage = Stage::Over;
                 let retry = RESTART.as_millis();
                 Some(format!("event: bye\nretry: {retry}\ndata: {BYE}\n\n").into())
             }
-            () = tokio::time::sleep(STILL) => Some(SIGN_OF_LIFE),
+            clusters = moved(&mut self.clusters) => Some(clusters),
+            () = tokio::time::sleep(STILL) => Some(self.news.beat(self.told)),
         }
     }
+}
+
+/// What is said of the clusters, once it is another thing.
+async fn moved(clusters: &mut Option<watch::Receiver<Bytes>>) -> Bytes {
+    if let Some(clusters) = clusters
+        && clusters.changed().await.is_ok()
+    {
+        return clusters.borrow_and_update().clone();
+    }
+    // Nothing more will be said.
+    std::future::pending().await
 }
 
 fn snapshot(revision: u64) -> Bytes {

@@ -129,11 +129,11 @@ impl Stream {
         }
     }
 
-    /// The next event that is not a mere sign of life.
+    /// The next event that tells of searches or of the stream, and is not a mere sign of life.
     pub async fn next_named(&mut self) -> Option<Event> {
         loop {
             let event = self.next().await?;
-            if !event.name.is_empty() {
+            if !matches!(event.name.as_str(), "" | "beat" | "clusters") {
                 return Some(event);
             }
         }

@@ -13,6 +13,7 @@ use elb_engine::retention::Retention;
 use elb_engine::service::Caller;
 use elb_server::{
     AppState,
+    api::events::News,
     lock::DataLock,
     settings::{AzureSettings, ExecutorKind, LogFormat, ObjectsAddress, Settings, StoreAddress},
     wiring::{self, Started},
@@ -105,6 +106,7 @@ impl Server {
 
     /// Puts another engine behind the same routes.
     pub fn replace_service(&mut self, service: JobService) {
+        self.state.news = News::start(&service);
         self.state.service = service;
         self.router = elb_server::router(self.state.clone());
     }

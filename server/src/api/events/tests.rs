@@ -1,8 +1,13 @@
 //! What one reader is sent, on a clock that moves only when it is told to.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use elb_core::{
     job::Job,
@@ -41,17 +46,27 @@ fn change(model: &ReadModel, owner: &str, version: u64) {
     });
 }
 
-fn events_of(model: &Arc<ReadModel>, stopping: &CancellationToken) -> impl Stream<Item = Bytes> {
+fn events_of(
+    model: &Arc<ReadModel>,
+    news: &Arc<News>,
+    stopping: &CancellationToken,
+) -> impl Stream<Item = Bytes> {
     let changes = Changes::after(Arc::clone(model), "me".to_owned(), None, None);
-    stream(changes, stopping.clone())
-        .map(|Ok(event)| event)
-        .boxed()
+    let reader = Reader {
+        changes,
+        told: 0,
+        clusters: Some(news.clusters()),
+        news: Arc::clone(news),
+        stopping: stopping.clone(),
+        stage: Stage::New,
+    };
+    stream(reader).map(|Ok(event)| event).boxed()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_has_a_sign_of_life_in_time_while_others_have_much_to_hear() {
-    let (model, stopping) = (Arc::default(), CancellationToken::new());
-    let mut events = events_of(&model, &stopping);
+    let (model, news, stopping) = (Arc::default(), Arc::default(), CancellationToken::new());
+    let mut events = events_of(&model, &news, &stopping);
     let greeting = events.next().await.unwrap();
     assert_eq!(greeting, ": connected\nretry: 2000\n\n");
     let mut version = 0;
@@ -66,14 +81,17 @@ async fn a_reader_has_a_sign_of_life_in_time_while_others_have_much_to_hear() {
             assert!(began.elapsed() < poll::HEARTBEAT, "nothing comes in time");
             tokio::time::advance(Duration::from_secs(1)).await;
         };
-        assert_eq!(sign, ":\n\n");
+        assert_eq!(sign, "event: beat\ndata: {\"revision\":0}\n\n");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_change_is_one_line_of_data_and_the_bytes_are_those_of_every_reader() {
-    let (model, stopping) = (Arc::default(), CancellationToken::new());
-    let mut readers = [events_of(&model, &stopping), events_of(&model, &stopping)];
+    let (model, news, stopping) = (Arc::default(), Arc::default(), CancellationToken::new());
+    let mut readers = [
+        events_of(&model, &news, &stopping),
+        events_of(&model, &news, &stopping),
+    ];
     for reader in &mut readers {
         reader.next().await.unwrap();
     }
@@ -91,8 +109,8 @@ async fn a_change_is_one_line_of_data_and_the_bytes_are_those_of_every_reader() 
 
 #[tokio::test(start_paused = true)]
 async fn what_has_happened_is_told_before_the_end() {
-    let (model, stopping) = (Arc::default(), CancellationToken::new());
-    let mut events = events_of(&model, &stopping);
+    let (model, news, stopping) = (Arc::default(), Arc::default(), CancellationToken::new());
+    let mut events = events_of(&model, &news, &stopping);
     events.next().await.unwrap();
     change(&model, "", 1);
     stopping.cancel();
@@ -100,4 +118,65 @@ async fn what_has_happened_is_told_before_the_end() {
     assert_eq!(all.len(), 2);
     assert!(all[0].starts_with(b"event: row\n"));
     assert!(all[1].starts_with(b"event: bye\nretry: 3000\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_beat_says_what_was_told_last_changes_no_id_and_is_that_of_every_reader() {
+    let (model, news, stopping) = (Arc::default(), Arc::default(), CancellationToken::new());
+    let mut readers = [
+        events_of(&model, &news, &stopping),
+        events_of(&model, &news, &stopping),
+    ];
+    for reader in &mut readers {
+        reader.next().await.unwrap();
+    }
+    change(&model, "me", 1);
+    // Nobody is told of what he may not see, nor that there was something.
+    change(&model, "another", 2);
+    let mut beats = Vec::new();
+    for reader in &mut readers {
+        assert!(reader.next().await.unwrap().starts_with(b"event: row\n"));
+        beats.push(reader.next().await.unwrap());
+    }
+    assert_eq!(beats[0], "event: beat\ndata: {\"revision\":1}\n\n");
+    assert_eq!(beats[0].as_ptr(), beats[1].as_ptr(), "written twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_there_is_to_say_of_clusters_is_told_at_first_and_when_it_is_another_thing() {
+    let mark: Arc<Mutex<&str>> = Arc::new(Mutex::new("1-5"));
+    let seen = Arc::clone(&mark);
+    let news = Arc::new(News::with_mark(move || {
+        Some((*seen.lock().unwrap()).to_owned())
+    }));
+    let (moves, changes) = tokio::sync::watch::channel(0_u64);
+    news.follow(vec![changes]);
+    let (model, stopping) = (Arc::default(), CancellationToken::new());
+    let mut events = events_of(&model, &news, &stopping);
+    events.next().await.unwrap();
+    let first = events.next().await.unwrap();
+    assert_eq!(first, "event: clusters\ndata: {\"mark\":\"1-5\"}\n\n");
+    // Many changes at once are told at most twice: the first at once, the rest a moment later.
+    let mut told = 0;
+    for number in 2..40_u64 {
+        *mark.lock().unwrap() = if number == 39 { "39-5" } else { "2-5" };
+        moves.send_replace(number);
+        tokio::task::yield_now().await;
+    }
+    let last = loop {
+        let event = events.next().await.unwrap();
+        if !event.starts_with(b"event: clusters\n") {
+            panic!("{event:?}");
+        }
+        told += 1;
+        if event == "event: clusters\ndata: {\"mark\":\"39-5\"}\n\n" {
+            break Instant::now();
+        }
+    };
+    assert!(told <= 2, "{told}");
+    // A change that shows nowhere is told to nobody.
+    moves.send_replace(40);
+    let beat = events.next().await.unwrap();
+    assert!(beat.starts_with(b"event: beat\n"), "{beat:?}");
+    assert_eq!(last.elapsed(), STILL);
 }
