@@ -5,7 +5,7 @@
 
 use std::{cell::Cell, time::Duration};
 
-use elb_core::time::Timestamp;
+use elb_core::{poll::Freshness, time::Timestamp};
 use leptos::prelude::*;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::{
@@ -113,6 +113,15 @@ pub fn say(id: &str, text: &str) {
     if let Some(element) = other {
         element.set_text_content(Some(text));
     }
+}
+
+/// Says how fresh the page is, in words and by its key.
+pub fn say_fresh(freshness: Freshness, line: &str) {
+    if let Some(live) = by_id::<Element>("live") {
+        // An attribute of this name is always allowed.
+        let _ = live.set_attribute("data-state", freshness.as_str());
+    }
+    say("live", line);
 }
 
 /// Shows or hides an element.

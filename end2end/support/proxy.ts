@@ -16,8 +16,7 @@ export class Proxy {
   cuts = 0;
   /** Answers event streams with 503. */
   blocked = false;
-  /** Keeps what event streams say to itself, and the streams open. */
-  silent = false;
+  #silent = new Set<ServerResponse>();
   #open = new Set<ServerResponse>();
   #unanswered = 0;
   #cutAfter: number | undefined;
@@ -54,6 +53,16 @@ export class Proxy {
   /** Breaks all event streams off, as a proxy does that gives up on a connection without traffic. */
   cutStreams(): void {
     for (const response of this.#open) response.destroy();
+  }
+
+  /** Keeps to itself what the event streams say that are open now, and leaves them open. */
+  silence(): void {
+    for (const response of this.#open) this.#silent.add(response);
+  }
+
+  /** Says on all event streams that nothing has changed since that revision, as the server does every 14 s. */
+  beat(revision = 0): void {
+    for (const response of this.#open) response.write(`event: beat\ndata: {"revision":${revision}}\n\n`);
   }
 
   /** Breaks the next event stream off after so many bytes of its body. */
@@ -95,12 +104,15 @@ export class Proxy {
     this.opened += 1;
     this.#open.add(response);
     this.most = Math.max(this.most, this.#open.size);
-    response.once("close", () => this.#open.delete(response));
+    response.once("close", () => {
+      this.#open.delete(response);
+      this.#silent.delete(response);
+    });
     response.flushHeaders();
     let left = this.#cutAfter;
     this.#cutAfter = undefined;
     answer.on("data", (piece: Buffer) => {
-      if (this.silent) return;
+      if (this.#silent.has(response)) return;
       if (left === undefined) {
         response.write(piece);
         return;

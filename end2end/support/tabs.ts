@@ -1,6 +1,11 @@
 // Tabs as people have them: many of one browser, some of them hidden, and what they say of themselves.
 import type { BrowserContext, Page } from "@playwright/test";
 import { alive } from "./actions.ts";
+import { expect } from "./fixtures.ts";
+import type { Proxy } from "./proxy.ts";
+
+/** Less than a page waits for a sign of life of its stream, in milliseconds. */
+const BEAT = 15_000;
 
 /** What a page says of how fresh it is. */
 export const state = (page: Page): Promise<string | null> => page.locator("#live").getAttribute("data-state");
@@ -36,3 +41,14 @@ export const hide = (page: Page): Promise<void> => setHidden(page, true);
 
 /** Shows a page that was hidden. */
 export const show = (page: Page): Promise<void> => setHidden(page, false);
+
+/** Lets time pass on a page with a clock of its own, whose stream goes on to say that nothing changes. */
+export async function pass(page: Page, front: Proxy, ms: number): Promise<void> {
+  const checked = () => page.locator("#age-since").getAttribute("data-since");
+  for (let left = ms; left > 0; left -= BEAT) {
+    const before = await checked();
+    front.beat();
+    await expect.poll(checked).not.toBe(before);
+    await page.clock.runFor(Math.min(left, BEAT));
+  }
+}

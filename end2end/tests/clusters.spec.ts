@@ -3,7 +3,9 @@ import { alive, expectNoSidewaysScroll } from "../support/actions.ts";
 import { expectAccessible } from "../support/accessibility.ts";
 import { expect, test as base } from "../support/fixtures.ts";
 import { Kubernetes, search } from "../support/kubernetes.ts";
+import { Proxy } from "../support/proxy.ts";
 import { Server } from "../support/server.ts";
+import { hide, pass, show } from "../support/tabs.ts";
 
 const test = base.extend<{ cluster: Kubernetes; watching: Server }>({
   cluster: async ({}, use) => {
@@ -46,6 +48,62 @@ test("a search of somebody else shows by itself, on the page of clusters and in 
   await expect(place).toContainText("ran out of memory", { timeout: 20_000 });
   // What the reader has opened stays open.
   await expect(place.locator("details").first()).toHaveAttribute("open", "");
+});
+
+test("the page follows the event stream: it asks once for a change and hardly without one, and says how it stands", async ({ page, cluster, watching }) => {
+  const front = await Proxy.start(watching.url);
+  try {
+    put(cluster, "job-followed", "waiting");
+    const place = page.locator("#clusters section", { hasText: "lab" });
+    await expect(async () => {
+      await page.goto(`${front.url}/clusters`);
+      await expect(place).toContainText("3 Insufficient memory", { timeout: 500 });
+    }).toPass({ timeout: 20_000 });
+    await page.clock.install();
+    await page.reload();
+    await alive(page);
+    const live = page.locator("#live");
+    await expect(live).toHaveAttribute("data-state", "live");
+    await expect(live).toHaveText("Live: changes show by themselves");
+    const pages = () => front.requests.filter((path) => path === "/clusters").length;
+    const before = front.requests.length;
+    for (let minute = 0; minute < 3; minute += 1) await pass(page, front, 60_000);
+    expect(front.requests.length - before).toBeLessThanOrEqual(3 * 4);
+    expect(front.requests.length - before).toBeGreaterThanOrEqual(2);
+    await expect(live).toHaveAttribute("data-state", "live");
+
+    const shown = { all: front.requests.length, pages: pages() };
+    put(cluster, "job-followed", "failed");
+    await expect(place).toContainText("ran out of memory");
+    // Its Jobs and its pods change one after the other.
+    expect(pages() - shown.pages).toBeGreaterThanOrEqual(1);
+    expect(front.requests.length - shown.all).toBeLessThanOrEqual(3);
+
+    await hide(page);
+    await expect(live).toHaveAttribute("data-state", "paused");
+    await expect.poll(() => front.open).toBe(0);
+    const hidden = front.requests.length;
+    await page.clock.runFor(10 * 60_000);
+    expect(front.requests.length).toBe(hidden);
+    front.blocked = true;
+    await show(page);
+    await expect
+      .poll(async () => {
+        await page.clock.runFor(1_000);
+        return live.getAttribute("data-state");
+      })
+      .toBe("polling");
+    await expect(live).toHaveText("Polling: changes show some seconds late");
+    put(cluster, "job-after", "searching");
+    await expect
+      .poll(async () => {
+        await page.clock.runFor(1_000);
+        return place.textContent();
+      })
+      .toContain("job-after");
+  } finally {
+    await front.stop();
+  }
 });
 
 test("the log of a pod is followed, and read when the pod is gone", async ({ page, cluster, watching }) => {

@@ -1,6 +1,6 @@
 // Connections that break: event streams that are cut at any byte, cut while nothing happens, and a server that restarts.
 import type { Page } from "@playwright/test";
-import { alive, examplesReady, genes, submit } from "../support/actions.ts";
+import { alive, ended, examplesReady, genes, submit } from "../support/actions.ts";
 import { expect, test } from "../support/fixtures.ts";
 import { Proxy } from "../support/proxy.ts";
 import { isTheSame, open } from "../support/tabs.ts";
@@ -92,6 +92,58 @@ test("tabs whose stream is cut while nothing happens say so, come back by themse
       expect(await isTheSame(tab)).toBe(true);
     }
     await expect.poll(() => proxy.open).toBe(1);
+  } finally {
+    await proxy.stop();
+  }
+});
+
+test("a stream that is open but says nothing any more is found within 35 seconds, and had anew", async ({ server, page, request }) => {
+  await examplesReady(request);
+  const proxy = await Proxy.start(server.url);
+  try {
+    const mark = `silent ${Date.now()}`;
+    await ended(request, await submit(request, await search(`${mark} start`)));
+    await page.clock.install();
+    await page.goto(`${proxy.url}/jobs?q=${encodeURIComponent(mark)}`);
+    await alive(page);
+    await expectState(page, "live");
+    await listen(page);
+    proxy.silence();
+    await ended(request, await submit(request, await search(`${mark} untold`)));
+    await expect(row(page, "untold")).toHaveCount(0);
+    await page.clock.runFor(35_000);
+    await expect(row(page, "untold")).toBeVisible();
+    await expect.poll(() => proxy.opened).toBe(2);
+    await expect.poll(() => proxy.open).toBe(1);
+    await expectState(page, "live");
+    expect(await said(page)).toContain("reconnecting: Reconnecting; last heard of");
+    await submit(request, await search(`${mark} heard`));
+    await expect(row(page, "heard")).toBeVisible();
+  } finally {
+    await proxy.stop();
+  }
+});
+
+test("a beat tells a page of a change that it has missed, and it asks once", async ({ server, page, request }) => {
+  await examplesReady(request);
+  const proxy = await Proxy.start(server.url);
+  try {
+    const mark = `beat ${Date.now()}`;
+    await ended(request, await submit(request, await search(`${mark} start`)));
+    await page.goto(`${proxy.url}/jobs?q=${encodeURIComponent(mark)}`);
+    await alive(page);
+    await expectState(page, "live");
+    proxy.silence();
+    await ended(request, await submit(request, await search(`${mark} untold`)));
+    const lists = () => proxy.requests.filter((path) => path.startsWith("/api/blast/jobs")).length;
+    const before = lists();
+    const { revision } = await (await request.get("/api/blast/jobs")).json();
+    proxy.beat(revision);
+    await expect(row(page, "untold")).toBeVisible();
+    proxy.beat(revision);
+    await submit(request, await search(`${mark} further`));
+    expect(lists()).toBe(before + 1);
+    expect(proxy.opened).toBe(1);
   } finally {
     await proxy.stop();
   }

@@ -26,7 +26,7 @@ use super::{
     hub::{Hub, News, hub, join, leave, renew, try_now},
     is_hidden,
     json::{self, Json},
-    millis, now, on, say, show,
+    millis, now, on, say_fresh, show,
     stream::Link,
     timer::after,
 };
@@ -36,21 +36,39 @@ const TOLD_MS: u32 = 60_000;
 
 /// A change, as the event stream sends it.
 pub struct Delta {
+    /// Of the list, after it.
+    pub revision: u64,
     /// Which job.
     pub id: String,
     /// The row; `None` once it is no longer listed.
     pub row: Option<JobRow>,
 }
 
-/// What came of a question.
+/// What a page hears.
+pub enum Heard {
+    /// A row has changed. Apart, since it is by far the largest of them.
+    Change(Box<Delta>),
+    /// Changes up to this revision may have been missed.
+    Missed(u64),
+    /// The page of clusters has this mark now.
+    Clusters(String),
+}
+
+/// Only an answer to a question that is still to be asked will do.
+pub const NEXT: u64 = u64::MAX;
+
+/// What came of a question: no answer; or one that has all up to a number, which grows as what is asked for
+/// changes (a revision, a version).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// No answer.
     Missing,
     /// What is shown already.
-    Same,
+    Same(u64),
     /// Something else, which is shown now.
-    Newer,
+    Newer(u64),
+    /// Something else, which is not shown for as long as the reader has text selected.
+    Held,
 }
 
 /// A question under way.
@@ -58,12 +76,27 @@ pub type Question = Pin<Box<dyn Future<Output = Answer>>>;
 
 /// What a page does with what it hears.
 pub struct Follower {
-    /// Takes a change; whether everything is to be asked for because of it.
-    pub changed: Box<dyn Fn(Delta) -> bool>,
+    /// Takes what is heard; the number that an answer must have reached because of it, `None` if nothing is to
+    /// be asked.
+    pub changed: Box<dyn Fn(Heard) -> Option<u64>>,
     /// Asks for everything.
     pub question: Box<dyn Fn() -> Question>,
     /// When to ask again.
     pub interval: Box<dyn Fn(PollContext) -> Option<Duration>>,
+    /// The least time between two questions.
+    pub apart: Duration,
+}
+
+/// A page that follows.
+pub struct Following(Rc<State>);
+
+impl Following {
+    /// The reader has no text selected any more: what was held is asked for again.
+    pub fn go_on(&self) {
+        if self.0.held.get() {
+            ask(&self.0, NEXT);
+        }
+    }
 }
 
 struct State {
@@ -75,8 +108,12 @@ struct State {
     answered: Cell<bool>,
     /// A question is under way, or was a moment ago.
     asking: Cell<bool>,
-    /// There is reason for another one.
-    again: Cell<bool>,
+    /// There is reason for another one, unless an answer has reached this number.
+    again: Cell<Option<u64>>,
+    /// What the answers so far have reached.
+    reached: Cell<u64>,
+    /// The last answer is not shown yet.
+    held: Cell<bool>,
     /// The next one is the slow check beside a stream that lives.
     check: Cell<bool>,
     /// Since when the stream is away.
@@ -88,7 +125,7 @@ struct State {
 }
 
 /// Follows from that revision on, for as long as the page lives.
-pub fn follow(revision: u64, follower: Follower) {
+pub fn follow(revision: u64, follower: Follower) -> Following {
     let state = Rc::new_cyclic(|this: &Weak<State>| {
         let (heard, told) = (this.clone(), this.clone());
         let hub = hub(
@@ -110,7 +147,9 @@ pub fn follow(revision: u64, follower: Follower) {
             link: Cell::new(None),
             answered: Cell::new(true),
             asking: Cell::new(false),
-            again: Cell::new(false),
+            again: Cell::new(None),
+            reached: Cell::new(0),
+            held: Cell::new(false),
             check: Cell::new(false),
             away: Cell::new(None),
             news: RefCell::default(),
@@ -139,6 +178,7 @@ pub fn follow(revision: u64, follower: Follower) {
         join(&state.hub);
         schedule(&state);
     }
+    Following(state)
 }
 
 fn rest(state: &Rc<State>) {
@@ -154,7 +194,8 @@ fn rest(state: &Rc<State>) {
 /// What happened meanwhile is asked for once.
 fn wake(state: &Rc<State>) {
     join(&state.hub);
-    ask(state);
+    // What the stream tells of that time is in the answer.
+    ask(state, NEXT);
     schedule(state);
 }
 
@@ -170,13 +211,18 @@ fn freshness(state: &State) -> Freshness {
 }
 
 fn hear(state: &Rc<State>, news: News) {
-    let delta = match &news {
-        News::Change(json) => delta(json),
-        News::Missed => None,
+    let heard = match news {
+        News::Change(json) => match delta(&json) {
+            Some(delta) => Heard::Change(Box::new(delta)),
+            // What is not understood is of another version of the server.
+            None => Heard::Missed(NEXT),
+        },
+        News::Missed(revision) => Heard::Missed(revision),
+        News::Clusters(mark) => Heard::Clusters(mark),
+        News::Beat => return checked(),
     };
-    // What is not understood is of another version of the server.
-    if delta.is_none_or(|delta| (state.follower.changed)(delta)) {
-        ask(state);
+    if let Some(wanted) = (state.follower.changed)(heard) {
+        ask(state, wanted);
     }
     checked();
 }
@@ -187,32 +233,45 @@ fn delta(json: &Json) -> Option<Delta> {
         None => None,
     };
     Some(Delta {
+        revision: json.whole("revision")?,
         id: json.text("id")?,
         row,
     })
 }
 
-/// Asks for everything: at once, or after the question that is under way.
-fn ask(state: &Rc<State>) {
-    state.again.set(true);
+/// Asks for everything, unless the answers have reached that number: at once, or after the question that is
+/// under way if its answer does not.
+fn ask(state: &Rc<State>, wanted: u64) {
+    if wanted <= state.reached.get() {
+        return;
+    }
+    state.again.set(state.again.get().max(Some(wanted)));
     if state.asking.replace(true) {
         return;
     }
     let state = Rc::clone(state);
     spawn_local(async move {
-        state.again.set(false);
+        state.again.set(None);
         let check = state.check.take();
         let answer = (state.follower.question)().await;
-        if check && answer == Answer::Newer {
+        if let Answer::Same(reached) | Answer::Newer(reached) = answer {
+            state.reached.set(reached);
+            let further = state.again.get().filter(|wanted| *wanted > reached);
+            state.again.set(further);
+        }
+        if check && matches!(answer, Answer::Newer(_)) {
             // The stream should have told it: it is open, but nothing comes through any more.
             renew(&state.hub);
         }
+        state.held.set(answer == Answer::Held);
         answered(&state, answer != Answer::Missing);
-        let apart = millis(poll::QUESTIONS_APART);
+        let apart = millis(state.follower.apart);
         after(apart, move || {
             state.asking.set(false);
-            if state.again.get() && !is_hidden() {
-                ask(&state);
+            if let Some(wanted) = state.again.take()
+                && !is_hidden()
+            {
+                ask(&state, wanted);
             }
         })
         .forget();
@@ -278,6 +337,9 @@ fn tell(state: &State) {
     }
     let freshness = freshness(state);
     let line = match freshness {
+        Freshness::Live | Freshness::Polling if state.held.get() => {
+            "Changes wait while text is selected".to_owned()
+        }
         Freshness::Live => {
             let news = state.news.borrow().clone();
             news.unwrap_or_else(|| "Live: changes show by themselves".to_owned())
@@ -292,11 +354,7 @@ fn tell(state: &State) {
             None => "The server does not answer; asking again".to_owned(),
         },
     };
-    if let Some(live) = by_id::<Element>("live") {
-        // An attribute of this name is always allowed.
-        let _ = live.set_attribute("data-state", freshness.as_str());
-    }
-    say("live", &line);
+    say_fresh(freshness, &line);
 }
 
 /// What the page shows is as new as this moment.
@@ -330,7 +388,7 @@ fn schedule(state: &Rc<State>) {
         // A stream that is not there by now is not to be had.
         this.link.set(this.link.get().or(Some(Link::Lost)));
         this.check.set(live);
-        ask(&this);
+        ask(&this, NEXT);
         schedule(&this);
     });
     state.timer.replace(Some(timer));

@@ -9,6 +9,7 @@ use std::{
     rc::Rc,
 };
 
+use elb_core::poll;
 use js_sys::Array;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::{BroadcastChannel, MessageEvent};
@@ -16,7 +17,8 @@ use web_sys::{BroadcastChannel, MessageEvent};
 use super::{
     complain,
     json::Json,
-    stream::{Link, Stream, connect, disconnect, hurry, stream},
+    millis,
+    stream::{Heard, Link, Stream, connect, disconnect, hurry, stream},
     turn::{Turn, are_taken, turn},
 };
 
@@ -24,14 +26,18 @@ use super::{
 const ADDRESS: &str = "/api/blast/events?after=";
 /// Name of the lock and of the channel. A server that says things in another way must name another one:
 /// tabs of the old one may still be open.
-const NAME: &str = "elb-events-1";
+const NAME: &str = "elb-events-2";
 
 /// What a tab hears.
 pub enum News {
     /// A change, as the server sent it.
     Change(Json),
-    /// Changes may have been missed.
-    Missed,
+    /// Changes up to this revision may have been missed.
+    Missed(u64),
+    /// Nothing has changed: what is shown is what the server has.
+    Beat,
+    /// The page of clusters has this mark now.
+    Clusters(String),
 }
 
 /// What tabs tell each other: `[kind, number, text]`.
@@ -44,6 +50,10 @@ mod kind {
     pub const CHANGE: u32 = 2;
     /// Changes up to a revision (the number) were missed.
     pub const SNAPSHOT: u32 = 3;
+    /// Nothing has changed since a revision (the number).
+    pub const BEAT: u32 = 4;
+    /// The mark of the clusters (the text).
+    pub const CLUSTERS: u32 = 5;
 }
 
 /// A tab's part in the stream.
@@ -52,6 +62,8 @@ pub struct Hub {
     /// The revision that was seen last.
     revision: Cell<u64>,
     link: Cell<Link>,
+    /// What the stream said of the clusters last, for tabs that come later.
+    clusters: RefCell<Option<String>>,
     news: Box<dyn Fn(News)>,
     told: Box<dyn Fn(Link)>,
     /// Made once and given to each channel.
@@ -63,13 +75,16 @@ pub struct Hub {
 /// A part in the stream from that revision on; `told` hears how the link stands.
 pub fn hub(revision: u64, news: impl Fn(News) + 'static, told: impl Fn(Link) + 'static) -> Rc<Hub> {
     Rc::new_cyclic(|this: &std::rc::Weak<Hub>| {
-        let (from, linked, change, snapshot, other) = (
-            this.clone(),
-            this.clone(),
-            this.clone(),
-            this.clone(),
-            this.clone(),
-        );
+        let (from, linked, other) = (this.clone(), this.clone(), this.clone());
+        let hears = |name, hear: fn(&Hub, &JsValue)| -> Heard {
+            let this = this.clone();
+            let hear = move |event: &MessageEvent| {
+                if let Some(hub) = this.upgrade() {
+                    hear(&hub, &event.data());
+                }
+            };
+            (name, Box::new(hear))
+        };
         let stream = stream(
             move || {
                 let revision = from.upgrade().map_or(0, |hub| hub.revision.get());
@@ -82,34 +97,36 @@ pub fn hub(revision: u64, news: impl Fn(News) + 'static, told: impl Fn(Link) + '
                 }
             },
             vec![
-                (
-                    "row",
-                    Box::new(move |event: &MessageEvent| {
-                        if let Some(hub) = change.upgrade() {
-                            let before = hub.revision.get();
-                            tell(&hub, kind::CHANGE, before, &event.data());
-                            changed(&hub, before, &event.data());
-                        }
-                    }),
-                ),
-                (
-                    "snapshot",
-                    Box::new(move |event: &MessageEvent| {
-                        if let Some(hub) = snapshot.upgrade() {
-                            let revision = parsed(&event.data())
-                                .and_then(|json| json.whole("revision"))
-                                .unwrap_or_else(|| hub.revision.get());
-                            tell(&hub, kind::SNAPSHOT, revision, &JsValue::NULL);
-                            missed(&hub, revision);
-                        }
-                    }),
-                ),
+                hears("row", |hub, data| {
+                    let before = hub.revision.get();
+                    tell(hub, kind::CHANGE, before, data);
+                    changed(hub, before, data);
+                }),
+                hears("snapshot", |hub, data| {
+                    let revision = revision_in(data).unwrap_or_else(|| hub.revision.get());
+                    tell(hub, kind::SNAPSHOT, revision, &JsValue::NULL);
+                    missed(hub, revision);
+                }),
+                hears("beat", |hub, data| {
+                    let revision = revision_in(data).unwrap_or(0);
+                    tell(hub, kind::BEAT, revision, &JsValue::NULL);
+                    beaten(hub, revision);
+                }),
+                hears("clusters", |hub, data| {
+                    if let Some(mark) = parsed(data).and_then(|json| json.text("mark")) {
+                        tell(hub, kind::CLUSTERS, 0, &JsValue::from_str(&mark));
+                        hub.clusters.replace(Some(mark.clone()));
+                        (hub.news)(News::Clusters(mark));
+                    }
+                }),
             ],
+            Some(millis(poll::SILENCE)),
         );
         Hub {
             stream,
             revision: Cell::new(revision),
             link: Cell::new(Link::Lost),
+            clusters: RefCell::default(),
             news: Box::new(news),
             told: Box::new(told),
             listener: Closure::new(move |event: MessageEvent| {
@@ -207,7 +224,12 @@ fn heard(hub: &Hub, message: &JsValue) {
     let number = |place| message.get(place).as_f64().unwrap_or(0.0) as u64;
     let (said, text) = (number(1), message.get(2));
     match number(0) as u32 {
-        kind::HELLO if holds(hub) => tell_link(hub),
+        kind::HELLO if holds(hub) => {
+            tell_link(hub);
+            if let Some(mark) = hub.clusters.borrow().as_deref() {
+                tell(hub, kind::CLUSTERS, 0, &mark.into());
+            }
+        }
         kind::LINK => {
             let link = match text.as_string().as_deref() {
                 Some("open") => Link::Open,
@@ -224,13 +246,28 @@ fn heard(hub: &Hub, message: &JsValue) {
         }
         kind::CHANGE => changed(hub, said, &text),
         kind::SNAPSHOT => missed(hub, said),
+        kind::BEAT => beaten(hub, said),
+        kind::CLUSTERS => {
+            if let Some(mark) = text.as_string() {
+                (hub.news)(News::Clusters(mark));
+            }
+        }
         _ => {}
     }
 }
 
 fn missed(hub: &Hub, revision: u64) {
     hub.revision.set(revision);
-    (hub.news)(News::Missed);
+    (hub.news)(News::Missed(revision));
+}
+
+/// Nothing has changed since that revision: whoever has not heard of it has missed something.
+fn beaten(hub: &Hub, revision: u64) {
+    if revision > hub.revision.get() {
+        missed(hub, revision);
+    } else {
+        (hub.news)(News::Beat);
+    }
 }
 
 /// A change, where `before` is the revision that it follows.
@@ -239,13 +276,17 @@ fn changed(hub: &Hub, before: u64, text: &JsValue) {
     let revision = json.as_ref().and_then(|json| json.whole("revision"));
     let (Some(json), Some(revision)) = (json, revision) else {
         // Another version of the server: what it has is asked for in the usual way.
-        return (hub.news)(News::Missed);
+        return (hub.news)(News::Missed(u64::MAX));
     };
     let gap = before > hub.revision.replace(revision);
     (hub.news)(News::Change(json));
     if gap {
-        (hub.news)(News::Missed);
+        (hub.news)(News::Missed(revision));
     }
+}
+
+fn revision_in(text: &JsValue) -> Option<u64> {
+    parsed(text)?.whole("revision")
 }
 
 fn parsed(text: &JsValue) -> Option<Json> {

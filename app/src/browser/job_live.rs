@@ -10,7 +10,7 @@ use web_sys::Element;
 
 use super::{
     Kept, ask, by_id, clock,
-    follow::{Answer, Delta, Follower, follow},
+    follow::{Answer, Follower, Heard, NEXT, follow},
     json::Json,
     number, reload, say,
 };
@@ -36,23 +36,29 @@ pub fn start() {
     follow(
         number(&part, "data-revision"),
         Follower {
-            changed: Box::new(move |delta| is_newer(&changed, &delta)),
+            changed: Box::new(move |heard| wanted(&changed, heard)),
             question: Box::new(move || Box::pin(bring_up_to_date(Rc::clone(&asked)))),
             interval: Box::new(move |context| poll::job_interval(interval.phase.get(), context)),
+            apart: poll::JOB_QUESTIONS_APART,
         },
     );
 }
 
-/// Whether the change is one of this job that is not shown yet.
-fn is_newer(shown: &Shown, delta: &Delta) -> bool {
+/// The version of this job that is to be asked for, if it is not shown yet.
+fn wanted(shown: &Shown, heard: Heard) -> Option<u64> {
+    let delta = match heard {
+        Heard::Change(delta) => delta,
+        Heard::Missed(_) => return Some(NEXT),
+        Heard::Clusters(_) => return None,
+    };
     if delta.id != shown.id {
-        return false;
+        return None;
     }
     let Some(row) = &delta.row else {
         gone();
-        return false;
+        return None;
     };
-    row.version > shown.version.get()
+    Some(row.version).filter(|version| *version > shown.version.get())
 }
 
 /// Says that the search has been deleted; the page stays as it is.
@@ -74,10 +80,11 @@ async fn bring_up_to_date(shown: Rc<Shown>) -> Answer {
     } else {
         show(&shown, &part);
     }
-    if shown.version.get() == before {
-        Answer::Same
+    let now = shown.version.get();
+    if now == before {
+        Answer::Same(now)
     } else {
-        Answer::Newer
+        Answer::Newer(now)
     }
 }
 

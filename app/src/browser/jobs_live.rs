@@ -14,7 +14,7 @@ use web_sys::{Element, Event};
 
 use super::{
     Kept, all, ask, by_id, chosen, document, draw, everywhere,
-    follow::{Answer, Delta, Follower, follow},
+    follow::{Answer, Delta, Follower, Heard, follow},
     json, now, number, on, reload, say,
 };
 use crate::components::job_row::{DayRow, JobTableRow};
@@ -28,9 +28,17 @@ pub fn start() {
     follow(
         number(&part, "data-revision"),
         Follower {
-            changed: Box::new(apply),
+            changed: Box::new(|heard| match heard {
+                Heard::Change(delta) => {
+                    let revision = delta.revision;
+                    apply(*delta).then_some(revision)
+                }
+                Heard::Missed(revision) => Some(revision),
+                Heard::Clusters(_) => None,
+            }),
             question: Box::new(move || Box::pin(bring_up_to_date(address.clone()))),
             interval: Box::new(|context| poll::list_interval(any_active(), context)),
+            apart: poll::QUESTIONS_APART,
         },
     );
     mark_loading();
@@ -104,10 +112,14 @@ fn drawn(row: JobRow) -> Option<Element> {
 /// browser knows it by its tag.
 async fn bring_up_to_date(address: String) -> Answer {
     let answer = ask::json(&address).await;
-    match answer.as_ref().and_then(json::page).map(show_page) {
-        Some(true) => Answer::Newer,
-        Some(false) => Answer::Same,
-        None => Answer::Missing,
+    let Some(page) = answer.as_ref().and_then(json::page) else {
+        return Answer::Missing;
+    };
+    let revision = page.revision;
+    if show_page(page) {
+        Answer::Newer(revision)
+    } else {
+        Answer::Same(revision)
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     all, by_id, document, draw, is_hidden,
     json::{self, Json},
     on, say, show,
-    stream::{Stream, connect, disconnect, stream},
+    stream::{Link, Stream, connect, disconnect, stream},
     timer::after,
     turn::{Turn, turn},
 };
@@ -98,7 +98,7 @@ fn follow(address: String, list: Element) {
     let (target, own_place, over) = (list.clone(), Rc::clone(&place), Rc::clone(&ended));
     let stream = stream(
         move || address.clone() + &list.get_attribute("data-last").unwrap_or_default(),
-        |_| {},
+        |link| tell_of_loss(link != Link::Open),
         vec![
             (
                 "line",
@@ -115,6 +115,8 @@ fn follow(address: String, list: Element) {
                 }),
             ),
         ],
+        // Its signs of life are comments, which nobody hears.
+        None,
     );
     let following = Rc::new(Following {
         stream,
@@ -140,6 +142,7 @@ fn rest(following: &Following) {
     disconnect(&following.stream);
     following.place.take();
     tell_of_wait(false);
+    tell_of_loss(false);
 }
 
 fn begin(following: &Rc<Following>) {
@@ -164,6 +167,13 @@ fn begin(following: &Rc<Following>) {
 fn tell_of_wait(waits: bool) {
     if let Some(line) = by_id::<Element>("log-waits") {
         show(&line, waits);
+    }
+}
+
+/// Says that the log may have gone on where it cannot be heard.
+fn tell_of_loss(lost: bool) {
+    if let Some(line) = by_id::<Element>("log-lost") {
+        show(&line, lost);
     }
 }
 

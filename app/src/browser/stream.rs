@@ -1,7 +1,8 @@
 //! One event stream, that comes back by itself.
 //!
 //! Owns the connection and the pause before the next try: longer after each failure and never the same
-//! in two browsers, so that a server that has just started is not asked by all of them at once.
+//! in two browsers, so that a server that has just started is not asked by all of them at once. A connection
+//! over which nothing comes any more, though nobody ended it, counts as broken.
 
 use std::{
     cell::{Cell, RefCell},
@@ -41,14 +42,19 @@ pub struct Stream {
     timer: RefCell<Option<Timeout>>,
     /// Tries since the last success.
     tries: Cell<u32>,
+    /// How long it may be silent, in milliseconds; `None` if it gives no sign of life that is heard here.
+    patience: Option<u32>,
+    /// The end of this time.
+    silence: RefCell<Option<Timeout>>,
 }
 
 /// A stream that is not connected yet: where it is, with what was seen last; what hears how the
-/// connection stands; and what hears its events.
+/// connection stands; what hears its events; and how long it may be silent.
 pub fn stream(
     address: impl Fn() -> String + 'static,
     told: impl Fn(Link) + 'static,
     heard: Vec<Heard>,
+    patience: Option<u32>,
 ) -> Rc<Stream> {
     let stream = Rc::new_cyclic(|this| Stream {
         address: Box::new(address),
@@ -57,6 +63,8 @@ pub fn stream(
         source: RefCell::default(),
         timer: RefCell::default(),
         tries: Cell::new(0),
+        patience,
+        silence: RefCell::default(),
     });
     // A network that is back is another one: what was connected over the old one is not any more.
     let this = Rc::clone(&stream);
@@ -105,6 +113,7 @@ fn handler(
         let from = event.target();
         let own = from.is_some() && from.as_ref() == stream.source.borrow().as_deref();
         if own {
+            be_patient(&stream);
             work(&stream, &event);
         }
     })
@@ -113,6 +122,7 @@ fn handler(
 /// Ends the connection, and tries no more.
 pub fn disconnect(stream: &Stream) {
     stream.timer.take();
+    stream.silence.take();
     if let Some(source) = stream.source.take() {
         source.close();
     }
@@ -130,6 +140,20 @@ pub fn connect(stream: &Rc<Stream>) {
         let _ = source.add_event_listener_with_callback(name, handler.as_ref().unchecked_ref());
     }
     stream.source.replace(Some(source));
+    be_patient(stream);
+}
+
+/// Something was heard: from now on it may be silent for as long as that.
+fn be_patient(stream: &Rc<Stream>) {
+    if let Some(patience) = stream.patience {
+        let this = Rc::downgrade(stream);
+        let end = after(patience, move || {
+            if let Some(stream) = this.upgrade() {
+                changed(&stream, Link::Lost);
+            }
+        });
+        stream.silence.replace(Some(end));
+    }
 }
 
 /// Connects now if the next try is still to come: there is reason to believe that it succeeds.

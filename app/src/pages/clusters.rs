@@ -13,7 +13,7 @@ use self::{
     place::Place,
     plane::Plane,
 };
-use super::parts::Problems;
+use super::parts::{Age, Problems};
 use crate::{
     components::time::When,
     data::{PageContext, clusters_mark, page_context},
@@ -36,6 +36,8 @@ pub fn ClustersPage() -> impl IntoView {
     } = page_context();
     let returned = returned.unwrap_or_default();
     let now = service.now();
+    // Before anything is looked at: what changes meanwhile is then told once too often, and not missed.
+    let revision = service.revision();
     let body = match clusters_mark(&service) {
         None => view! {
             <div class="sight" id="no-clusters">
@@ -57,7 +59,7 @@ pub fn ClustersPage() -> impl IntoView {
             let plane = service.external();
             let plane = plane.map(|plane| view! { <Plane plane=plane now=now/> });
             view! {
-                <div id="clusters" data-mark=mark>
+                <div id="clusters" data-mark=mark data-revision=revision.to_string()>
                     {plane} {places.collect_view()}
                 </div>
                 <ClustersLive/>
@@ -70,7 +72,7 @@ pub fn ClustersPage() -> impl IntoView {
         <div class="page-head">
             <h1>"Clusters"</h1>
             <p class="fresh">
-                <span id="live" role="status">"As of " <When at=now/></span> " · "
+                <span id="live" role="status">"As of " <When at=now/></span> " " <Age/> " · "
                 <a href="/api/monitor/clusters">"As JSON"</a>
             </p>
         </div>

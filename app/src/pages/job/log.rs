@@ -157,6 +157,9 @@ fn Lines(shown: Shown) -> impl IntoView {
         <p id="log-waits" class="quiet" role="status" hidden>
             "Three other tabs of this browser follow logs. This one goes on once one of them is closed or hidden."
         </p>
+        <p id="log-lost" class="quiet" role="status" hidden>
+            "The connection for this log is broken. It goes on by itself once the server answers."
+        </p>
         <ol
             id="log"
             class="log"
