@@ -6,6 +6,10 @@
 
 use std::{
     net::IpAddr,
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -51,6 +55,9 @@ const HEADERS: [(HeaderName, &str); 6] = [
         "default-src 'none'; frame-ancestors 'none'",
     ),
 ];
+
+/// What else is added to an answer: when to try again, how long it may be kept, and its identifier.
+const OWN_HEADERS: usize = 3;
 
 /// The outermost layer.
 pub async fn guard(request: Request, next: Next) -> Response {
@@ -119,8 +126,16 @@ fn request_id(headers: &HeaderMap) -> String {
     };
     match given.filter(plain) {
         Some(id) => id.to_owned(),
-        None => uuid::Uuid::new_v4().simple().to_string(),
+        None => new_id(),
     }
+}
+
+/// One that no other request has, of this process or another. The kernel is asked for chance once, not each time.
+fn new_id() -> String {
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| uuid::Uuid::new_v4().as_u64_pair().0);
+    static REQUESTS: AtomicU64 = AtomicU64::new(1);
+    let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
+    format!("{:016x}{number:08x}", *PROCESS)
 }
 
 fn refuse(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<ApiError> {
@@ -169,6 +184,7 @@ fn finish(answer: Response, id: &str, json: bool) -> Response {
     let mut answer = with_error_body(answer, id, json);
     let status = answer.status();
     let headers = answer.headers_mut();
+    headers.reserve(HEADERS.len() + OWN_HEADERS);
     for (name, value) in HEADERS {
         headers
             .entry(name)

@@ -4,7 +4,14 @@
 //! long gets one `snapshot`, which tells it to ask for the list. While nothing changes a `beat` says so, which
 //! scripts of a page can hear: a connection over which nothing comes any more is told from a quiet one.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{
     body::{Body, Bytes},
@@ -29,9 +36,9 @@ mod news;
 
 pub use news::News;
 
-/// How long a browser waits before it connects again.
+/// How long a browser waits at least before it connects again, and up to as long again.
 const RETRY: Duration = Duration::from_secs(2);
-/// How long a reader waits that was told of the server's end: about as long as a restart takes.
+/// The same of one that was told of the server's end: about as long as a restart takes.
 const RESTART: Duration = Duration::from_secs(3);
 /// What the last event of a server that stops says.
 const BYE: &str = "{\"reason\":\"the server is stopping; connect again\"}";
@@ -107,7 +114,23 @@ pub fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
 
 /// The last event of a server that stops.
 pub fn bye() -> Event {
-    Event::default().event("bye").retry(RESTART).data(BYE)
+    let retry = apart(RESTART, next_turn());
+    Event::default().event("bye").retry(retry).data(BYE)
+}
+
+/// Counts those who are told a pause.
+fn next_turn() -> u64 {
+    static TURNS: AtomicU64 = AtomicU64::new(0);
+    TURNS.fetch_add(1, Ordering::Relaxed)
+}
+
+/// A pause, longer by up to as much again: readers that were cut off at one moment come back one by one. Multiples of
+/// the golden ratio, without their whole part, are spread evenly however many there are.
+fn apart(pause: Duration, turn: u64) -> Duration {
+    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+    let share = turn.wrapping_mul(GOLDEN) >> 32;
+    let more = u64::try_from(pause.as_millis()).unwrap_or(0) * share >> 32;
+    pause + Duration::from_millis(more)
 }
 
 /// Tells proxies to hand on what comes, as it comes.
@@ -157,7 +180,7 @@ impl Reader {
             Stage::New => {
                 self.stage = Stage::Open;
                 // Something is sent at once, so that the browser knows that it is connected.
-                let retry = RETRY.as_millis();
+                let retry = apart(RETRY, next_turn()).as_millis();
                 Some(format!(": connected\nretry: {retry}\n\n").into())
             }
             Stage::Open => self.wait().await,
@@ -181,7 +204,7 @@ impl Reader {
             },
             () = self.stopping.cancelled() => {
                 self.stage = Stage::Over;
-                let retry = RESTART.as_millis();
+                let retry = apart(RESTART, next_turn()).as_millis();
                 Some(format!("event: bye\nretry: {retry}\ndata: {BYE}\n\n").into())
             }
             clusters = moved(&mut self.clusters) => Some(clusters),

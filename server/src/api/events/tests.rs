@@ -68,7 +68,8 @@ async fn a_reader_has_a_sign_of_life_in_time_while_others_have_much_to_hear() {
     let (model, news, stopping) = (Arc::default(), Arc::default(), CancellationToken::new());
     let mut events = events_of(&model, &news, &stopping);
     let greeting = events.next().await.unwrap();
-    assert_eq!(greeting, ": connected\nretry: 2000\n\n");
+    let pause = retry_of(&greeting, ": connected\n");
+    assert!((2_000..4_000).contains(&pause), "{pause}");
     let mut version = 0;
     for _ in 0..3 {
         let began = Instant::now();
@@ -117,7 +118,34 @@ async fn what_has_happened_is_told_before_the_end() {
     let all: Vec<Bytes> = events.collect().await;
     assert_eq!(all.len(), 2);
     assert!(all[0].starts_with(b"event: row\n"));
-    assert!(all[1].starts_with(b"event: bye\nretry: 3000\n"));
+    let pause = retry_of(&all[1], "event: bye\n");
+    assert!((3_000..6_000).contains(&pause), "{pause}");
+}
+
+/// The pause that an event names after its first line, in milliseconds.
+fn retry_of(event: &Bytes, first: &str) -> u64 {
+    let text = std::str::from_utf8(event).unwrap();
+    let pause = text.strip_prefix(first).unwrap();
+    let pause = pause.strip_prefix("retry: ").unwrap();
+    pause.lines().next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn readers_that_are_cut_off_at_one_moment_are_told_to_come_back_apart() {
+    for (from, count) in [(0, 200_u64), (u64::MAX - 50, 100), (12_345, 10)] {
+        let pauses = (0..count).map(|turn| apart(RESTART, from.wrapping_add(turn)));
+        let mut tenths = [0_u64; 10];
+        for pause in pauses {
+            assert!((RESTART..2 * RESTART).contains(&pause), "{pause:?}");
+            let tenth = (pause - RESTART).as_millis() * 10 / RESTART.as_millis();
+            tenths[usize::try_from(tenth).unwrap()] += 1;
+        }
+        // Evenly: each tenth of the time has about its tenth of the readers.
+        assert!(
+            tenths.iter().all(|many| many.abs_diff(count / 10) <= 2),
+            "{tenths:?}"
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]
