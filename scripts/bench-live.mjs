@@ -1,7 +1,7 @@
 // How long after a write another person sees it: from the sending of the write until the row of a second
 // browser's list is drawn. Starts the release binary on a data folder of its own, without searches under way: the
-// writes delete and restore searches that have ended. Also counts what an open page asks in a minute, live and with
-// its stream blocked, by a clock that is moved.
+// writes delete and restore searches that have ended. Also counts what an open page asks in a minute: live for minutes
+// that pass, since its stream has to go on meanwhile, and with its stream blocked by a clock that is moved.
 // Usage: node scripts/bench-live.mjs [WRITES]   (default 200). Ends each process that it started.
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -16,6 +16,8 @@ const LISTENING = /listening on (http:\/\/127\.0\.0\.1:\d+)\s/;
 /** Longer than anything takes: a change that is not shown by then is lost. */
 const PATIENCE_MS = 30_000;
 const MINUTES = 5;
+/** The minutes that pass. */
+const LIVE_MINUTES = 3;
 /** Pieces of a minute in which the page's clock is moved, so that answers arrive in between. */
 const STEP_MS = 1_000;
 
@@ -80,19 +82,22 @@ async function watch(browser, path) {
     });
 }
 
-/** What a page asks in a minute of its own clock, on average. */
+/** What a page asks in a minute, on average. */
 async function requestsPerMinute(browser, path, blocked) {
   const context = await browser.newContext();
   const page = await context.newPage();
-  if (blocked) await page.route("**/api/blast/events*", (route) => route.fulfill({ status: 503 }));
-  await page.clock.install();
+  if (blocked) {
+    await page.route("**/api/blast/events*", (route) => route.fulfill({ status: 503 }));
+    await page.clock.install();
+  }
   await page.goto(url + path);
-  await page.locator("#live[data-state]").waitFor();
+  await page.locator(blocked ? "#live[data-state]" : "#live[data-state=live]").waitFor();
   let requests = 0;
   page.on("request", () => (requests += 1));
-  for (let at = 0; at < MINUTES * 60_000; at += STEP_MS) await page.clock.runFor(STEP_MS);
+  if (blocked) for (let at = 0; at < MINUTES * 60_000; at += STEP_MS) await page.clock.runFor(STEP_MS);
+  else await new Promise((done) => setTimeout(done, LIVE_MINUTES * 60_000));
   await context.close();
-  return requests / MINUTES;
+  return requests / (blocked ? MINUTES : LIVE_MINUTES);
 }
 
 await until("/api/blast/databases", ({ databases }) => databases.some(({ name }) => name === "16S_rRNA"));
@@ -118,12 +123,11 @@ for (let write = 0; write < WRITES; write += 1) {
 const sorted = times.toSorted((one, other) => one - other);
 const share = (part) => sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * part) - 1)];
 console.log(`${WRITES} writes, one at a time: p50 ${share(0.5)} ms, p99 ${share(0.99)} ms, most ${share(1)} ms from the sending to the row in a second browser`);
-for (const [name, path, blocked] of [
+const counted = [
   ["the list, live", "/jobs", false],
   ["the list, its stream blocked", "/jobs", true],
-]) {
-  console.log(`${name}: ${(await requestsPerMinute(browser, path, blocked)).toFixed(1)} requests a minute`);
-}
+].map(async ([name, path, blocked]) => `${name}: ${(await requestsPerMinute(browser, path, blocked)).toFixed(1)} requests a minute`);
+for (const line of counted) console.log(await line);
 await browser.close();
 server.kill("SIGTERM");
 await exited;

@@ -129,8 +129,8 @@ fn next_turn() -> u64 {
 fn apart(pause: Duration, turn: u64) -> Duration {
     const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
     let share = turn.wrapping_mul(GOLDEN) >> 32;
-    let more = u64::try_from(pause.as_millis()).unwrap_or(0) * share >> 32;
-    pause + Duration::from_millis(more)
+    let whole = u64::try_from(pause.as_millis()).unwrap_or(0);
+    pause + Duration::from_millis((whole * share) >> 32)
 }
 
 /// Tells proxies to hand on what comes, as it comes.
