@@ -135,7 +135,7 @@ fn new_id() -> String {
     static PROCESS: LazyLock<u64> = LazyLock::new(|| uuid::Uuid::new_v4().as_u64_pair().0);
     static REQUESTS: AtomicU64 = AtomicU64::new(1);
     let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
-    format!("{:016x}{number:08x}", *PROCESS)
+    format!("{:016x}{number:016x}", *PROCESS)
 }
 
 fn refuse(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<ApiError> {
