@@ -11,6 +11,7 @@ use std::{
 };
 
 use elb_core::database::{Build, BuildState, Database, Origin};
+use futures::{StreamExt, stream};
 use thiserror::Error;
 use tokio::sync::{Mutex, watch};
 
@@ -32,6 +33,8 @@ pub use make::UploadRequest;
 
 /// How often the folders' files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Folders that are listed at once (ours): each is a process of BLAST+ that takes 50 ms even for an empty folder.
+const FOLDERS_AT_ONCE: usize = 4;
 /// How much of a database is shown as an example query, in bytes.
 const EXAMPLE_BYTES: usize = 20_000;
 /// Sequences of an example query.
@@ -163,8 +166,17 @@ impl Catalogue {
         let mut entries = BTreeMap::new();
         // A folder that is named twice, or within another, shows its databases once.
         let mut seen = HashSet::new();
-        for folder in &folders {
-            match scan::read_folder(&self.toolkit, folder).await {
+        // Several at once: a list is a process that does little but start.
+        let read = stream::iter(folders).map(|folder| {
+            let toolkit = self.toolkit.clone();
+            async move {
+                let read = scan::read_folder(&toolkit, &folder).await;
+                (folder, read)
+            }
+        });
+        let read: Vec<_> = read.buffered(FOLDERS_AT_ONCE).collect().await;
+        for (folder, read) in read {
+            match read {
                 Ok(found) => {
                     for (database, path) in found {
                         if make::is_draft(&self.config.own, &path) {
@@ -173,8 +185,8 @@ impl Catalogue {
                         if !seen.insert((real_path(&path), database.molecule.dbtype())) {
                             continue;
                         }
-                        let entry = self.described(database, path, folder);
-                        let name = free_name(&entries, &entry.database.name, folder);
+                        let entry = self.described(database, path, &folder);
+                        let name = free_name(&entries, &entry.database.name, &folder);
                         let database = Database {
                             name: name.clone(),
                             ..entry.database
