@@ -10,7 +10,9 @@ pub(super) fn take(
     request: &SlotRequest,
 ) -> Result<SlotTurn, RepositoryError> {
     let holder: Option<SlotHolder> = transaction
-        .prepare_cached("SELECT job_id, epoch, since, renewals FROM slots WHERE name = ?1")?
+        .prepare_cached(
+            "SELECT job_id, epoch, since, renewals FROM slots WHERE name = ?1 AND job_id <> ''",
+        )?
         .query_row([&request.slot], |row| {
             Ok(SlotHolder {
                 job_id: row.get(0)?,
@@ -95,8 +97,9 @@ pub(super) fn leave(
     slot: &str,
     job_id: &str,
 ) -> Result<(), RepositoryError> {
+    // A free slot keeps its epoch: it grows with each job that takes the slot, whatever was in between.
     transaction.execute(
-        "DELETE FROM slots WHERE name = ?1 AND job_id = ?2",
+        "UPDATE slots SET job_id = '' WHERE name = ?1 AND job_id = ?2",
         [slot, job_id],
     )?;
     transaction.execute(

@@ -130,6 +130,8 @@ pub struct Model {
     pub keys: BTreeMap<u64, String>,
     pub holders: BTreeMap<String, u64>,
     pub slot: Option<SlotHolder>,
+    /// How often it was taken.
+    pub taken: u64,
     pub line: BTreeSet<(Timestamp, String)>,
     /// Rows written since the change log was last read.
     pub written: BTreeSet<String>,
@@ -383,9 +385,10 @@ impl Model {
                 ahead,
             });
         }
+        self.taken += 1;
         self.slot = Some(SlotHolder {
             job_id: ticket.1.clone(),
-            epoch: holder.as_ref().map_or(1, |holder| holder.epoch + 1),
+            epoch: self.taken,
             since: Timestamp(9),
             renewals: 0,
         });
