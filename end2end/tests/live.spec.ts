@@ -153,8 +153,10 @@ test("a job's page asks at most once a second however its job changes, and never
     if (asked.url().includes("/api/ui/job")) times.push(Date.now());
   });
   const before = await version();
-  // Each round is some ten changes within a second or two.
-  for (let round = 0; round < 3; round += 1) {
+  // Each round is some ten changes, within a tenth of a second or within two: the burst lasts for three questions
+  // on any machine.
+  const begun = Date.now();
+  while (Date.now() - begun < 4_000) {
     await request.post(`/api/blast/jobs/${id}/cancel`);
     await ended(request, id);
     await request.post(`/api/blast/jobs/${id}/retry`);
@@ -163,7 +165,7 @@ test("a job's page asks at most once a second however its job changes, and never
   await ended(request, id);
   await expect(page.locator(".status-line .badge")).toContainText("Cancelled");
   const changes = (await version()) - before;
-  expect(times.length).toBeGreaterThanOrEqual(2);
+  expect(times.length).toBeGreaterThanOrEqual(3);
   expect(times.length).toBeLessThan(changes);
   // A tenth of a second for the way from the browser to here.
   const gaps = times.slice(1).map((time, index) => time - (times[index] ?? time));
