@@ -15,8 +15,8 @@ use std::{
 
 use axum::{
     Json,
-    extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
+    body::Body,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header},
     middleware::Next,
     response::{Html, IntoResponse, Response},
 };
@@ -35,7 +35,8 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest identifier that is taken over from a client, in bytes.
 const MAX_REQUEST_ID: usize = 64;
 
-const HEADERS: [(HeaderName, &str); 6] = [
+const FIXED: usize = 6;
+const HEADERS: [(HeaderName, &str); FIXED] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "same-origin"),
     (
@@ -56,16 +57,15 @@ const HEADERS: [(HeaderName, &str); 6] = [
     ),
 ];
 
-/// What else is added to an answer: when to try again, how long it may be kept, and its identifier.
-const OWN_HEADERS: usize = 3;
+/// How many headers are added to an answer: those, when to try again, how long it may be kept, and its identifier.
+pub(crate) const ADDED: usize = FIXED + 3;
 
 /// The outermost layer.
-pub async fn guard(request: Request, next: Next) -> Response {
+pub async fn guard(request: Request<Body>, next: Next) -> Response {
     let id = request_id(request.headers());
     let path = request.uri().path();
     let json = path == "/api" || path.starts_with("/api/") || wants_json(request.headers());
-    // Whatever is logged while the request is answered carries its identifier.
-    let span = tracing::info_span!("request", %id, method = %request.method(), path);
+    let span = span(&id, request.method(), path);
     let told = request::Request::named(&id);
     let began = Instant::now();
     let answer = match refuse(request.method(), request.uri(), request.headers()) {
@@ -85,6 +85,26 @@ pub async fn guard(request: Request, next: Next) -> Response {
         answer
     };
     answer
+}
+
+/// Whether a request is none of those that are refused.
+pub(crate) fn admits<B>(request: &Request<B>) -> bool {
+    refuse(request.method(), request.uri(), request.headers()).is_none()
+}
+
+/// Gives an answer that was made elsewhere what every answer has, and tells the log of it.
+pub(crate) fn finished<B>(request: &Request<B>, answer: Response, took: Duration) -> Response {
+    let id = request_id(request.headers());
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        let span = span(&id, request.method(), request.uri().path());
+        span.in_scope(|| log(answer.status(), took, request::Upstream::default()));
+    }
+    finish(answer, &id, true)
+}
+
+/// Whatever is logged while a request is answered carries its identifier.
+fn span(id: &str, method: &Method, path: &str) -> tracing::Span {
+    tracing::info_span!("request", %id, %method, path)
 }
 
 /// The line of a request, when its answer begins. What was asked of others, and what failed, is told to
@@ -184,7 +204,7 @@ fn finish(answer: Response, id: &str, json: bool) -> Response {
     let mut answer = with_error_body(answer, id, json);
     let status = answer.status();
     let headers = answer.headers_mut();
-    headers.reserve(HEADERS.len() + OWN_HEADERS);
+    headers.reserve(ADDED);
     for (name, value) in HEADERS {
         headers
             .entry(name)

@@ -14,6 +14,7 @@ pub mod check;
 pub mod compress;
 pub mod error;
 pub mod forms;
+pub mod front;
 pub mod guard;
 pub mod health;
 pub mod import;
@@ -32,5 +33,6 @@ pub mod state;
 pub mod telemetry;
 pub mod wiring;
 
+pub use front::Front;
 pub use router::router;
 pub use state::AppState;

@@ -54,7 +54,8 @@ impl Lists {
         Ok(question)
     }
 
-    fn known(&self, caller: &Caller, text: &str) -> Option<Arc<Question>> {
+    /// A caller's question, if it was asked before and is still at hand.
+    pub(crate) fn known(&self, caller: &Caller, text: &str) -> Option<Arc<Question>> {
         let mut questions = self.lock();
         let asked = |known: &Arc<Question>| known.text == text && known.caller.id == caller.id;
         let place = questions.iter().position(asked)?;

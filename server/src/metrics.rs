@@ -4,7 +4,7 @@
 //! dependencies), never from what a request says, so that nobody can make their number grow. What the
 //! engine has in hand is counted when it is asked for, and nothing is kept for it.
 
-use std::{sync::Arc, time::Instant};
+use std::{borrow::Cow, sync::Arc, time::Instant};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -45,7 +45,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text";
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
     method: &'static str,
-    route: String,
+    route: Cow<'static, str>,
     status: u16,
 }
 
@@ -74,6 +74,23 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// Measures an answer that begins now.
+    pub(crate) fn observe(
+        &self,
+        method: &Method,
+        route: Cow<'static, str>,
+        status: StatusCode,
+        begin: Instant,
+    ) {
+        let labels = Answered {
+            method: known(method),
+            route,
+            status: status.as_u16(),
+        };
+        let requests = self.requests.get_or_create(&labels);
+        requests.observe(begin.elapsed().as_secs_f64());
+    }
+
     /// Measures how long steps of searches take that end in this process.
     pub fn observe_steps(&self, service: &JobService) {
         let steps = self.steps.clone();
@@ -98,19 +115,15 @@ pub async fn measure(
     request: Request,
     next: Next,
 ) -> Response {
-    let method = known(request.method());
+    let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>();
-    let route = route.map_or(NO_ROUTE, MatchedPath::as_str).to_owned();
+    let route = match route {
+        Some(route) => Cow::Owned(route.as_str().to_owned()),
+        None => Cow::Borrowed(NO_ROUTE),
+    };
     let begin = Instant::now();
     let answer = next.run(request).await;
-    let labels = Answered {
-        method,
-        route,
-        status: answer.status().as_u16(),
-    };
-    let requests = metrics.requests.get_or_create(&labels);
-    requests.observe(begin.elapsed().as_secs_f64());
-    drop(requests);
+    metrics.observe(&method, route, answer.status(), begin);
     answer
 }
 

@@ -20,7 +20,10 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{api, assets, compress, forms, guard, health, limits, metrics, pages, state::AppState};
+use crate::{
+    api, assets, compress, forms, front::Front, guard, health, limits, metrics, pages,
+    state::AppState,
+};
 
 /// The largest form without a file, in bytes.
 const SMALL_FORM: usize = 64 * 1_024;
@@ -111,7 +114,13 @@ fn small() -> DefaultBodyLimit {
 }
 
 /// The whole server.
-pub fn router(state: AppState) -> Router {
+#[must_use]
+pub fn router(state: AppState) -> Front {
+    Front::new(routes(state.clone()), state)
+}
+
+/// Every route, behind all layers.
+pub fn routes(state: AppState) -> Router {
     // Where pages run what they wait for. An error says that it is set already, as in tests.
     let _ = any_spawner::Executor::init_tokio();
     let (api, document) = api_routes();

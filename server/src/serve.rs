@@ -6,7 +6,6 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use axum::Router;
 use hyper::server::conn::{http1, http2};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
@@ -18,6 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 mod handover;
 mod pump;
 
+use crate::front::Front;
 use handover::{Answering, Handover, Watched};
 
 /// How a connection begins that speaks HTTP/2 without being asked to (RFC 9113, 3.4): no method of HTTP/1
@@ -27,7 +27,7 @@ const HTTP2: &[u8] = b"PRI";
 const REST: Duration = Duration::from_secs(1);
 
 /// Serves until it is told to stop, and returns once every connection has ended.
-pub async fn serve(listener: TcpListener, router: Router, stopping: CancellationToken) {
+pub async fn serve(listener: TcpListener, front: Front, stopping: CancellationToken) {
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -37,7 +37,7 @@ pub async fn serve(listener: TcpListener, router: Router, stopping: Cancellation
         match accepted {
             Ok((stream, _)) => {
                 let connection = Connection {
-                    router: router.clone(),
+                    front: front.clone(),
                     stopping: stopping.clone(),
                     others: connections.clone(),
                 };
@@ -65,7 +65,7 @@ fn is_of_the_client(error: &io::Error) -> bool {
 }
 
 struct Connection {
-    router: Router,
+    front: Front,
     stopping: CancellationToken,
     others: TaskTracker,
 }
@@ -92,7 +92,7 @@ impl Connection {
     async fn http1(self, stream: TcpStream) {
         let handover = Arc::new(Handover::default());
         let io = TokioIo::new(Watched::new(stream, Arc::clone(&handover)));
-        let answering = Answering::new(self.router, Arc::clone(&handover));
+        let answering = Answering::new(self.front, Arc::clone(&handover));
         let connection = http1::Builder::new().serve_connection(io, answering);
         match handover::drive(connection, &handover, &self.stopping).await {
             Ok(Some((stream, body))) => {
@@ -105,7 +105,7 @@ impl Connection {
     }
 
     async fn http2(self, stream: TcpStream) {
-        let service = TowerToHyperService::new(self.router);
+        let service = TowerToHyperService::new(self.front);
         let connection = http2::Builder::new(TokioExecutor::new())
             .serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);

@@ -47,6 +47,15 @@ fn asked(environment: &dyn Fn(&str) -> Option<String>) -> Option<&'static str> {
     ENDPOINTS.into_iter().find(set)
 }
 
+/// Whether spans of requests are exported.
+pub(crate) fn traces() -> bool {
+    #[cfg(feature = "otel")]
+    let traces = export::tracer().is_some();
+    #[cfg(not(feature = "otel"))]
+    let traces = false;
+    traces
+}
+
 fn log_alone(log: Log, filter: EnvFilter) {
     tracing_subscriber::registry().with(log).with(filter).init();
 }

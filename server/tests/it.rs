@@ -49,6 +49,8 @@ mod external;
 mod fixtures;
 #[path = "it/found.rs"]
 mod found;
+#[path = "it/front.rs"]
+mod front;
 #[path = "it/full_disk.rs"]
 mod full_disk;
 #[path = "it/guard.rs"]

@@ -39,6 +39,7 @@ use elb_engine::{
     service::ServiceLimits,
 };
 use elb_server::{
+    Front,
     limits::{Limits, Places, Settings as LimitSettings},
     router::layered,
     settings::{Flags, Settings},
@@ -166,7 +167,7 @@ async fn made(
     folder: &std::path::Path,
     count: usize,
     active: usize,
-) -> (Router, SocketAddr, tokio::net::TcpListener) {
+) -> (Front, SocketAddr, tokio::net::TcpListener) {
     let data = folder.join("data");
     let flags = ["bench", "--examples", "false", "--data-dir"].map(str::to_owned);
     let flags = flags.into_iter().chain([data.display().to_string()]);
@@ -191,7 +192,7 @@ async fn made(
         ..LimitSettings::default()
     };
     state.limits = Arc::new(Limits::new(limits));
-    let plain = elb_server::router(state.clone());
+    let plain = elb_server::router::routes(state.clone());
     let mut own = Router::new();
     for rows in ROWS {
         let request = Request::get(list(rows)).header(header::HOST, "localhost");
@@ -214,7 +215,7 @@ async fn made(
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     (
-        plain.merge(layered(own).with_state(state)),
+        Front::new(plain.merge(layered(own).with_state(state.clone())), state),
         address,
         listener,
     )

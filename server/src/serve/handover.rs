@@ -10,7 +10,7 @@
 
 use std::{
     convert::Infallible,
-    future::poll_fn,
+    future::{Ready, poll_fn},
     io::{self, IoSlice},
     pin::{Pin, pin},
     sync::{
@@ -21,12 +21,11 @@ use std::{
 };
 
 use axum::{
-    Router,
     body::{Body, Bytes, HttpBody},
     http::{HeaderValue, Method, StatusCode, Version, header},
     response::Response,
 };
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, Either};
 use hyper::{Request, body::Incoming, server::conn::http1};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -34,7 +33,9 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
+use tower::Service;
+
+use crate::front::Front;
 
 /// What a connection, its socket and its answers tell each other.
 #[derive(Debug, Default)]
@@ -87,27 +88,33 @@ pub(super) async fn drive(
 
 /// The routes, as one connection asks them.
 pub(super) struct Answering {
-    router: Router,
+    front: Front,
     handover: Arc<Handover>,
 }
 
 impl Answering {
-    pub(super) const fn new(router: Router, handover: Arc<Handover>) -> Self {
-        Self { router, handover }
+    pub(super) const fn new(front: Front, handover: Arc<Handover>) -> Self {
+        Self { front, handover }
     }
 }
 
 impl hyper::service::Service<Request<Incoming>> for Answering {
     type Response = Response;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+    type Future = Either<
+        Ready<Result<Response, Infallible>>,
+        BoxFuture<'static, Result<Response, Infallible>>,
+    >;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         // What is older has no chunks, and what has no body is not endless.
         let may = request.version() == Version::HTTP_11 && *request.method() == Method::GET;
-        let answer = self.router.clone().oneshot(request);
+        let answer = match self.front.clone().call(request) {
+            Either::Left(answer) => return Either::Left(answer),
+            Either::Right(answer) => answer,
+        };
         let handover = may.then(|| Arc::clone(&self.handover));
-        Box::pin(async move {
+        Either::Right(Box::pin(async move {
             let mut answer = answer.await?;
             if let Some(handover) = handover.filter(|_| is_endless(&answer)) {
                 let close = HeaderValue::from_static("close");
@@ -117,7 +124,7 @@ impl hyper::service::Service<Request<Incoming>> for Answering {
                 *handover.lock() = Some(body);
             }
             Ok(answer)
-        })
+        }))
     }
 }
 

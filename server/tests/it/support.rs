@@ -3,7 +3,6 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use axum::{
-    Router,
     body::Body,
     http::{Method, Request, StatusCode, header},
 };
@@ -12,7 +11,7 @@ use elb_engine::JobService;
 use elb_engine::retention::Retention;
 use elb_engine::service::Caller;
 use elb_server::{
-    AppState,
+    AppState, Front,
     api::events::News,
     lock::DataLock,
     settings::{AzureSettings, ExecutorKind, LogFormat, ObjectsAddress, Settings, StoreAddress},
@@ -72,7 +71,7 @@ pub fn settings(data: &Path) -> Settings {
 pub struct Server {
     pub state: AppState,
     pub folder: TempDir,
-    router: Router,
+    router: Front,
     _locks: Vec<DataLock>,
 }
 

@@ -4,16 +4,22 @@ use axum::{
     body::Body,
     extract::{RawQuery, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use elb_core::list::ListQuery;
 
 use crate::{
     api::schema::ListBody,
     error::{ApiError, ErrorBody},
-    lists::Encoding,
+    guard,
+    lists::{Encoding, Question},
     state::AppState,
 };
+
+/// Headers of an answer that are not added later.
+const OWN_HEADERS: usize = 5;
+/// Where the list is.
+pub const PATH: &str = "/api/blast/jobs";
 
 const PARAMETERS: [&str; 8] = [
     "status", "program", "database", "q", "sort", "dir", "cursor", "limit",
@@ -50,17 +56,10 @@ pub async fn list(
     let question = state
         .lists
         .question(&state.caller(), &text, || read(&text))?;
-    let encoding = Encoding::accepted(&headers);
-    let known = headers
-        .get(header::IF_NONE_MATCH)
-        .and_then(|value| value.to_str().ok());
-    if let Some(known) = known {
-        let etag = question.etag(&state.service, encoding);
-        if known.split(',').any(|each| each.trim() == etag) {
-            let answer = StatusCode::NOT_MODIFIED.into_response();
-            return Ok(with_headers(answer, &etag));
-        }
+    if let Some(answer) = known(&question, &state, &headers) {
+        return Ok(answer);
     }
+    let encoding = Encoding::accepted(&headers);
     let answer = question.answer(&state.service)?;
     let mut response = Response::new(Body::from(answer.bytes(encoding)?));
     let json = HeaderValue::from_static("application/json");
@@ -70,7 +69,25 @@ pub async fn list(
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_ENCODING, encoding);
     }
-    Ok(with_headers(response, &answer.etag(encoding)))
+    Ok(with_headers(response, answer.etag(encoding)))
+}
+
+/// That the answer to a question is the one that the client has; `None` where the whole answer is to be given, and
+/// for a question that is not at hand.
+pub(crate) fn unchanged(state: &AppState, text: &str, headers: &HeaderMap) -> Option<Response> {
+    let question = state.lists.known(&state.caller(), text)?;
+    known(&question, state, headers)
+}
+
+fn known(question: &Question, state: &AppState, headers: &HeaderMap) -> Option<Response> {
+    let known = headers.get(header::IF_NONE_MATCH)?.to_str().ok()?;
+    let etag = question.etag(&state.service, Encoding::accepted(headers));
+    let has = known.split(',').any(|each| each.trim() == etag);
+    has.then(|| {
+        let mut answer = Response::new(Body::empty());
+        *answer.status_mut() = StatusCode::NOT_MODIFIED;
+        with_headers(answer, etag)
+    })
 }
 
 fn read(text: &str) -> Result<ListQuery, ApiError> {
@@ -92,9 +109,11 @@ fn read(text: &str) -> Result<ListQuery, ApiError> {
     ListQuery::from_pairs(pairs).map_err(|error| ApiError::bad_request(error.to_string()))
 }
 
-fn with_headers(mut answer: Response, etag: &str) -> Response {
+fn with_headers(mut answer: Response, etag: String) -> Response {
     let headers = answer.headers_mut();
-    if let Ok(value) = HeaderValue::from_str(etag) {
+    // Room for those that every answer has as well.
+    headers.reserve(OWN_HEADERS + guard::ADDED);
+    if let Ok(value) = HeaderValue::try_from(etag) {
         headers.insert(header::ETAG, value);
     }
     for (name, value) in [
