@@ -78,6 +78,29 @@ fn list(jobs: u64) {
         &format!("list: 50 of {jobs} by title"),
         &ms(page(&by_title)),
     );
+    let mut number = 0;
+    for (what, words) in [
+        ("few", ["9{n}1 gene", "{n}77"]),
+        // Both together are more than is kept.
+        ("all", ["search", "number"]),
+    ] {
+        let first = rounds(ROUNDS, || {
+            number += 1;
+            let words = words[number % 2].replace("{n}", &number.to_string());
+            black_box(model.list("local", &searching(words), now));
+        });
+        line(
+            &format!("list: first search of {jobs}, {what} found"),
+            &ms(first),
+        );
+        let again = rounds(ROUNDS, || {
+            black_box(model.list("local", &searching(words[0].replace("{n}", "1")), now));
+        });
+        line(
+            &format!("list: the same once more, {what} found"),
+            &ms(again),
+        );
+    }
     let mut version = 1;
     let change = rounds(ROUNDS, || {
         version += 1;
@@ -89,6 +112,13 @@ fn list(jobs: u64) {
         });
     });
     line(&format!("list: one change among {jobs}"), &ms(change));
+}
+
+fn searching(words: String) -> ListQuery {
+    ListQuery {
+        search: words,
+        ..ListQuery::default()
+    }
 }
 
 /// An index of so many queries with so many subjects of one HSP each.

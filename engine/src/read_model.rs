@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use elb_core::{
-    list::{Cursor, ListPage, ListQuery},
+    list::{ListPage, ListQuery},
     phase::Phase,
     time::Timestamp,
     view::{JobDetail, JobRow},
@@ -29,6 +29,8 @@ mod index;
 mod leaf;
 mod order;
 mod pages;
+mod search;
+mod signatures;
 mod tombstones;
 
 pub use changes::{Change, Changes};
@@ -36,6 +38,8 @@ pub use tombstones::Tombstone;
 
 use index::Index;
 use leaf::Order;
+use search::Searches;
+use signatures::Signatures;
 
 /// How many changes a reader of the stream may lag behind before it must ask for a snapshot.
 pub const DELTA_RING: usize = 1_024;
@@ -80,6 +84,8 @@ struct Listed {
     words: Box<str>,
     /// How much of it is the title.
     title: usize,
+    /// Its own among those that are listed.
+    number: usize,
 }
 
 impl Listed {
@@ -94,6 +100,7 @@ impl Listed {
             owner: stored.job.owner.clone(),
             words: words.into_boxed_str(),
             title: title.len(),
+            number: usize::MAX,
             row: Arc::new(row),
         }
     }
@@ -126,6 +133,8 @@ struct State {
     entries: HashMap<Arc<str>, Arc<Listed>>,
     /// The same by owner, status, program and database.
     index: Index,
+    /// The same by what their words may be.
+    signatures: Signatures,
     /// Jobs that are not at their end, oldest first.
     active: BTreeSet<(Timestamp, Arc<str>)>,
     /// Tombstones with their versions, so that a late writer cannot bring one back.
@@ -144,8 +153,11 @@ impl State {
     }
 
     /// Puts a row in the place of an older one.
-    fn list(&mut self, listed: Arc<Listed>) {
-        self.unlist(listed.id());
+    fn list(&mut self, mut listed: Listed) {
+        let older = self.take(listed.id());
+        listed.number = self.signatures.number(&listed.words, older.as_deref());
+        let listed = Arc::new(listed);
+        self.signatures.insert(&listed);
         self.deleted.remove(&**listed.id());
         if listed.row.phase.is_active() {
             let ticket = (listed.row.created_at, Arc::clone(listed.id()));
@@ -158,13 +170,19 @@ impl State {
     }
 
     fn unlist(&mut self, id: &str) {
-        let Some(listed) = self.entries.remove(id) else {
-            return;
-        };
+        if let Some(listed) = self.take(id) {
+            self.signatures.remove(&listed);
+        }
+    }
+
+    /// Takes a row out of every order.
+    fn take(&mut self, id: &str) -> Option<Arc<Listed>> {
+        let listed = self.entries.remove(id)?;
         self.index.remove(&listed);
         self.newest_first.remove(&listed.key);
         let ticket = (listed.row.created_at, Arc::clone(listed.id()));
         self.active.remove(&ticket);
+        Some(listed)
     }
 }
 
@@ -172,6 +190,7 @@ impl State {
 #[derive(Debug)]
 pub struct ReadModel {
     state: RwLock<State>,
+    searches: Searches,
     deltas: broadcast::Sender<Arc<Delta>>,
 }
 
@@ -196,6 +215,7 @@ impl ReadModel {
         };
         Self {
             state: RwLock::new(state),
+            searches: Searches::default(),
             deltas: broadcast::channel(DELTA_RING).0,
         }
     }
@@ -212,7 +232,7 @@ impl ReadModel {
     pub fn apply(&self, stored: &Stored) {
         // Made before the lock is taken: readers wait for as little as can be.
         let tombstone = Tombstone::of(stored);
-        let listed = tombstone.is_none().then(|| Arc::new(Listed::of(stored)));
+        let listed = tombstone.is_none().then(|| Listed::of(stored));
         let row = listed.as_ref().map(|listed| Arc::clone(&listed.row));
         let mut state = self.write();
         if state.knows(stored) {
@@ -282,28 +302,48 @@ impl ReadModel {
     }
 
     /// Answers a list question for one caller. Under any filter and in any order it costs what the page costs, but
-    /// for the first question for an order, which sorts every row; a search looks at every row that the filters leave.
+    /// for the first question for an order, which sorts every row, and the first for the words of a search, which
+    /// looks at what it finds.
     #[must_use]
     pub fn list(&self, caller: &str, query: &ListQuery, now: Timestamp) -> ListPage<Arc<JobRow>> {
+        let words = query.search_words();
+        if !words.is_empty() {
+            return self.searched(caller, query, words, now);
+        }
         let mut state = self.read();
-        if state.lacks(query) {
+        if state.index.lacks(query) {
             drop(state);
             self.write().index.keep(Order::of(query));
             state = self.read();
         }
-        let found = state.page(caller, query);
-        let rows = found.rows.into_iter();
-        let jobs: Vec<Arc<JobRow>> = rows.map(|listed| Arc::clone(&listed.row)).collect();
-        let last = jobs.last().filter(|_| found.more);
-        ListPage {
-            next_cursor: last.map(|row| Cursor::at(row).to_string()),
-            jobs,
-            totals: found.totals,
-            continued: found.continued,
-            revision: state.revision,
-            as_of: now,
-            stale: None,
+        let begin = state.begin(caller, query);
+        let page = pages::page(&state.index, caller, query, begin.as_ref());
+        page.listed(state.revision, now)
+    }
+
+    fn searched(
+        &self,
+        caller: &str,
+        query: &ListQuery,
+        words: Vec<String>,
+        now: Timestamp,
+    ) -> ListPage<Arc<JobRow>> {
+        let search = self.searches.of(words);
+        let mut found = search.lock();
+        let state = self.read();
+        let (begin, listed) = (state.begin(caller, query), state.entries.len());
+        let news = search.news(&found, &state);
+        // What is left to do is nobody else's affair.
+        drop(state);
+        search.follow(&mut found, news);
+        if found.index.lacks(query) {
+            found.index.keep(Order::of(query));
         }
+        let page = pages::page(&found.index, caller, query, begin.as_ref());
+        let page = page.listed(found.revision(), now);
+        drop(found);
+        self.searches.trim(listed);
+        page
     }
 
     /// The names of all databases that listed jobs used, for the filter.

@@ -168,6 +168,10 @@ async fn others(served: &Served) {
             "/api/blast/jobs?limit=50&q=9{n}1",
         ),
         (
+            "search in titles, all found",
+            "/api/blast/jobs?limit=50&q=search&cursor=9999999999999.x{n}",
+        ),
+        (
             "search in titles, none found",
             "/api/blast/jobs?limit=50&q=nothing-has-this-{n}",
         ),

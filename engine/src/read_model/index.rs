@@ -9,7 +9,7 @@ use std::{
 };
 
 use elb_core::{
-    list::{ListQuery, Totals},
+    list::{ListQuery, SortKey, Totals},
     phase::Status,
     search::Program,
 };
@@ -66,9 +66,9 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Whether pages can be read off in this order.
-    pub(super) fn keeps(&self, order: Order) -> bool {
-        self.kept.has(order)
+    /// Whether an answer needs an order that is not kept yet.
+    pub(super) fn lacks(&self, query: &ListQuery) -> bool {
+        query.sort != SortKey::Created && !self.kept.has(Order::of(query))
     }
 
     /// Has an order from now on.

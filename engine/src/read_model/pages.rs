@@ -1,81 +1,71 @@
-//! A page of the list.
-//!
-//! Two ways lead to it. Without a search it is read off the index, from the cursor until it is full. With one every
-//! row that the filters leave is looked at once, and only those of the page are sorted.
+//! A page of the list: it is read off an index, from the cursor until it is full.
 
 use std::{cmp::Ordering, iter::Peekable, ops::Bound, sync::Arc};
 
-use elb_core::list::{Cursor, ListQuery, SortKey, Totals};
-use memchr::memmem::Finder;
+use elb_core::{
+    list::{Cursor, ListPage, ListQuery, SortKey, Totals},
+    time::Timestamp,
+    view::JobRow,
+};
 
 use super::{
     Key, Listed, State,
-    index::{self, ByStatus},
+    index::{self, ByStatus, Index},
     key_of,
     leaf::{Leaf, Order},
     visible,
 };
 
 /// A page before its rows are taken out.
-pub(super) struct Found<'a> {
-    pub(super) rows: Vec<&'a Arc<Listed>>,
-    pub(super) totals: Totals,
-    pub(super) continued: bool,
-    pub(super) more: bool,
+pub(super) struct Page<'a> {
+    rows: Vec<&'a Arc<Listed>>,
+    totals: Totals,
+    continued: bool,
+    more: bool,
+}
+
+impl Page<'_> {
+    /// As it is answered.
+    pub(super) fn listed(self, revision: u64, as_of: Timestamp) -> ListPage<Arc<JobRow>> {
+        let rows = self.rows.into_iter();
+        let jobs: Vec<Arc<JobRow>> = rows.map(|listed| Arc::clone(&listed.row)).collect();
+        let last = jobs.last().filter(|_| self.more);
+        ListPage {
+            next_cursor: last.map(|row| Cursor::at(row).to_string()),
+            jobs,
+            totals: self.totals,
+            continued: self.continued,
+            revision,
+            as_of,
+            stale: None,
+        }
+    }
 }
 
 impl State {
-    /// Whether an answer needs an order that is not kept yet.
-    pub(super) fn lacks(&self, query: &ListQuery) -> bool {
-        query.search.is_empty()
-            && query.sort != SortKey::Created
-            && !self.index.keeps(Order::of(query))
-    }
-
-    pub(super) fn page(&self, caller: &str, query: &ListQuery) -> Found<'_> {
-        let groups = self.index.groups(caller, query);
-        if query.sort == SortKey::Created && query.search.is_empty() {
-            return by_time(&groups, query);
-        }
-        let begin = query
-            .cursor
-            .as_ref()
-            .map_or(Begin::First, |cursor| self.begin(caller, query, cursor));
-        match begin {
-            Begin::First if query.search.is_empty() => in_order(&groups, query, None),
-            Begin::AfterRow(row) if query.search.is_empty() => in_order(&groups, query, Some(&row)),
-            begin => by_looking(&groups, query, &begin),
-        }
-    }
-
-    /// Where a page begins. By time it goes on where its cursor stood even if that row has left the list
-    /// meanwhile; in another order it begins anew then.
-    fn begin(&self, caller: &str, query: &ListQuery, cursor: &Cursor) -> Begin {
+    /// The row after which a page begins. By time a page goes on where its cursor stood even if that row has left the
+    /// list meanwhile, and needs none; in another order it begins anew then.
+    pub(super) fn begin(&self, caller: &str, query: &ListQuery) -> Option<Arc<Listed>> {
         if query.sort == SortKey::Created {
-            return Begin::AfterKey(key_of(cursor.created_at, &cursor.id));
+            return None;
         }
-        let row = self.entries.get(cursor.id.as_str());
-        match row.filter(|row| visible(&row.owner, caller)) {
-            Some(row) => Begin::AfterRow(Arc::clone(row)),
-            None => Begin::First,
-        }
+        let row = self.entries.get(query.cursor.as_ref()?.id.as_str())?;
+        visible(&row.owner, caller).then(|| Arc::clone(row))
     }
 }
 
-enum Begin {
-    First,
-    AfterKey(Key),
-    AfterRow(Arc<Listed>),
-}
-
-impl Begin {
-    fn is_before(&self, row: &Listed, query: &ListQuery) -> bool {
-        match self {
-            Self::First => true,
-            Self::AfterKey(key) if query.descending => row.key > *key,
-            Self::AfterKey(key) => row.key < *key,
-            Self::AfterRow(begin) => Order::of(query).compare(begin, row) == Ordering::Less,
-        }
+/// The page of an index that keeps its order.
+pub(super) fn page<'a>(
+    index: &'a Index,
+    caller: &str,
+    query: &ListQuery,
+    begin: Option<&Arc<Listed>>,
+) -> Page<'a> {
+    let groups = index.groups(caller, query);
+    if query.sort == SortKey::Created {
+        by_time(&groups, query)
+    } else {
+        in_order(&groups, query, begin)
     }
 }
 
@@ -92,7 +82,7 @@ fn leaves<'a>(groups: &[&'a ByStatus], query: &ListQuery) -> Vec<&'a Leaf> {
         .collect()
 }
 
-fn by_time<'a>(groups: &[&'a ByStatus], query: &ListQuery) -> Found<'a> {
+fn by_time<'a>(groups: &[&'a ByStatus], query: &ListQuery) -> Page<'a> {
     let leaves = leaves(groups, query);
     let leaves = leaves.into_iter().map(Leaf::by_time);
     let cursor = query.cursor.as_ref();
@@ -125,7 +115,7 @@ fn in_order<'a>(
     groups: &[&'a ByStatus],
     query: &ListQuery,
     begin: Option<&Arc<Listed>>,
-) -> Found<'a> {
+) -> Page<'a> {
     let order = Order::of(query);
     let leaves = leaves(groups, query);
     let rest = leaves.iter().map(|leaf| leaf.after(order, begin));
@@ -143,10 +133,10 @@ fn found<'a>(
     query: &ListQuery,
     mut rows: Vec<&'a Arc<Listed>>,
     continued: bool,
-) -> Found<'a> {
+) -> Page<'a> {
     let more = rows.len() > query.limit;
     rows.truncate(query.limit);
-    Found {
+    Page {
         rows,
         totals: index::totals(groups.iter().copied()),
         continued,
@@ -176,46 +166,4 @@ where
         rows.push(row);
     }
     rows
-}
-
-fn by_looking<'a>(groups: &[&'a ByStatus], query: &ListQuery, begin: &Begin) -> Found<'a> {
-    let words = query.search_words();
-    let words: Vec<Finder<'_>> = words
-        .iter()
-        .map(|word| Finder::new(word.as_bytes()))
-        .collect();
-    let holds = |listed: &&Arc<Listed>| {
-        let mut words = words.iter();
-        words.all(|word| word.find(listed.words.as_bytes()).is_some())
-    };
-    let mut totals = Totals::default();
-    let mut rows: Vec<&Arc<Listed>> = Vec::new();
-    for (status, leaf) in groups.iter().flat_map(|group| group.leaves()) {
-        let wanted = is_wanted(query, status);
-        let mut count = 0;
-        for listed in leaf.by_time().values().filter(holds) {
-            count += 1;
-            if wanted {
-                rows.push(listed);
-            }
-        }
-        totals.add(status, count);
-    }
-    let all = rows.len();
-    rows.retain(|row| begin.is_before(row, query));
-    let continued = rows.len() < all;
-    let more = rows.len() > query.limit;
-    let order = Order::of(query);
-    let order = |left: &&Arc<Listed>, right: &&Arc<Listed>| order.compare(left, right);
-    if more {
-        rows.select_nth_unstable_by(query.limit, order);
-        rows.truncate(query.limit);
-    }
-    rows.sort_unstable_by(order);
-    Found {
-        rows,
-        totals,
-        continued,
-        more,
-    }
 }

@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 
 use elb_core::{
     job::{Deletion, Job, Outcome},
-    list::{SortKey, Totals},
+    list::{Cursor, SortKey, Totals},
     phase::Status,
     search::{Program, SearchOptions, SearchSpec},
 };
@@ -190,7 +190,9 @@ fn question() -> impl Strategy<Value = ListQuery> {
         "",
         "",
         "mus",
+        "mu",
         "MUS genes",
+        "genes mus genes",
         "job-00",
         "är",
         "blastp x",
@@ -296,4 +298,102 @@ proptest! {
         let listed = model.list("mine", &ListQuery::default(), Timestamp(0)).totals.all;
         prop_assert_eq!(listed, u64::from(PHASES[first] != Phase::Deleted));
     }
+}
+
+fn plain(created: u8) -> Like {
+    Like {
+        created,
+        owner: 1,
+        title: 0,
+        database: 0,
+        program: 0,
+        phases: vec![2],
+        ran: None,
+    }
+}
+
+fn searched(model: &ReadModel, words: &str) -> ListPage<Arc<JobRow>> {
+    let query = ListQuery {
+        search: words.to_owned(),
+        ..ListQuery::default()
+    };
+    model.list("mine", &query, Timestamp(0))
+}
+
+fn counted(model: &ReadModel) -> u64 {
+    let all = model.list("mine", &ListQuery::default(), Timestamp(0));
+    all.totals.all
+}
+
+#[test]
+fn a_search_is_true_however_many_changes_it_has_missed() {
+    let model = ReadModel::default();
+    for missed in [
+        0,
+        1,
+        DELTA_RING - 1,
+        DELTA_RING,
+        DELTA_RING + 1,
+        2 * DELTA_RING + 7,
+    ] {
+        let before = usize::try_from(counted(&model)).unwrap();
+        for number in before..before + missed {
+            model.apply(&stored(number, &plain(0), 2, 1));
+        }
+        let found = searched(&model, "job-");
+        assert_eq!(found.totals.all, counted(&model));
+        assert_eq!(found.revision, model.revision());
+    }
+}
+
+#[test]
+fn a_search_follows_a_job_through_changes_and_out_of_the_list() {
+    let model = ReadModel::default();
+    let like = plain(0);
+    model.apply(&stored(1, &like, 0, 1));
+    assert_eq!(searched(&model, "mus").jobs[0].status, Status::Queued);
+    model.apply(&stored(1, &like, 1, 2));
+    assert_eq!(searched(&model, "mus").jobs[0].status, Status::Running);
+    let other = Like {
+        title: 3,
+        ..like.clone()
+    };
+    model.apply(&stored(1, &other, 2, 3));
+    assert!(searched(&model, "mus").jobs.is_empty());
+    assert_eq!(searched(&model, "x").jobs.len(), 1);
+    model.apply(&stored(1, &like, 2, 4));
+    assert_eq!(searched(&model, "mus").jobs.len(), 1);
+    assert!(searched(&model, "x").jobs.is_empty());
+    model.apply(&stored(1, &like, 5, 5));
+    assert!(searched(&model, "mus").jobs.is_empty());
+    // Its number is given to another one.
+    model.apply(&stored(2, &other, 2, 1));
+    assert!(searched(&model, "genes of mus job-001").jobs.is_empty());
+    assert_eq!(searched(&model, "job-002").jobs.len(), 1);
+}
+
+#[test]
+fn searches_that_are_kept_are_bounded_by_their_number_and_by_what_they_find() {
+    let model = ReadModel::default();
+    for number in 0..30 {
+        model.apply(&stored(number, &plain(0), 2, 1));
+    }
+    for number in 0..1_000 {
+        let found = searched(&model, &format!("job-{number:03}"));
+        assert_eq!(found.totals.all, u64::from(number < 30));
+    }
+    assert_eq!(model.searches.sizes(), [0; 64]);
+    // The same words in any order are one search.
+    searched(&model, "genes mus");
+    searched(&model, "Mus genes mus");
+    assert_eq!(model.searches.sizes()[..2], [30, 0]);
+    for number in 30..6_000 {
+        model.apply(&stored(number, &plain(0), 2, 1));
+    }
+    for word in ["mus", "job", "genes"] {
+        assert_eq!(searched(&model, word).totals.all, 6_000);
+    }
+    assert_eq!(model.searches.sizes(), [6_000]);
+    searched(&model, "job-5999");
+    assert_eq!(model.searches.sizes(), [1, 6_000]);
 }
