@@ -3,6 +3,8 @@
 //! Owns the row of the jobs list and the detail of the job page. Both are made from [`Job`] alone, so
 //! that list, page and stream can never tell different stories.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -175,9 +177,9 @@ impl JobRow {
 /// Everything the job page shows but results, log and history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobDetail {
-    /// The same projection as in the list.
+    /// The same projection as in the list, which shares it.
     #[serde(flatten)]
-    pub row: JobRow,
+    pub row: Arc<JobRow>,
     /// Who submitted it.
     pub owner: String,
     /// What is searched, where and how.
@@ -227,7 +229,7 @@ pub struct JobDetail {
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobState {
     /// The same projection as in the list.
-    pub row: JobRow,
+    pub row: Arc<JobRow>,
     /// The eight steps of this attempt.
     pub steps: Vec<StepRecord>,
     /// Ended attempts, oldest first.
@@ -261,7 +263,7 @@ impl JobDetail {
     #[must_use]
     pub fn of(job: &Job, version: u64) -> Self {
         Self {
-            row: JobRow::of(job, version),
+            row: Arc::new(JobRow::of(job, version)),
             owner: job.owner.clone(),
             spec: job.spec.clone(),
             query: job.query.clone(),
@@ -305,7 +307,7 @@ impl JobDetail {
     #[must_use]
     pub fn state(&self) -> JobState {
         JobState {
-            row: self.row.clone(),
+            row: Arc::clone(&self.row),
             steps: self.steps.clone(),
             past_attempts: self.past_attempts.clone(),
             failure: self.failure.clone(),

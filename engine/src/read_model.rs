@@ -90,18 +90,19 @@ struct Listed {
 
 impl Listed {
     fn of(stored: &Stored) -> Self {
-        let row = JobRow::of(&stored.job, stored.version);
+        let detail = JobDetail::of(&stored.job, stored.version);
+        let row = Arc::clone(&detail.row);
         let title = row.title.to_lowercase();
         let (id, database) = (row.id.to_lowercase(), row.database.to_lowercase());
         let words = format!("{title}\n{id}\n{database}\n{}", row.program.as_str());
         Self {
             key: key_of(row.created_at, &row.id),
-            detail: Arc::new(JobDetail::of(&stored.job, stored.version)),
+            detail: Arc::new(detail),
             owner: stored.job.owner.clone(),
             words: words.into_boxed_str(),
             title: title.len(),
             number: usize::MAX,
-            row: Arc::new(row),
+            row,
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Drawn by the server, for the page and for a change of it.
 
+use std::sync::Arc;
+
 use elb_core::{
     error_code::{ErrorClass, JobError},
     phase::{Phase, Status},
@@ -110,7 +112,7 @@ pub fn JobStatus(
 /// An attempt that begins by itself: which, when, and what ended the one before.
 #[component]
 fn NextAttempt(
-    row: JobRow,
+    row: Arc<JobRow>,
     at: Timestamp,
     #[prop(optional_no_strip)] error: Option<JobError>,
     now: Timestamp,
@@ -137,7 +139,7 @@ fn NextAttempt(
 
 /// One sentence beside the badge: since when, how long, how far.
 #[component]
-fn StatusNote(row: JobRow, now: Timestamp) -> impl IntoView {
+fn StatusNote(row: Arc<JobRow>, now: Timestamp) -> impl IntoView {
     let attempt = (row.attempt > 1).then(|| format!("attempt {} · ", row.attempt));
     let step = (row.phase.is_active()).then(|| {
         format!(
@@ -270,7 +272,7 @@ mod tests {
             version: 1,
         };
         JobState {
-            row,
+            row: Arc::new(row),
             steps: fresh_timeline(),
             past_attempts: Vec::new(),
             failure: None,
@@ -279,6 +281,10 @@ mod tests {
             can_cancel: false,
             can_retry: false,
         }
+    }
+
+    fn changed(state: &mut JobState) -> &mut JobRow {
+        Arc::make_mut(&mut state.row)
     }
 
     fn drawn(state: JobState) -> String {
@@ -296,7 +302,7 @@ mod tests {
     fn a_cancel_that_is_hindered_says_why_and_that_it_goes_on() {
         let mut stopping = state(Phase::Cancelling);
         assert!(!drawn(stopping.clone()).contains("id=\"hindered\""));
-        stopping.row.reason = Some("process 7 does not end".to_owned());
+        changed(&mut stopping).reason = Some("process 7 does not end".to_owned());
         let html = drawn(stopping);
         assert!(html.contains("id=\"hindered\""));
         let text = text(&html);
@@ -311,7 +317,7 @@ mod tests {
     fn a_search_whose_cluster_is_away_says_so_apart_from_its_state() {
         let mut running = state(Phase::Running);
         assert!(!drawn(running.clone()).contains("id=\"unseen\""));
-        running.row.unseen = Some(Unseen {
+        changed(&mut running).unseen = Some(Unseen {
             since: NOW,
             reason: "cluster aks does not answer".to_owned(),
         });
@@ -320,7 +326,9 @@ mod tests {
         assert_eq!(html.matches("cluster aks does not answer").count(), 1);
 
         let owner = Owner::new();
-        let row = owner.with(|| view! { <JobTableRow row=running.row now=NOW/> }.to_html());
+        let row = owner.with(|| {
+            view! { <JobTableRow row=Arc::unwrap_or_clone(running.row) now=NOW/> }.to_html()
+        });
         let told = row.split_once("sub unseen").map(|(_, told)| told);
         let told = told.is_some_and(|told| told.contains("cluster aks does not answer"));
         assert!(told, "{row}");
@@ -330,9 +338,9 @@ mod tests {
     #[test]
     fn an_attempt_that_begins_by_itself_counts_down_and_then_waits_for_its_turn() {
         let mut queued = state(Phase::Queued);
-        queued.row.attempt = 2;
-        queued.row.reason = Some("automatic retry 1 of 3".to_owned());
-        queued.row.not_before = Some(NOW.plus_ms(4_000));
+        changed(&mut queued).attempt = 2;
+        changed(&mut queued).reason = Some("automatic retry 1 of 3".to_owned());
+        changed(&mut queued).not_before = Some(NOW.plus_ms(4_000));
         let message = "the disk is busy";
         queued.past_attempts = vec![Attempt {
             number: 1,
@@ -354,8 +362,8 @@ mod tests {
             "{counted}"
         );
         assert!(counted.contains("Not before"), "{counted}");
-        queued.row.not_before = Some(NOW);
-        queued.row.reason = Some("2nd in line; 1 search is running".to_owned());
+        changed(&mut queued).not_before = Some(NOW);
+        changed(&mut queued).reason = Some("2nd in line; 1 search is running".to_owned());
         let waits = text(&drawn(queued));
         assert!(
             waits.contains("2nd in line; 1 search is running"),
@@ -367,7 +375,7 @@ mod tests {
     #[test]
     fn attempts_that_are_kept_no_more_are_named() {
         let mut often = state(Phase::Queued);
-        often.row.attempt = 23;
+        changed(&mut often).attempt = 23;
         often.past_attempts = (3..23)
             .map(|number| Attempt {
                 number,

@@ -3,6 +3,8 @@
 //! Owns the order of the parts. While a search runs its steps come first; once it has completed they
 //! fold away and the results do.
 
+use std::sync::Arc;
+
 use elb_core::{
     job::Found,
     phase::Phase,
@@ -110,7 +112,7 @@ fn HistoryPart(id: String) -> impl IntoView {
 
 /// Until when the search is kept, where it is not kept for ever.
 #[component]
-fn Kept(row: JobRow) -> impl IntoView {
+fn Kept(row: Arc<JobRow>) -> impl IntoView {
     let retention = page_context().service.retention();
     let kept = retention.jobs?;
     let until = match retention.deleted_at(&row) {
