@@ -38,6 +38,7 @@ pub use tombstones::Tombstone;
 
 use index::Index;
 use leaf::Order;
+use pages::Pages;
 use search::Searches;
 use signatures::Signatures;
 
@@ -59,6 +60,12 @@ pub struct Delta {
     /// As it is sent to readers, once one of them has needed it.
     #[serde(skip)]
     encoded: OnceLock<Option<Bytes>>,
+    /// What was listed before it.
+    #[serde(skip)]
+    older: Option<Arc<Listed>>,
+    /// What is listed after it.
+    #[serde(skip)]
+    newer: Option<Arc<Listed>>,
 }
 
 impl Delta {
@@ -78,7 +85,6 @@ type Jobs = BTreeMap<Key, Arc<Listed>>;
 struct Listed {
     key: Key,
     row: Arc<JobRow>,
-    detail: Arc<JobDetail>,
     owner: String,
     /// Title, id, database and program in lower case, a line each: no word of a search holds a line's end.
     words: Box<str>,
@@ -86,22 +92,26 @@ struct Listed {
     title: usize,
     /// Its own among those that are listed.
     number: usize,
+    /// Whether somebody else runs it on a cluster.
+    is_followed: bool,
 }
 
 impl Listed {
-    fn of(stored: &Stored) -> Self {
-        let detail = JobDetail::of(&stored.job, stored.version);
+    fn of(detail: &JobDetail) -> Self {
         let row = Arc::clone(&detail.row);
         let title = row.title.to_lowercase();
         let (id, database) = (row.id.to_lowercase(), row.database.to_lowercase());
         let words = format!("{title}\n{id}\n{database}\n{}", row.program.as_str());
         Self {
             key: key_of(row.created_at, &row.id),
-            detail: Arc::new(detail),
-            owner: stored.job.owner.clone(),
+            owner: detail.owner.clone(),
             words: words.into_boxed_str(),
             title: title.len(),
             number: usize::MAX,
+            is_followed: detail
+                .imported
+                .as_ref()
+                .is_some_and(|imported| imported.found.is_some()),
             row,
         }
     }
@@ -114,16 +124,20 @@ impl Listed {
     fn id(&self) -> &Arc<str> {
         &self.key.1.0
     }
-
-    /// Whether somebody else runs it on a cluster.
-    fn is_followed(&self) -> bool {
-        let imported = self.detail.imported.as_ref();
-        imported.is_some_and(|imported| imported.found.is_some())
-    }
 }
+
+/// An older version of a job and the one in its place, as far as they are listed.
+type Moved = (Option<Arc<Listed>>, Option<Arc<Listed>>);
 
 fn key_of(created_at: Timestamp, id: &str) -> Key {
     (Reverse(created_at), Reverse(Arc::from(id)))
+}
+
+/// A listed job, and what its page shows.
+#[derive(Debug)]
+struct Entry {
+    listed: Arc<Listed>,
+    detail: Arc<JobDetail>,
 }
 
 #[derive(Debug, Default)]
@@ -131,7 +145,7 @@ struct State {
     revision: u64,
     /// Every listed job.
     newest_first: Jobs,
-    entries: HashMap<Arc<str>, Arc<Listed>>,
+    entries: HashMap<Arc<str>, Entry>,
     /// The same by owner, status, program and database.
     index: Index,
     /// The same by what their words may be.
@@ -148,13 +162,17 @@ impl State {
     /// Whether this version of a row, or a newer one, is here already.
     fn knows(&self, stored: &Stored) -> bool {
         let id = stored.job.id.as_str();
-        let listed = self.entries.get(id).map(|listed| listed.row.version);
+        let listed = self.listed(id).map(|listed| listed.row.version);
         let known = listed.or_else(|| self.deleted.get(id).map(|tombstone| tombstone.version));
         known.is_some_and(|version| version >= stored.version)
     }
 
-    /// Puts a row in the place of an older one.
-    fn list(&mut self, mut listed: Listed) {
+    fn listed(&self, id: &str) -> Option<&Arc<Listed>> {
+        self.entries.get(id).map(|entry| &entry.listed)
+    }
+
+    /// Puts a job into the list, in the place of an older version of it, which is given with the new one.
+    fn list(&mut self, detail: Arc<JobDetail>, mut listed: Listed) -> Moved {
         let older = self.take(listed.id());
         listed.number = self.signatures.number(&listed.words, older.as_deref());
         let listed = Arc::new(listed);
@@ -165,20 +183,27 @@ impl State {
             self.active.insert(ticket);
         }
         self.index.insert(&listed);
-        self.entries
-            .insert(Arc::clone(listed.id()), Arc::clone(&listed));
-        self.newest_first.insert(listed.key.clone(), listed);
+        let entry = Entry {
+            listed: Arc::clone(&listed),
+            detail,
+        };
+        self.entries.insert(Arc::clone(listed.id()), entry);
+        self.newest_first
+            .insert(listed.key.clone(), Arc::clone(&listed));
+        (older, Some(listed))
     }
 
-    fn unlist(&mut self, id: &str) {
-        if let Some(listed) = self.take(id) {
-            self.signatures.remove(&listed);
+    fn unlist(&mut self, id: &str) -> Moved {
+        let older = self.take(id);
+        if let Some(listed) = &older {
+            self.signatures.remove(listed);
         }
+        (older, None)
     }
 
     /// Takes a row out of every order.
     fn take(&mut self, id: &str) -> Option<Arc<Listed>> {
-        let listed = self.entries.remove(id)?;
+        let listed = self.entries.remove(id)?.listed;
         self.index.remove(&listed);
         self.newest_first.remove(&listed.key);
         let ticket = (listed.row.created_at, Arc::clone(listed.id()));
@@ -233,26 +258,29 @@ impl ReadModel {
     pub fn apply(&self, stored: &Stored) {
         // Made before the lock is taken: readers wait for as little as can be.
         let tombstone = Tombstone::of(stored);
-        let listed = tombstone.is_none().then(|| Listed::of(stored));
-        let row = listed.as_ref().map(|listed| Arc::clone(&listed.row));
+        let detail = JobDetail::of(&stored.job, stored.version);
+        let listed = Listed::of(&detail);
+        let detail = Arc::new(detail);
         let mut state = self.write();
         if state.knows(stored) {
             return;
         }
-        if let Some(listed) = listed {
-            state.list(listed);
-        }
-        if let Some(tombstone) = tombstone {
-            state.unlist(&stored.job.id);
-            state.deleted.insert(stored.job.id.clone(), tombstone);
-        }
+        let (older, newer) = match tombstone {
+            None => state.list(detail, listed),
+            Some(tombstone) => {
+                state.deleted.insert(stored.job.id.clone(), tombstone);
+                state.unlist(&stored.job.id)
+            }
+        };
         state.revision += 1;
         let delta = Arc::new(Delta {
             revision: state.revision,
             owner: stored.job.owner.clone(),
             id: stored.job.id.clone(),
-            row,
+            row: newer.as_ref().map(|listed| Arc::clone(&listed.row)),
             encoded: OnceLock::new(),
+            older,
+            newer,
         });
         if state.ring.len() == DELTA_RING {
             state.ring.pop_front();
@@ -279,8 +307,8 @@ impl ReadModel {
     #[must_use]
     pub fn detail(&self, caller: &str, id: &str) -> Option<Arc<JobDetail>> {
         let state = self.read();
-        let listed = state.entries.get(id)?;
-        visible(&listed.owner, caller).then(|| Arc::clone(&listed.detail))
+        let entry = state.entries.get(id)?;
+        visible(&entry.listed.owner, caller).then(|| Arc::clone(&entry.detail))
     }
 
     /// Ids of up to `limit` jobs that ended before `then`, oldest first.
@@ -299,52 +327,34 @@ impl ReadModel {
     #[must_use]
     pub fn phase(&self, id: &str) -> Option<Phase> {
         let state = self.read();
-        state.entries.get(id).map(|listed| listed.row.phase)
+        state.listed(id).map(|listed| listed.row.phase)
     }
 
     /// Answers a list question for one caller. Under any filter and in any order it costs what the page costs, but
     /// for the first question for an order, which sorts every row, and the first for the words of a search, which
-    /// looks at what it finds.
+    /// looks at every row that may hold them.
     #[must_use]
     pub fn list(&self, caller: &str, query: &ListQuery, now: Timestamp) -> ListPage<Arc<JobRow>> {
         let words = query.search_words();
-        if !words.is_empty() {
-            return self.searched(caller, query, words, now);
-        }
-        let mut state = self.read();
-        if state.index.lacks(query) {
+        let search = (!words.is_empty()).then(|| self.searches.of(words));
+        let mut found = search.as_ref().map(|search| search.lock());
+        loop {
+            let state = self.read();
+            if let (Some(search), Some(found)) = (&search, &mut found) {
+                search.follow(found, &state);
+            }
+            let pages = Pages {
+                state: &state,
+                caller,
+                query,
+                found: found.as_deref(),
+            };
+            if !pages.lack_order() {
+                return pages.page().listed(state.revision, now);
+            }
             drop(state);
             self.write().index.keep(Order::of(query));
-            state = self.read();
         }
-        let begin = state.begin(caller, query);
-        let page = pages::page(&state.index, caller, query, begin.as_ref());
-        page.listed(state.revision, now)
-    }
-
-    fn searched(
-        &self,
-        caller: &str,
-        query: &ListQuery,
-        words: Vec<String>,
-        now: Timestamp,
-    ) -> ListPage<Arc<JobRow>> {
-        let search = self.searches.of(words);
-        let mut found = search.lock();
-        let state = self.read();
-        let (begin, listed) = (state.begin(caller, query), state.entries.len());
-        let news = search.news(&found, &state);
-        // What is left to do is nobody else's affair.
-        drop(state);
-        search.follow(&mut found, news);
-        if found.index.lacks(query) {
-            found.index.keep(Order::of(query));
-        }
-        let page = pages::page(&found.index, caller, query, begin.as_ref());
-        let page = page.listed(found.revision(), now);
-        drop(found);
-        self.searches.trim(listed);
-        page
     }
 
     /// The names of all databases that listed jobs used, for the filter.

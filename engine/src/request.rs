@@ -90,6 +90,10 @@ pub fn request_id() -> Option<String> {
 }
 
 /// Makes a call to what this server depends on: it is counted for the request that it is a part of.
+#[cfg_attr(
+    not(any(feature = "azure", feature = "kubernetes")),
+    allow(dead_code, reason = "this build depends on nothing that is called")
+)]
 pub(crate) async fn upstream<F: Future>(call: F) -> F::Output {
     let began = Instant::now();
     let outcome = call.instrument(span()).await;
@@ -104,6 +108,10 @@ pub(crate) async fn upstream<F: Future>(call: F) -> F::Output {
 
 /// The span of a call, within the span that is under way. Calls that no traced request waits for have none: they
 /// would be as many traces as there are calls.
+#[cfg_attr(
+    not(any(feature = "azure", feature = "kubernetes")),
+    allow(dead_code, reason = "this build depends on nothing that is called")
+)]
 fn span() -> Span {
     let within = REQUEST.try_with(|_| ()).is_ok() && !Span::current().is_none();
     if within {

@@ -9,7 +9,7 @@ use super::{Listed, ReadModel, State};
 impl State {
     pub(super) fn open(&self) -> impl Iterator<Item = &Arc<Listed>> {
         let ids = self.active.iter();
-        ids.filter_map(|(_, id)| self.entries.get(id))
+        ids.filter_map(|(_, id)| self.listed(id))
     }
 }
 
@@ -27,7 +27,7 @@ impl ReadModel {
     pub fn line(&self) -> Vec<(Timestamp, String, Phase, bool)> {
         let state = self.read();
         // Those that are only followed stand in no line.
-        let own = state.open().filter(|listed| !listed.is_followed());
+        let own = state.open().filter(|listed| !listed.is_followed);
         own.map(|listed| {
             let row = &listed.row;
             let later = row.not_before.is_some();
@@ -50,7 +50,7 @@ impl ReadModel {
     #[must_use]
     pub fn active_count(&self) -> usize {
         let state = self.read();
-        state.open().filter(|listed| !listed.is_followed()).count()
+        state.open().filter(|listed| !listed.is_followed).count()
     }
 
     /// Whether a job is not at its end.

@@ -29,7 +29,7 @@ impl ReadModel {
     #[must_use]
     pub fn phase_and_attempt(&self, id: &str) -> Option<(Phase, u32)> {
         let state = self.read();
-        let listed = state.entries.get(id)?;
+        let listed = state.listed(id)?;
         Some((listed.row.phase, listed.row.attempt))
     }
 

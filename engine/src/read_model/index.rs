@@ -9,7 +9,7 @@ use std::{
 };
 
 use elb_core::{
-    list::{ListQuery, SortKey, Totals},
+    list::{ListQuery, Totals},
     phase::Status,
     search::Program,
 };
@@ -66,9 +66,9 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Whether an answer needs an order that is not kept yet.
-    pub(super) fn lacks(&self, query: &ListQuery) -> bool {
-        query.sort != SortKey::Created && !self.kept.has(Order::of(query))
+    /// Whether pages can be read off in this order.
+    pub(super) fn keeps(&self, order: Order) -> bool {
+        self.kept.has(order)
     }
 
     /// Has an order from now on.
@@ -116,6 +116,16 @@ impl Index {
     /// Of everyone.
     pub(super) fn everything(&self) -> impl Iterator<Item = &ByStatus> {
         self.owners.values().map(|owned| &owned.all)
+    }
+
+    /// The jobs of each owner, database and program.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = (&str, &str, Program, &ByStatus)> {
+        self.owners.iter().flat_map(|(owner, owned)| {
+            owned.kinds.iter().flat_map(move |(database, programs)| {
+                let kinds = programs.iter();
+                kinds.map(move |(program, jobs)| (&**owner, &**database, *program, jobs))
+            })
+        })
     }
 
     fn seen_by(&self, caller: &str) -> impl Iterator<Item = &Owned> {

@@ -150,10 +150,14 @@ impl Leaf {
         )
     }
 
-    /// Whether anything comes before what [`Self::after`] gives.
-    pub(super) fn has_before(&self, order: Order, begin: &Arc<Listed>) -> bool {
-        let mut before = self.range(order, Bound::Unbounded, Bound::Included(begin));
-        before.next().is_some()
+    /// What comes before what [`Self::after`] gives, the last first.
+    pub(super) fn before(
+        &self,
+        order: Order,
+        begin: &Arc<Listed>,
+    ) -> impl Iterator<Item = &Arc<Listed>> {
+        let before = self.range(order, Bound::Unbounded, Bound::Included(begin));
+        before.rev()
     }
 
     fn range(
@@ -161,7 +165,7 @@ impl Leaf {
         order: Order,
         from: Bound<&Arc<Listed>>,
         to: Bound<&Arc<Listed>>,
-    ) -> impl Iterator<Item = &Arc<Listed>> {
+    ) -> impl DoubleEndedIterator<Item = &Arc<Listed>> {
         let placed = |listed: &Arc<Listed>| Placed {
             listed: Arc::clone(listed),
             order,

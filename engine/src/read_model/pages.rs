@@ -1,4 +1,7 @@
-//! A page of the list: it is read off an index, from the cursor until it is full.
+//! A page of the list.
+//!
+//! It is read off the index, from the cursor until it is full; of a search those rows that it finds. Where a search
+//! finds few, these are looked at one by one.
 
 use std::{cmp::Ordering, iter::Peekable, ops::Bound, sync::Arc};
 
@@ -10,9 +13,10 @@ use elb_core::{
 
 use super::{
     Key, Listed, State,
-    index::{self, ByStatus, Index},
+    index::{self, ByStatus},
     key_of,
     leaf::{Leaf, Order},
+    search::Found,
     visible,
 };
 
@@ -42,128 +46,182 @@ impl Page<'_> {
     }
 }
 
-impl State {
-    /// The row after which a page begins. By time a page goes on where its cursor stood even if that row has left the
-    /// list meanwhile, and needs none; in another order it begins anew then.
-    pub(super) fn begin(&self, caller: &str, query: &ListQuery) -> Option<Arc<Listed>> {
-        if query.sort == SortKey::Created {
-            return None;
-        }
-        let row = self.entries.get(query.cursor.as_ref()?.id.as_str())?;
-        visible(&row.owner, caller).then(|| Arc::clone(row))
+/// Where the pages of a question come from.
+pub(super) struct Pages<'a> {
+    pub(super) state: &'a State,
+    pub(super) caller: &'a str,
+    pub(super) query: &'a ListQuery,
+    /// What the words of the question find in this state, if it has any.
+    pub(super) found: Option<&'a Found>,
+}
+
+impl<'a> Pages<'a> {
+    fn by_time(&self) -> bool {
+        self.query.sort == SortKey::Created
     }
-}
 
-/// The page of an index that keeps its order.
-pub(super) fn page<'a>(
-    index: &'a Index,
-    caller: &str,
-    query: &ListQuery,
-    begin: Option<&Arc<Listed>>,
-) -> Page<'a> {
-    let groups = index.groups(caller, query);
-    if query.sort == SortKey::Created {
-        by_time(&groups, query)
-    } else {
-        in_order(&groups, query, begin)
+    fn few(&self) -> Option<&'a Found> {
+        self.found.filter(|found| !found.are_many())
     }
-}
 
-fn is_wanted(query: &ListQuery, status: elb_core::phase::Status) -> bool {
-    query.status.is_none_or(|wanted| wanted == status)
-}
-
-/// The leaves that a question leaves.
-fn leaves<'a>(groups: &[&'a ByStatus], query: &ListQuery) -> Vec<&'a Leaf> {
-    let leaves = groups.iter().flat_map(|group| group.leaves());
-    leaves
-        .filter(|(status, leaf)| is_wanted(query, *status) && !leaf.is_empty())
-        .map(|(_, leaf)| leaf)
-        .collect()
-}
-
-fn by_time<'a>(groups: &[&'a ByStatus], query: &ListQuery) -> Page<'a> {
-    let leaves = leaves(groups, query);
-    let leaves = leaves.into_iter().map(Leaf::by_time);
-    let cursor = query.cursor.as_ref();
-    let key = cursor.map(|cursor| key_of(cursor.created_at, &cursor.id));
-    let (after, before) = match &key {
-        Some(key) => (Bound::Excluded(key), Bound::Included(key)),
-        None => (Bound::Unbounded, Bound::Unbounded),
-    };
-    let (rows, continued) = if query.descending {
-        let rest = leaves.clone().map(|leaf| {
-            let rest = leaf.range::<Key, _>((after, Bound::Unbounded));
-            rest.map(|(_, row)| row)
-        });
-        let mut passed = leaves.map(|leaf| leaf.range::<Key, _>((Bound::Unbounded, before)));
-        let rows = merged(rest, |left, right| left.key.cmp(&right.key), query);
-        (rows, passed.any(|mut passed| passed.next().is_some()))
-    } else {
-        let rest = leaves.clone().map(|leaf| {
-            let rest = leaf.range::<Key, _>((Bound::Unbounded, after)).rev();
-            rest.map(|(_, row)| row)
-        });
-        let mut passed = leaves.map(|leaf| leaf.range::<Key, _>((before, Bound::Unbounded)));
-        let rows = merged(rest, |left, right| right.key.cmp(&left.key), query);
-        (rows, passed.any(|mut passed| passed.next().is_some()))
-    };
-    found(groups, query, rows, continued && key.is_some())
-}
-
-fn in_order<'a>(
-    groups: &[&'a ByStatus],
-    query: &ListQuery,
-    begin: Option<&Arc<Listed>>,
-) -> Page<'a> {
-    let order = Order::of(query);
-    let leaves = leaves(groups, query);
-    let rest = leaves.iter().map(|leaf| leaf.after(order, begin));
-    let rows = merged(rest, |left, right| order.compare(left, right), query);
-    let continued = begin.is_some_and(|begin| {
-        let mut leaves = leaves.iter();
-        leaves.any(|leaf| leaf.has_before(order, begin))
-    });
-    found(groups, query, rows, continued)
-}
-
-/// A page that was read off the index, of one row more than wanted.
-fn found<'a>(
-    groups: &[&'a ByStatus],
-    query: &ListQuery,
-    mut rows: Vec<&'a Arc<Listed>>,
-    continued: bool,
-) -> Page<'a> {
-    let more = rows.len() > query.limit;
-    rows.truncate(query.limit);
-    Page {
-        rows,
-        totals: index::totals(groups.iter().copied()),
-        continued,
-        more,
+    /// Whether the page is to be read off an order that is not kept yet.
+    pub(super) fn lack_order(&self) -> bool {
+        let kept = self.by_time() || self.state.index.keeps(Order::of(self.query));
+        !kept && self.few().is_none()
     }
-}
 
-/// The first of what several ordered sequences hold together: a page, and one row more.
-fn merged<'a, Rows>(
-    sequences: impl Iterator<Item = Rows>,
-    order: impl Fn(&Listed, &Listed) -> Ordering,
-    query: &ListQuery,
-) -> Vec<&'a Arc<Listed>>
-where
-    Rows: Iterator<Item = &'a Arc<Listed>>,
-{
-    let wanted = query.limit.saturating_add(1);
-    let mut sequences: Vec<Peekable<Rows>> = sequences.map(Iterator::peekable).collect();
-    let mut rows = Vec::new();
-    while rows.len() < wanted {
-        let heads = sequences.iter_mut();
-        let heads = heads.filter_map(|rows| Some((*rows.peek()?, rows)));
-        let first = heads.min_by(|(left, _), (right, _)| order(left, right));
-        let Some(row) = first.and_then(|(_, rows)| rows.next()) else {
-            break;
+    pub(super) fn page(&self) -> Page<'a> {
+        let groups = self.state.index.groups(self.caller, self.query);
+        let totals = match self.found {
+            Some(found) => found.totals(self.caller, self.query),
+            None => index::totals(groups.iter().copied()),
         };
-        rows.push(row);
+        let (mut rows, continued) = match self.few() {
+            Some(found) => self.of_few(found),
+            None if self.by_time() => self.of_time(&self.leaves(&groups)),
+            None => self.of_order(&self.leaves(&groups)),
+        };
+        let more = rows.len() > self.query.limit;
+        rows.truncate(self.query.limit);
+        Page {
+            rows,
+            totals,
+            continued,
+            more,
+        }
     }
-    rows
+
+    /// The leaves that the question leaves.
+    fn leaves(&self, groups: &[&'a ByStatus]) -> Vec<&'a Leaf> {
+        let leaves = groups.iter().flat_map(|group| group.leaves());
+        let wanted = |status| self.query.status.is_none_or(|wanted| wanted == status);
+        leaves
+            .filter(|(status, leaf)| wanted(*status) && !leaf.is_empty())
+            .map(|(_, leaf)| leaf)
+            .collect()
+    }
+
+    fn is_found(&self, listed: &Listed) -> bool {
+        self.found.is_none_or(|found| found.has(listed))
+    }
+
+    /// Where the page begins by time: where its cursor stands even if that row has left the list meanwhile.
+    fn begin_key(&self) -> Option<Key> {
+        let cursor = self.query.cursor.as_ref()?;
+        Some(key_of(cursor.created_at, &cursor.id))
+    }
+
+    /// The row after which the page begins in another order. If it has left the list the page is the first again.
+    fn begin_row(&self) -> Option<&'a Arc<Listed>> {
+        let row = self.state.listed(&self.query.cursor.as_ref()?.id)?;
+        visible(&row.owner, self.caller).then_some(row)
+    }
+
+    fn of_time(&self, leaves: &[&'a Leaf]) -> (Vec<&'a Arc<Listed>>, bool) {
+        let key = self.begin_key();
+        let (after, before) = match &key {
+            Some(key) => (Bound::Excluded(key), Bound::Included(key)),
+            None => (Bound::Unbounded, Bound::Unbounded),
+        };
+        let (newer, older) = ((Bound::Unbounded, before), (after, Bound::Unbounded));
+        let (later, earlier) = ((before, Bound::Unbounded), (Bound::Unbounded, after));
+        let leaves = leaves.iter().map(|leaf| leaf.by_time());
+        let found = |(_, row): &(&Key, &'a Arc<Listed>)| self.is_found(row);
+        let (rows, passed) = if self.query.descending {
+            let rest = leaves
+                .clone()
+                .map(|leaf| leaf.range::<Key, _>(older).filter(found));
+            let rest = rest.map(|rows| rows.map(|(_, row)| row));
+            let rows = self.merged(rest, |left, right| left.key.cmp(&right.key));
+            let mut passed = leaves.map(|leaf| leaf.range::<Key, _>(newer).rev());
+            (
+                rows,
+                key.is_some() && passed.any(|mut rows| rows.any(|row| found(&row))),
+            )
+        } else {
+            let rest = leaves
+                .clone()
+                .map(|leaf| leaf.range::<Key, _>(earlier).rev().filter(found));
+            let rest = rest.map(|rows| rows.map(|(_, row)| row));
+            let rows = self.merged(rest, |left, right| right.key.cmp(&left.key));
+            let mut passed = leaves.map(|leaf| leaf.range::<Key, _>(later));
+            (
+                rows,
+                key.is_some() && passed.any(|mut rows| rows.any(|row| found(&row))),
+            )
+        };
+        (rows, passed)
+    }
+
+    fn of_order(&self, leaves: &[&'a Leaf]) -> (Vec<&'a Arc<Listed>>, bool) {
+        let (order, begin) = (Order::of(self.query), self.begin_row());
+        let found = |row: &&'a Arc<Listed>| self.is_found(row);
+        let rest = leaves
+            .iter()
+            .map(|leaf| leaf.after(order, begin).filter(found));
+        let rows = self.merged(rest, |left, right| order.compare(left, right));
+        let continued = begin.is_some_and(|begin| {
+            let mut leaves = leaves.iter();
+            leaves.any(|leaf| leaf.before(order, begin).any(|row| found(&row)))
+        });
+        (rows, continued)
+    }
+
+    fn of_few(&self, found: &Found) -> (Vec<&'a Arc<Listed>>, bool) {
+        let query = self.query;
+        let jobs = found.numbers();
+        let jobs = jobs.filter_map(|number| self.state.signatures.job(number));
+        let wanted = jobs.filter(|listed| {
+            let row = &listed.row;
+            visible(&listed.owner, self.caller)
+                && query.status.is_none_or(|wanted| wanted == row.status)
+                && query.program.is_none_or(|wanted| wanted == row.program)
+                && query
+                    .database
+                    .as_ref()
+                    .is_none_or(|wanted| *wanted == row.database)
+        });
+        let mut rows: Vec<&Arc<Listed>> = wanted.collect();
+        let (all, order) = (rows.len(), Order::of(query));
+        if self.by_time() {
+            if let Some(key) = self.begin_key() {
+                rows.retain(|row| {
+                    if query.descending {
+                        row.key > key
+                    } else {
+                        row.key < key
+                    }
+                });
+            }
+        } else if let Some(begin) = self.begin_row() {
+            rows.retain(|row| order.compare(begin, row) == Ordering::Less);
+        }
+        let continued = rows.len() < all;
+        rows.sort_unstable_by(|left, right| order.compare(left, right));
+        (rows, continued)
+    }
+
+    /// The first of what several ordered sequences hold together: a page, and one row more.
+    fn merged<Rows>(
+        &self,
+        sequences: impl Iterator<Item = Rows>,
+        order: impl Fn(&Listed, &Listed) -> Ordering,
+    ) -> Vec<&'a Arc<Listed>>
+    where
+        Rows: Iterator<Item = &'a Arc<Listed>>,
+    {
+        let wanted = self.query.limit.saturating_add(1);
+        let mut sequences: Vec<Peekable<Rows>> = sequences.map(Iterator::peekable).collect();
+        let mut rows = Vec::new();
+        while rows.len() < wanted {
+            let heads = sequences.iter_mut();
+            let heads = heads.filter_map(|rows| Some((*rows.peek()?, rows)));
+            let first = heads.min_by(|(left, _), (right, _)| order(left, right));
+            let Some(row) = first.and_then(|(_, rows)| rows.next()) else {
+                break;
+            };
+            rows.push(row);
+        }
+        rows
+    }
 }

@@ -1,40 +1,45 @@
 //! Searches of the list: what they find is kept for the questions that follow.
 //!
-//! Who searches asks again: the next page, another order or filter, and the same once more after each change. So what
-//! a search finds is an index of its own, from which pages are read as from that of all jobs. It is brought up to
-//! date by whoever asks next, from the changes since; writers know nothing of it.
+//! Who searches asks again: the next page, another order or filter, and the same once more after each change. So a
+//! search keeps which jobs it finds, a bit for each, and how many of each kind they are. Whoever asks next brings
+//! that up to date from the changes since; writers know nothing of it.
 //!
-//! Bounded by the number of searches and by the jobs in all of them together; the one that was asked least recently
-//! goes first. Keeps this order of locks: a search's own, then that of the list, never the other way round.
+//! Bounded by the number of searches; the one that was asked least recently goes first. Keeps this order of locks: a
+//! search's own, then that of the list, never the other way round.
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use elb_core::{
+    list::{ListQuery, Totals},
+    phase::Status,
+    search::Program,
+};
 use memchr::memmem::Finder;
 
-use super::{Listed, State, index::Index};
+use super::{Listed, State, signatures::ones};
 
-/// Searches that are kept (ours): those of as many readers, or of some who type.
+/// Searches that are kept (ours): those of as many readers, or of some who type. A bit for each job and search: 0.8 MB
+/// for 100,000 jobs.
 const KEPT: usize = 64;
-/// So many jobs may be in all of them together however few are listed (ours). Otherwise as many as are listed, so
-/// that a list that is searched takes little more memory than one that is not.
-const FEW: usize = 10_000;
+/// So few jobs are looked at one by one (ours); of more, pages are read off the index of all jobs, where they are met
+/// often enough.
+const FEW: usize = 1_000;
+/// Where no less than this part of all jobs may hold the words, every job is looked at, kind by kind.
+const MOST: usize = 4;
 
 /// The searches, the one that was asked last first.
 #[derive(Debug, Default)]
 pub(super) struct Searches(Mutex<VecDeque<Arc<Search>>>);
 
 impl Searches {
-    /// The search for these words, and in what order they come makes no difference.
+    /// The search for these words; in what order they come makes no difference.
     pub(super) fn of(&self, mut words: Vec<String>) -> Arc<Search> {
         words.sort_unstable();
         words.dedup();
-        let mut kept = self.lock();
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = kept.iter().position(|search| search.words == words) {
             kept.make_contiguous()[..=place].rotate_right(1);
         } else {
@@ -44,30 +49,11 @@ impl Searches {
         Arc::clone(&kept[0])
     }
 
-    /// Forgets what is too much where so many jobs are listed.
-    pub(super) fn trim(&self, listed: usize) {
-        let mut kept = self.lock();
-        let mut jobs = 0;
-        let fit = kept.iter().take_while(|search| {
-            jobs += search.size.load(Relaxed);
-            jobs <= listed.max(FEW)
-        });
-        // The last one alone may be all that is listed.
-        let fit = fit.count().max(1);
-        kept.truncate(fit);
-    }
-
-    /// How many jobs each of them finds.
+    /// The words of each.
     #[cfg(test)]
-    pub(super) fn sizes(&self) -> Vec<usize> {
-        let kept = self.lock();
-        kept.iter()
-            .map(|search| search.size.load(Relaxed))
-            .collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Search>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn words(&self) -> Vec<String> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().map(|search| search.words.join(" ")).collect()
     }
 }
 
@@ -77,8 +63,6 @@ pub(super) struct Search {
     words: Vec<String>,
     finders: Vec<Finder<'static>>,
     found: Mutex<Found>,
-    /// How many jobs are found.
-    size: AtomicUsize,
 }
 
 impl Search {
@@ -90,7 +74,6 @@ impl Search {
             finders: finders.collect(),
             words,
             found: Mutex::default(),
-            size: AtomicUsize::new(0),
         }
     }
 
@@ -104,95 +87,168 @@ impl Search {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What has to become of that to make it what is found in this state.
-    pub(super) fn news(&self, found: &Found, state: &State) -> News {
-        let behind = found.revision.and_then(|known| {
-            let behind = usize::try_from(state.revision.checked_sub(known)?).ok()?;
-            (behind <= state.ring.len()).then_some(behind)
-        });
-        let change = match behind {
-            Some(behind) => {
-                let changes = state.ring.iter().rev().take(behind);
-                let changes = changes.map(|change| {
-                    let listed = state.entries.get(change.id.as_str());
-                    let listed = listed.filter(|listed| self.finds(listed)).cloned();
-                    (change.id.clone(), listed)
-                });
-                Change::Some(changes.collect())
-            }
-            None => {
-                let may = state.signatures.candidates(&self.words);
-                Change::All(may.filter(|listed| self.finds(listed)).cloned().collect())
-            }
-        };
-        News {
-            revision: state.revision,
-            change,
-        }
-    }
-
-    /// Carries it out.
-    pub(super) fn follow(&self, found: &mut Found, news: News) {
+    /// Makes that what is found now.
+    pub(super) fn follow(&self, found: &mut Found, state: &State) {
         // Should this be broken off, everything is looked for anew.
-        found.revision = None;
-        match news.change {
-            Change::All(mut jobs) => {
-                *found = Found::default();
-                // In the order of the index, which is then made at its end, one by one.
-                jobs.sort_unstable_by(|left, right| left.key.cmp(&right.key));
-                jobs.into_iter().for_each(|job| found.insert(job));
+        let known = found.revision.take();
+        let behind = known.and_then(|known| {
+            let behind = usize::try_from(state.revision.checked_sub(known)?).ok()?;
+            state.ring.len().checked_sub(behind)
+        });
+        if let Some(known) = behind {
+            for change in state.ring.range(known..) {
+                if let Some(older) = &change.older {
+                    found.remove(older);
+                }
+                if let Some(newer) = change.newer.as_ref().filter(|newer| self.finds(newer)) {
+                    found.insert(newer);
+                }
             }
-            Change::Some(changes) => {
-                for (id, listed) in changes {
-                    found.remove(&id);
-                    if let Some(listed) = listed {
-                        found.insert(listed);
-                    }
+        } else {
+            *found = self.looked_for(state);
+        }
+        found.revision = Some(state.revision);
+    }
+}
+
+impl Search {
+    fn looked_for(&self, state: &State) -> Found {
+        let mut found = Found::default();
+        let finds = |listed: &&Arc<Listed>| self.finds(listed);
+        let may: Vec<_> = state.signatures.candidates(&self.words).collect();
+        if may.len() < state.entries.len() / MOST {
+            let jobs = may.into_iter().filter(finds);
+            jobs.for_each(|listed| found.insert(listed));
+            return found;
+        }
+        // Of so many the kinds are not looked up one by one.
+        for (owner, database, program, jobs) in state.index.kinds() {
+            for (status, leaf) in jobs.leaves() {
+                let before = found.count;
+                let jobs = leaf.by_time().values().filter(finds);
+                jobs.for_each(|listed| found.set(listed));
+                let more = (found.count - before) as u64;
+                if more > 0 {
+                    found.change(owner, database, program, status, |count| *count += more);
                 }
             }
         }
-        found.revision = Some(news.revision);
-        self.size.store(found.jobs.len(), Relaxed);
+        found
     }
 }
 
-/// What has changed since somebody asked last.
-pub(super) struct News {
-    revision: u64,
-    change: Change,
-}
-
-enum Change {
-    /// Too much: these are all that are found.
-    All(Vec<Arc<Listed>>),
-    /// These jobs, which are found, or are not found any more.
-    Some(Vec<(String, Option<Arc<Listed>>)>),
-}
+/// How many jobs of each status there are.
+type Counts = [u64; Status::LISTED.len()];
 
 /// What a search finds.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// Of the list, when that was so; `None` before the first question.
     revision: Option<u64>,
-    pub(super) index: Index,
-    /// The same by id.
-    jobs: HashMap<Arc<str>, Arc<Listed>>,
+    /// By the numbers of the jobs.
+    bits: Vec<u64>,
+    count: usize,
+    /// By owner, database and program.
+    kinds: HashMap<String, HashMap<String, HashMap<Program, Counts>>>,
 }
 
 impl Found {
-    /// The revision of the list of which this is true.
-    pub(super) fn revision(&self) -> u64 {
-        self.revision.unwrap_or_default()
+    pub(super) fn has(&self, listed: &Listed) -> bool {
+        let bits = self.bits.get(listed.number / 64);
+        bits.is_some_and(|bits| bits >> (listed.number % 64) & 1 == 1)
     }
 
-    fn insert(&mut self, listed: Arc<Listed>) {
-        self.index.insert(&listed);
-        self.jobs.insert(Arc::clone(listed.id()), listed);
+    /// Whether these are too many to look at one by one.
+    pub(super) fn are_many(&self) -> bool {
+        self.count > FEW
     }
 
-    fn remove(&mut self, id: &str) {
-        if let Some(listed) = self.jobs.remove(id) {
-            self.index.remove(&listed);
+    /// The numbers of the jobs.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = usize> {
+        let places = self.bits.iter().enumerate();
+        places.flat_map(|(place, bits)| ones(*bits).map(move |bit| place * 64 + bit))
+    }
+
+    /// How many there are of what the caller may see and program and database leave.
+    pub(super) fn totals(&self, caller: &str, query: &ListQuery) -> Totals {
+        let own = (!caller.is_empty()).then(|| self.kinds.get(caller));
+        let seen = self.kinds.get("").into_iter().chain(own.flatten());
+        let databases = seen.flat_map(|databases| {
+            let wanted = query.database.as_ref();
+            databases
+                .iter()
+                .filter(move |(name, _)| wanted.is_none_or(|wanted| wanted == *name))
+        });
+        let programs = databases.flat_map(|(_, programs)| {
+            let wanted = query.program;
+            programs
+                .iter()
+                .filter(move |(program, _)| wanted.is_none_or(|wanted| wanted == **program))
+        });
+        let mut totals = Totals::default();
+        for (_, counts) in programs {
+            for (status, count) in Status::LISTED.into_iter().zip(counts) {
+                totals.add(status, *count);
+            }
+        }
+        totals
+    }
+
+    fn insert(&mut self, listed: &Listed) {
+        self.set(listed);
+        self.change_kind(listed, |count| *count += 1);
+    }
+
+    fn set(&mut self, listed: &Listed) {
+        let place = listed.number / 64;
+        if self.bits.len() <= place {
+            self.bits.resize(place + 1, 0);
+        }
+        self.bits[place] |= 1 << (listed.number % 64);
+        self.count += 1;
+    }
+
+    fn remove(&mut self, listed: &Listed) {
+        if self.has(listed) {
+            self.bits[listed.number / 64] &= !(1 << (listed.number % 64));
+            self.count -= 1;
+            self.change_kind(listed, |count| *count -= 1);
         }
     }
+
+    fn change_kind(&mut self, listed: &Listed, change: impl FnOnce(&mut u64)) {
+        let row = &listed.row;
+        self.change(
+            &listed.owner,
+            &row.database,
+            row.program,
+            row.status,
+            change,
+        );
+    }
+
+    fn change(
+        &mut self,
+        owner: &str,
+        database: &str,
+        program: Program,
+        status: Status,
+        change: impl FnOnce(&mut u64),
+    ) {
+        let place = Status::LISTED.iter().position(|each| *each == status);
+        let programs =
+            under(&mut self.kinds, owner).and_then(|databases| under(databases, database));
+        if let (Some(place), Some(programs)) = (place, programs) {
+            let counts = programs.entry(program).or_default();
+            counts.get_mut(place).map(change);
+        }
+    }
+}
+
+/// What a map has under a name, which is written down only where it is new.
+fn under<'a, T: Default>(map: &'a mut HashMap<String, T>, name: &str) -> Option<&'a mut T> {
+    if !map.contains_key(name) {
+        map.insert(name.to_owned(), T::default());
+    }
+    map.get_mut(name)
 }

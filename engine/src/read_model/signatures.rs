@@ -77,6 +77,11 @@ impl Signatures {
         }
     }
 
+    /// The job with a number.
+    pub(super) fn job(&self, number: usize) -> Option<&Arc<Listed>> {
+        self.jobs.get(number)?.as_ref()
+    }
+
     /// Every job that may hold all words, and few others.
     pub(super) fn candidates(&self, words: &[String]) -> impl Iterator<Item = &Arc<Listed>> {
         let mut wanted: Vec<usize> = words.iter().flat_map(|word| classes(word)).collect();
@@ -95,7 +100,7 @@ impl Signatures {
                 ones(bits).map(move |bit| block * BLOCK + place * 64 + bit)
             })
         });
-        numbers.filter_map(|number| self.jobs.get(number)?.as_ref())
+        numbers.filter_map(|number| self.job(number))
     }
 }
 
@@ -113,7 +118,7 @@ fn classes(text: &str) -> impl Iterator<Item = usize> {
 }
 
 /// The places of the bits that are set.
-fn ones(bits: u64) -> impl Iterator<Item = usize> {
+pub(super) fn ones(bits: u64) -> impl Iterator<Item = usize> {
     std::iter::successors(Some(bits), |bits| Some(bits & bits.wrapping_sub(1)))
         .take_while(|bits| *bits != 0)
         .map(|bits| bits.trailing_zeros() as usize)
