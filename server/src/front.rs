@@ -8,7 +8,6 @@
 use std::{
     convert::Infallible,
     future::{Ready, ready},
-    sync::Arc,
     task::{Context, Poll},
     time::Instant,
 };
@@ -29,17 +28,14 @@ use crate::{api::jobs::list, guard, state::AppState, telemetry};
 #[derive(Clone)]
 pub struct Front {
     routes: Router,
-    state: Arc<AppState>,
+    state: AppState,
 }
 
 impl Front {
     /// In front of these routes.
     #[must_use]
-    pub fn new(routes: Router, state: AppState) -> Self {
-        Self {
-            routes,
-            state: Arc::new(state),
-        }
+    pub const fn new(routes: Router, state: AppState) -> Self {
+        Self { routes, state }
     }
 
     /// The answer, if it is one of this module.

@@ -1,6 +1,10 @@
 //! What every handler is given.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    ops::{Deref, DerefMut},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use elb_app::{
     data::{PageContext, PageSettings, Returned},
@@ -12,9 +16,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{api::events::News, limits::Limits, lists::Lists, metrics::Metrics};
 
-/// Shared by all requests.
+/// Shared by all requests; another copy is another reference.
 #[derive(Clone)]
-pub struct AppState {
+pub struct AppState(Arc<Parts>);
+
+/// What there is in it.
+#[derive(Clone)]
+pub struct Parts {
     /// The door to the engine.
     pub service: JobService,
     /// Settings that show on pages.
@@ -35,6 +43,27 @@ pub struct AppState {
     pub notices: Arc<Notices>,
     /// Cancelled when the server stops: endless answers end with it.
     pub stopping: CancellationToken,
+}
+
+impl From<Parts> for AppState {
+    fn from(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for AppState {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl DerefMut for AppState {
+    /// Of this copy alone.
+    fn deref_mut(&mut self) -> &mut Parts {
+        Arc::make_mut(&mut self.0)
+    }
 }
 
 impl AppState {

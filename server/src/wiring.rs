@@ -31,7 +31,7 @@ use crate::{
     lock::{DataLock, LockError},
     metrics::Metrics,
     settings::{Settings, StoreAddress},
-    state::AppState,
+    state::{AppState, Parts},
 };
 
 mod clusters;
@@ -215,7 +215,7 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
     metrics.observe_steps(&service);
     #[cfg(feature = "otel")]
     crate::telemetry::observe(&service);
-    let state = AppState {
+    let parts = Parts {
         news: News::start(&service),
         service,
         page_settings: Arc::new(page_settings),
@@ -227,6 +227,7 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
         notices: Arc::default(),
         stopping: CancellationToken::new(),
     };
+    let state = AppState::from(parts);
     Ok(Started { state, locks })
 }
 

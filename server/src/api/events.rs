@@ -87,8 +87,8 @@ pub async fn events(
         // One whose revision is not known is told a snapshot before anything else.
         told: seen.unwrap_or(0),
         clusters,
-        news: state.news,
-        stopping: state.stopping,
+        news: Arc::clone(&state.news),
+        stopping: state.stopping.clone(),
         stage: Stage::New,
     });
     let mut answer = Response::new(Body::from_stream(events));

@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    extract::{RawQuery, State},
+    extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
@@ -47,19 +47,13 @@ const PARAMETERS: [&str; 8] = [
         (status = 400, body = ErrorBody)
     )
 )]
-pub async fn list(
-    State(state): State<AppState>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    let text = query.unwrap_or_default();
-    let question = state
-        .lists
-        .question(&state.caller(), &text, || read(&text))?;
-    if let Some(answer) = known(&question, &state, &headers) {
+pub async fn list(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
+    let text = request.uri().query().unwrap_or_default();
+    let question = state.lists.question(&state.caller(), text, || read(text))?;
+    if let Some(answer) = known(&question, &state, request.headers()) {
         return Ok(answer);
     }
-    let encoding = Encoding::accepted(&headers);
+    let encoding = Encoding::accepted(request.headers());
     let answer = question.answer(&state.service)?;
     let mut response = Response::new(Body::from(answer.bytes(encoding)?));
     let json = HeaderValue::from_static("application/json");
