@@ -7,7 +7,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
-    sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use bytes::Bytes;
@@ -167,6 +167,13 @@ impl State {
         known.is_some_and(|version| version >= stored.version)
     }
 
+    /// The changes after a revision, if all of them are still at hand.
+    fn since(&self, revision: u64) -> Option<impl Iterator<Item = &Arc<Delta>>> {
+        let missed = usize::try_from(self.revision.checked_sub(revision)?).ok()?;
+        let known = self.ring.len().checked_sub(missed)?;
+        Some(self.ring.range(known..))
+    }
+
     fn listed(&self, id: &str) -> Option<&Arc<Listed>> {
         self.entries.get(id).map(|entry| &entry.listed)
     }
@@ -217,6 +224,8 @@ impl State {
 pub struct ReadModel {
     state: RwLock<State>,
     searches: Searches,
+    /// Held by whoever makes an order.
+    ordering: Mutex<()>,
     deltas: broadcast::Sender<Arc<Delta>>,
 }
 
@@ -242,6 +251,7 @@ impl ReadModel {
         Self {
             state: RwLock::new(state),
             searches: Searches::default(),
+            ordering: Mutex::default(),
             deltas: broadcast::channel(DELTA_RING).0,
         }
     }
@@ -340,8 +350,14 @@ impl ReadModel {
         let mut found = search.as_ref().map(|search| search.lock());
         loop {
             let state = self.read();
-            if let (Some(search), Some(found)) = (&search, &mut found) {
-                search.follow(found, &state);
+            if let (Some(search), Some(found)) = (&search, &mut found)
+                && !search.follow(found, &state)
+            {
+                let candidates = search.candidates(&state);
+                // Looking at them is nobody else's affair.
+                drop(state);
+                search.look(found, candidates);
+                continue;
             }
             let pages = Pages {
                 state: &state,
@@ -353,8 +369,33 @@ impl ReadModel {
                 return pages.page().listed(state.revision, now);
             }
             drop(state);
-            self.write().index.keep(Order::of(query));
+            self.keep(Order::of(query));
         }
+    }
+
+    /// Has an order from now on. It is made beside the list, which goes on meanwhile.
+    fn keep(&self, order: Order) {
+        let _alone = self.ordering.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.read();
+        if state.index.keeps(order) {
+            return;
+        }
+        let jobs: Vec<Arc<Listed>> = state.newest_first.values().cloned().collect();
+        let revision = state.revision;
+        drop(state);
+        let mut index = Index::keeping(order, &jobs);
+        let mut state = self.write();
+        match state.since(revision) {
+            Some(changes) => {
+                for change in changes {
+                    change.older.iter().for_each(|older| index.remove(older));
+                    change.newer.iter().for_each(|newer| index.insert(newer));
+                }
+            }
+            // More than are at hand: nothing is written this time.
+            None => index = Index::keeping(order, state.newest_first.values()),
+        }
+        state.index.adopt(order, &mut index);
     }
 
     /// The names of all databases that listed jobs used, for the filter.

@@ -49,6 +49,12 @@ impl ByStatus {
     fn is_empty(&self) -> bool {
         self.0.iter().all(Leaf::is_empty)
     }
+
+    fn adopt(&mut self, order: Order, others: &mut Self) {
+        for (leaf, other) in self.0.iter_mut().zip(&mut others.0) {
+            leaf.adopt(order, other);
+        }
+    }
 }
 
 /// Jobs of one owner.
@@ -57,6 +63,14 @@ struct Owned {
     all: ByStatus,
     /// By database, and then by program.
     kinds: HashMap<String, HashMap<Program, ByStatus>>,
+}
+
+impl Owned {
+    /// Every kind, and all of them together.
+    fn kinds(&mut self) -> impl Iterator<Item = &mut ByStatus> {
+        let kinds = self.kinds.values_mut().flat_map(HashMap::values_mut);
+        kinds.chain([&mut self.all])
+    }
 }
 
 #[derive(Debug, Default)]
@@ -71,15 +85,37 @@ impl Index {
         self.kept.has(order)
     }
 
-    /// Has an order from now on.
-    pub(super) fn keep(&mut self, order: Order) {
-        if self.kept.has(order) {
-            return;
+    /// One of these jobs that keeps one order.
+    pub(super) fn keeping<'a>(
+        order: Order,
+        jobs: impl IntoIterator<Item = &'a Arc<Listed>>,
+    ) -> Self {
+        let mut index = Self::default();
+        jobs.into_iter().for_each(|listed| index.insert(listed));
+        for owned in index.owners.values_mut() {
+            owned
+                .kinds()
+                .for_each(|kind| kind.0.iter_mut().for_each(|leaf| leaf.sort(order)));
         }
-        for owned in self.owners.values_mut() {
-            let kinds = owned.kinds.values_mut().flat_map(HashMap::values_mut);
-            let leaves = kinds.chain([&mut owned.all]).flat_map(|kind| &mut kind.0);
-            leaves.for_each(|leaf| leaf.sort(order));
+        index.kept.add(order);
+        index
+    }
+
+    /// Takes over an order from one of the same jobs that keeps it, and gives what it had in its place.
+    pub(super) fn adopt(&mut self, order: Order, other: &mut Self) {
+        for (owner, owned) in &mut self.owners {
+            let Some(others) = other.owners.get_mut(owner) else {
+                continue;
+            };
+            owned.all.adopt(order, &mut others.all);
+            for (database, programs) in &mut owned.kinds {
+                for (program, kind) in programs {
+                    let others = others.kinds.get_mut(database);
+                    if let Some(others) = others.and_then(|programs| programs.get_mut(program)) {
+                        kind.adopt(order, others);
+                    }
+                }
+            }
         }
         self.kept.add(order);
     }

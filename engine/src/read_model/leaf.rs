@@ -122,6 +122,11 @@ impl Leaf {
         }
     }
 
+    /// Changes places with another leaf in one order.
+    pub(super) fn adopt(&mut self, order: Order, other: &mut Self) {
+        std::mem::swap(self.sorted_mut(order), other.sorted_mut(order));
+    }
+
     /// Makes an order that was not kept until now.
     pub(super) fn sort(&mut self, order: Order) {
         let rows = self.by_time.values().cloned();

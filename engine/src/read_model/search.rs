@@ -27,7 +27,7 @@ const KEPT: usize = 64;
 /// So few jobs are looked at one by one (ours); of more, pages are read off the index of all jobs, where they are met
 /// often enough.
 const FEW: usize = 1_000;
-/// Where no less than this part of all jobs may hold the words, every job is looked at, kind by kind.
+/// Where no less than one in so many of all jobs may hold the words, every job is looked at, kind by kind (ours).
 const MOST: usize = 4;
 
 /// The searches, the one that was asked last first.
@@ -87,53 +87,97 @@ impl Search {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes that what is found now.
-    pub(super) fn follow(&self, found: &mut Found, state: &State) {
+    /// Makes that what is found now. `false` if it is too old for that, or was never looked for: nothing is found
+    /// then.
+    pub(super) fn follow(&self, found: &mut Found, state: &State) -> bool {
         // Should this be broken off, everything is looked for anew.
         let known = found.revision.take();
-        let behind = known.and_then(|known| {
-            let behind = usize::try_from(state.revision.checked_sub(known)?).ok()?;
-            state.ring.len().checked_sub(behind)
-        });
-        if let Some(known) = behind {
-            for change in state.ring.range(known..) {
-                if let Some(older) = &change.older {
-                    found.remove(older);
-                }
-                if let Some(newer) = change.newer.as_ref().filter(|newer| self.finds(newer)) {
-                    found.insert(newer);
-                }
+        let Some(changes) = known.and_then(|known| state.since(known)) else {
+            *found = Found::default();
+            return false;
+        };
+        for change in changes {
+            if let Some(older) = &change.older {
+                found.remove(older);
             }
-        } else {
-            *found = self.looked_for(state);
+            if let Some(newer) = change.newer.as_ref().filter(|newer| self.finds(newer)) {
+                found.insert(newer);
+            }
         }
         found.revision = Some(state.revision);
+        true
+    }
+
+    /// The jobs that may be found in this state.
+    pub(super) fn candidates(&self, state: &State) -> Candidates {
+        let mut candidates = Candidates {
+            revision: state.revision,
+            single: Vec::new(),
+            kinds: Vec::new(),
+        };
+        let single: Vec<_> = state.signatures.candidates(&self.words).collect();
+        if single.len() < state.entries.len() / MOST {
+            candidates.single = single.into_iter().cloned().collect();
+            return candidates;
+        }
+        for (owner, database, program, jobs) in state.index.kinds() {
+            for (status, leaf) in jobs.leaves() {
+                let kind = Kind {
+                    owner: owner.to_owned(),
+                    database: database.to_owned(),
+                    program,
+                    status,
+                };
+                let jobs = leaf.by_time().values().cloned();
+                candidates.kinds.push((kind, jobs.collect()));
+            }
+        }
+        candidates
+    }
+
+    /// Looks at them.
+    pub(super) fn look(&self, found: &mut Found, candidates: Candidates) {
+        *found = Found::default();
+        for listed in candidates.single.iter().filter(|listed| self.finds(listed)) {
+            found.insert(listed);
+        }
+        for (kind, jobs) in &candidates.kinds {
+            let before = found.count;
+            let jobs = jobs.iter().filter(|listed| self.finds(listed));
+            jobs.for_each(|listed| found.set(listed));
+            let more = (found.count - before) as u64;
+            if more > 0 {
+                found.change(kind, |count| *count += more);
+            }
+        }
+        found.revision = Some(candidates.revision);
     }
 }
 
-impl Search {
-    fn looked_for(&self, state: &State) -> Found {
-        let mut found = Found::default();
-        let finds = |listed: &&Arc<Listed>| self.finds(listed);
-        let may: Vec<_> = state.signatures.candidates(&self.words).collect();
-        if may.len() < state.entries.len() / MOST {
-            let jobs = may.into_iter().filter(finds);
-            jobs.for_each(|listed| found.insert(listed));
-            return found;
+/// Jobs that may be found.
+pub(super) struct Candidates {
+    revision: u64,
+    single: Vec<Arc<Listed>>,
+    /// Those of one kind together, where there are so many that their kinds are not looked up one by one.
+    kinds: Vec<(Kind, Vec<Arc<Listed>>)>,
+}
+
+/// What jobs are counted by.
+struct Kind {
+    owner: String,
+    database: String,
+    program: Program,
+    status: Status,
+}
+
+impl Kind {
+    fn of(listed: &Listed) -> Self {
+        Self {
+            owner: listed.owner.clone(),
+            database: listed.row.database.clone(),
+            program: listed.row.program,
+            status: listed.row.status,
         }
-        // Of so many the kinds are not looked up one by one.
-        for (owner, database, program, jobs) in state.index.kinds() {
-            for (status, leaf) in jobs.leaves() {
-                let before = found.count;
-                let jobs = leaf.by_time().values().filter(finds);
-                jobs.for_each(|listed| found.set(listed));
-                let more = (found.count - before) as u64;
-                if more > 0 {
-                    found.change(owner, database, program, status, |count| *count += more);
-                }
-            }
-        }
-        found
     }
 }
 
@@ -196,7 +240,7 @@ impl Found {
 
     fn insert(&mut self, listed: &Listed) {
         self.set(listed);
-        self.change_kind(listed, |count| *count += 1);
+        self.change(&Kind::of(listed), |count| *count += 1);
     }
 
     fn set(&mut self, listed: &Listed) {
@@ -212,34 +256,16 @@ impl Found {
         if self.has(listed) {
             self.bits[listed.number / 64] &= !(1 << (listed.number % 64));
             self.count -= 1;
-            self.change_kind(listed, |count| *count -= 1);
+            self.change(&Kind::of(listed), |count| *count -= 1);
         }
     }
 
-    fn change_kind(&mut self, listed: &Listed, change: impl FnOnce(&mut u64)) {
-        let row = &listed.row;
-        self.change(
-            &listed.owner,
-            &row.database,
-            row.program,
-            row.status,
-            change,
-        );
-    }
-
-    fn change(
-        &mut self,
-        owner: &str,
-        database: &str,
-        program: Program,
-        status: Status,
-        change: impl FnOnce(&mut u64),
-    ) {
-        let place = Status::LISTED.iter().position(|each| *each == status);
-        let programs =
-            under(&mut self.kinds, owner).and_then(|databases| under(databases, database));
+    fn change(&mut self, kind: &Kind, change: impl FnOnce(&mut u64)) {
+        let place = Status::LISTED.iter().position(|each| *each == kind.status);
+        let programs = under(&mut self.kinds, &kind.owner)
+            .and_then(|databases| under(databases, &kind.database));
         if let (Some(place), Some(programs)) = (place, programs) {
-            let counts = programs.entry(program).or_default();
+            let counts = programs.entry(kind.program).or_default();
             counts.get_mut(place).map(change);
         }
     }

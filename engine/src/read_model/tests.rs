@@ -443,3 +443,43 @@ fn a_search_that_finds_many_has_the_pages_of_one_that_finds_few() {
         }
     }
 }
+
+#[test]
+fn every_answer_is_of_its_revision_while_jobs_are_written() {
+    const JOBS: usize = 3_000;
+    let model = ReadModel::default();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..JOBS {
+                model.apply(&stored(number, &plain(0), 2, 1));
+            }
+        });
+        for words in ["mus", "", "job-1", "o"] {
+            let model = &model;
+            scope.spawn(move || {
+                let orders = SortKey::ALL
+                    .into_iter()
+                    .flat_map(|sort| [(sort, true), (sort, false)]);
+                for (sort, descending) in orders.cycle() {
+                    let query = ListQuery {
+                        search: words.to_owned(),
+                        sort,
+                        descending,
+                        limit: 1,
+                        ..ListQuery::default()
+                    };
+                    let page = model.list("mine", &query, Timestamp(0));
+                    // Each change has added one job, in the order of their numbers.
+                    let there = 0..usize::try_from(page.revision).unwrap();
+                    let found = there.filter(|number| {
+                        format!("job-{number:03}").contains(words) || words == "mus"
+                    });
+                    assert_eq!(page.totals.all, found.count() as u64, "{query:?}");
+                    if page.revision == JOBS as u64 {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+}
