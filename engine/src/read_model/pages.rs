@@ -127,30 +127,21 @@ impl<'a> Pages<'a> {
         let (later, earlier) = ((before, Bound::Unbounded), (Bound::Unbounded, after));
         let leaves = leaves.iter().map(|leaf| leaf.by_time());
         let found = |(_, row): &(&Key, &'a Arc<Listed>)| self.is_found(row);
-        let (rows, passed) = if self.query.descending {
-            let rest = leaves
-                .clone()
-                .map(|leaf| leaf.range::<Key, _>(older).filter(found));
-            let rest = rest.map(|rows| rows.map(|(_, row)| row));
+        if self.query.descending {
+            let rest = leaves.clone().map(|leaf| leaf.range::<Key, _>(older));
+            let rest = rest.map(|rows| rows.filter(found).map(|(_, row)| row));
             let rows = self.merged(rest, |left, right| left.key.cmp(&right.key));
             let mut passed = leaves.map(|leaf| leaf.range::<Key, _>(newer).rev());
-            (
-                rows,
-                key.is_some() && passed.any(|mut rows| rows.any(|row| found(&row))),
-            )
+            let continued = key.is_some() && passed.any(|mut rows| rows.any(|row| found(&row)));
+            (rows, continued)
         } else {
-            let rest = leaves
-                .clone()
-                .map(|leaf| leaf.range::<Key, _>(earlier).rev().filter(found));
-            let rest = rest.map(|rows| rows.map(|(_, row)| row));
+            let rest = leaves.clone().map(|leaf| leaf.range::<Key, _>(earlier));
+            let rest = rest.map(|rows| rows.rev().filter(found).map(|(_, row)| row));
             let rows = self.merged(rest, |left, right| right.key.cmp(&left.key));
             let mut passed = leaves.map(|leaf| leaf.range::<Key, _>(later));
-            (
-                rows,
-                key.is_some() && passed.any(|mut rows| rows.any(|row| found(&row))),
-            )
-        };
-        (rows, passed)
+            let continued = key.is_some() && passed.any(|mut rows| rows.any(|row| found(&row)));
+            (rows, continued)
+        }
     }
 
     fn of_order(&self, leaves: &[&'a Leaf]) -> (Vec<&'a Arc<Listed>>, bool) {
