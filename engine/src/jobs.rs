@@ -77,7 +77,7 @@ pub struct Jobs {
     beats: Mutex<Stillness<u64>>,
     slots: slots::SlotWatch,
     followed: Mutex<freshness::Followed>,
-    step_times: step_times::StepTimes,
+    step_times: Arc<step_times::StepTimes>,
 }
 
 impl Jobs {
@@ -119,7 +119,7 @@ impl Jobs {
             beats: Mutex::default(),
             slots: slots::SlotWatch::default(),
             followed: Mutex::new(freshness::Followed::now(clock.as_ref())),
-            step_times: step_times::StepTimes::default(),
+            step_times: Arc::default(),
             clock,
         })
     }
@@ -299,11 +299,8 @@ impl Jobs {
             }
             let job = applied?;
             let entry = entry_for(&current.job, &job, event, actor, current.version + 1);
-            match self.commit(job, current.version, fence, entry).await {
-                Ok(stored) => {
-                    self.step_times.tell(&current.job, &stored.job);
-                    return Ok(stored);
-                }
+            match self.commit(&current, job, fence, entry).await {
+                Ok(stored) => return Ok(stored),
                 Err(RepositoryError::Conflict { .. }) if conflicts < MAX_CONFLICTS => {
                     conflicts += 1;
                     current = self.get(id).await?;
@@ -314,21 +311,24 @@ impl Jobs {
         }
     }
 
-    /// Stores and shows, in a task of its own: whoever asked may give up waiting (a client that goes
-    /// away, a driver that is woken), and what is stored must be shown all the same.
+    /// Stores, tells what has ended and shows, in a task of its own: whoever asked may give up waiting (a client
+    /// that goes away, a driver that is woken), and what is stored must be told and shown all the same. It is told
+    /// first, so that whoever sees the end finds it measured.
     async fn commit(
         &self,
+        before: &Stored,
         job: Job,
-        version: u64,
         fence: Option<&Lease>,
         entry: Option<HistoryEntry>,
     ) -> Result<Stored, RepositoryError> {
         let (repository, model) = (Arc::clone(&self.repository), Arc::clone(&self.model));
-        let fence = fence.cloned();
+        let step_times = Arc::clone(&self.step_times);
+        let (before, fence) = (before.clone(), fence.cloned());
         in_a_task(async move {
             let stored = repository
-                .update(&job, version, fence.as_ref(), entry.as_ref())
+                .update(&job, before.version, fence.as_ref(), entry.as_ref())
                 .await?;
+            step_times.tell(&before.job, &stored.job);
             model.apply(&stored);
             Ok(stored)
         })

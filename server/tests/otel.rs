@@ -27,11 +27,12 @@ mod support {
     pub use super::{client::Raw, sequences::databases};
 
     /// How long a test waits for what must happen; far above what it takes.
-    pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
+    pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(600);
 }
 
 use std::time::{Duration, Instant};
 
+use client::Raw;
 use collector::Collector;
 use elb_testkit::Azurite;
 use proto::Span;
@@ -148,20 +149,19 @@ async fn an_attempt_is_a_trace_with_its_steps_and_what_is_left_is_sent_at_the_en
         ("OTEL_BSP_SCHEDULE_DELAY", "86400000"),
     ];
     let server = server(folder.path(), &settings).await;
+    // Told, not asked for: each question is a span, and a machine that asks often enough fills a batch, which goes
+    // before the end.
+    let mut events = Raw::connect(server.address).await;
+    events.get("/api/blast/events").await;
+    events.read_until(": connected").await;
     let id = server.submit(&small()).await;
-    let path = format!("/api/blast/jobs/{id}");
-    server
-        .wait_until(&path, |job| job["status"] == "completed")
-        .await;
+    events.read_until(r#""status":"completed""#).await;
     let bad = json!({ "program": "tblastx", "database": "genes", "query": genes(0, 300) });
     let stopped = server.submit(&bad).await;
     server
         .post(&format!("/api/blast/jobs/{stopped}/cancel"))
         .await;
-    let path = format!("/api/blast/jobs/{stopped}");
-    server
-        .wait_until(&path, |job| job["status"] == "cancelled")
-        .await;
+    events.read_until(r#""status":"cancelled""#).await;
     assert_eq!(collector.all().len(), 0);
     assert!(server.ask_to_stop(Signal::TERM).await.success());
 
@@ -211,6 +211,8 @@ async fn a_collector_that_never_answers_holds_nothing_up() {
         // Full at once.
         ("OTEL_BSP_MAX_QUEUE_SIZE", "8"),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "8"),
+        // Whoever waited for a batch would take longer than anybody is patient.
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "3600000"),
     ];
     let server = server(folder.path(), &settings).await;
     let mut slowest = Duration::ZERO;
@@ -219,8 +221,7 @@ async fn a_collector_that_never_answers_holds_nothing_up() {
         assert_eq!(server.get("/api/health").await["status"], "ok");
         slowest = slowest.max(began.elapsed());
     }
-    // A batch is given ten seconds: whoever waited for one would take as long.
-    assert!(slowest < Duration::from_secs(5), "{slowest:?}");
+    assert!(slowest < support::PATIENCE, "{slowest:?}");
     let id = server.submit(&small()).await;
     let path = format!("/api/blast/jobs/{id}");
     server
@@ -229,7 +230,7 @@ async fn a_collector_that_never_answers_holds_nothing_up() {
     let asked = Instant::now();
     assert!(server.ask_to_stop(Signal::TERM).await.success());
     let took = asked.elapsed();
-    assert!(took < Duration::from_secs(5), "the end took {took:?}");
+    assert!(took < support::PATIENCE, "the end took {took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -242,7 +243,7 @@ async fn a_collector_that_is_away_is_told_once_and_its_return_too() {
     let settings = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
-        ("OTEL_EXPORTER_OTLP_TIMEOUT", "200"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "60000"),
         ("OTEL_BSP_SCHEDULE_DELAY", "20"),
     ];
     let server = server(folder.path(), &settings).await;

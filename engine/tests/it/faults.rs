@@ -361,7 +361,7 @@ async fn a_lost_work_folder_is_made_again_and_the_search_completes() {
     let folder = tempfile::tempdir().unwrap();
     let engine = Engine::start(folder.path()).await;
     let id = engine
-        .submit(search(Program::Tblastx), &genes(0, 40))
+        .submit(search(Program::Tblastx), &genes(0, 120))
         .await
         .unwrap()
         .stored

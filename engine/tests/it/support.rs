@@ -42,7 +42,7 @@ use tempfile::TempDir;
 use tokio::sync::Notify;
 
 /// How long a test waits for what must happen; far above what it takes.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(600);
 
 pub const RRNA: &str = "/usr/share/microbiomeutil-data/RESOURCES/rRNA16S.gold.fasta";
 pub const PROTEINS: &str = "/usr/share/doc/mmseqs2/example-data/DB.fasta.gz";

@@ -56,7 +56,7 @@ async fn a_server_that_is_asked_to_stop_ends_its_streams_and_takes_its_searches_
     let data = folder.path().join("data");
     let first = Running::start(&data).await;
     let id = first
-        .submit(&json!({ "program": "tblastx", "database": "few_genes", "query": genes(0, 20) }))
+        .submit(&json!({ "program": "tblastx", "database": "few_genes", "query": genes(0, 80) }))
         .await;
     let mut events = Raw::connect(first.address).await;
     events.get("/api/blast/events").await;

@@ -32,7 +32,7 @@ pub use super::{
 };
 
 /// How long a test waits for what must happen; far above what it takes.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What a fresh machine would use, but for folders, examples and port.
 pub fn settings(data: &Path) -> Settings {

@@ -26,7 +26,7 @@ async fn server_with(data: &Path, store: &str) -> Running {
 
 /// A search of several batches that takes a while; its id, once the first batch is at work.
 pub async fn running_search(server: &Running) -> String {
-    let body = json!({ "program": "tblastx", "database": "few_genes", "query": genes(0, 40) });
+    let body = json!({ "program": "tblastx", "database": "few_genes", "query": genes(0, 120) });
     let id = server.submit(&body).await;
     let job = format!("/api/blast/jobs/{id}");
     server
