@@ -34,7 +34,7 @@ export async function examplesReady(request: APIRequestContext, base = ""): Prom
       const answer = await request.get(`${base}/api/blast/databases`);
       const { databases } = (await answer.json()) as { databases: { name: string }[] };
       return databases.map(({ name }) => name).sort();
-    }, { timeout: 50_000 })
+    }, { timeout: 200_000 })
     .toEqual(expect.arrayContaining(["16S_rRNA", "uniprot_sample"]));
 }
 
@@ -50,7 +50,7 @@ export async function submit(
 }
 
 /** Waits until a job has ended and returns its status. */
-export async function ended(request: APIRequestContext, id: string, base = "", timeout = 50_000): Promise<string> {
+export async function ended(request: APIRequestContext, id: string, base = "", timeout = 200_000): Promise<string> {
   let status = "";
   await expect
     .poll(async () => {

@@ -10,9 +10,9 @@ import { join, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { until } from "./until.ts";
 
-const START_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 120_000;
 /** A clean stop lets running requests end; after this long it is killed. */
-const STOP_TIMEOUT_MS = 10_000;
+const STOP_TIMEOUT_MS = 30_000;
 const HEALTH_REQUEST_TIMEOUT_MS = 2_000;
 /** The newest part of the log that is kept, in characters. */
 const LOG_LIMIT = 1_000_000;
@@ -158,6 +158,8 @@ export class Server {
       ...Object.fromEntries(inherited),
       ELB_LISTEN: `127.0.0.1:${this.#port}`,
       ELB_DATA_DIR: this.dataDir,
+      // As many batches, and as long a search, on a machine with many processors.
+      ELB_JOBS: "2",
       ...this.#settings,
     };
   }
