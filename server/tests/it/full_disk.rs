@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::{
     running::{Running, program},
-    support::{Raw, genes},
+    support::{Raw, eventually, genes},
 };
 
 /// A server whose data folder is a disk of a few megabytes.
@@ -112,6 +112,9 @@ async fn a_submission_to_a_full_disk_is_refused_and_leaves_nothing_and_works_onc
         .server
         .wait_until(&path, |job| job["status"] == "completed")
         .await;
+    // Its work folder is removed once it has completed, which would make room.
+    let work = small_disk.disk.join("work").join(&first);
+    eventually("its work folder is removed", || !work.exists()).await;
     small_disk.fill();
     for _ in 0..3 {
         let (status, refused) = small_disk.submit(&small()).await;
