@@ -30,8 +30,6 @@ mod support {
     pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(600);
 }
 
-use std::time::{Duration, Instant};
-
 use client::Raw;
 use collector::Collector;
 use elb_testkit::Azurite;
@@ -215,22 +213,19 @@ async fn a_collector_that_never_answers_holds_nothing_up() {
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "3600000"),
     ];
     let server = server(folder.path(), &settings).await;
-    let mut slowest = Duration::ZERO;
-    for _ in 0..300 {
-        let began = Instant::now();
-        assert_eq!(server.get("/api/health").await["status"], "ok");
-        slowest = slowest.max(began.elapsed());
-    }
-    assert!(slowest < support::PATIENCE, "{slowest:?}");
-    let id = server.submit(&small()).await;
-    let path = format!("/api/blast/jobs/{id}");
-    server
-        .wait_until(&path, |job| job["status"] == "completed")
-        .await;
-    let asked = Instant::now();
-    assert!(server.ask_to_stop(Signal::TERM).await.success());
-    let took = asked.elapsed();
-    assert!(took < support::PATIENCE, "the end took {took:?}");
+    let all = async {
+        for _ in 0..300 {
+            assert_eq!(server.get("/api/health").await["status"], "ok");
+        }
+        let id = server.submit(&small()).await;
+        let path = format!("/api/blast/jobs/{id}");
+        server
+            .wait_until(&path, |job| job["status"] == "completed")
+            .await;
+        assert!(server.ask_to_stop(Signal::TERM).await.success());
+    };
+    let in_time = tokio::time::timeout(support::PATIENCE, all).await;
+    assert!(in_time.is_ok(), "something waits for the collector");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -143,9 +143,13 @@ async fn what_one_server_writes_the_other_one_shows() {
     let store = fresh_store();
     let one = server(folders[0].path(), &store).await;
     let other = server(folders[1].path(), &store).await;
+    let begin = std::time::Instant::now();
     let id = one.submit(&small()).await;
     let job = format!("/api/blast/jobs/{id}");
     other.wait_until(&job, |job| job["phase"].is_string()).await;
+    // It is told or looks each second: nobody waits for the sweep of every minute.
+    let seen = begin.elapsed();
+    assert!(seen.as_secs() < 30, "{seen:?}");
     completed(&one, &id).await;
     completed(&other, &id).await;
     let third = server(folders[0].path().join("third").as_path(), &store).await;
